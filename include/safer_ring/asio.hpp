@@ -1,0 +1,28 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+/// Boost.Asio on io_uring: include this, give `safer_ring::executor` to the
+/// I/O objects, and run them on a `safer_ring::io_context`.
+
+#include <safer_ring/asio/detail/io_object_impl.hpp>
+#include <safer_ring/asio/detail/signal_set_service.hpp>
+#include <safer_ring/asio/detail/socket_service.hpp>
+#include <safer_ring/asio/detail/timer_service.hpp>
+#include <safer_ring/asio/executor.hpp>
+#include <safer_ring/asio/io_context.hpp>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+template <typename Protocol> struct replaced_service<asio_socket_service<Protocol>> {
+    using type = socket_service<Protocol>;
+};
+template <typename TimeTraits> struct replaced_service<asio_timer_service<TimeTraits>> {
+    using type = timer_service<TimeTraits>;
+};
+template <> struct replaced_service<asio_signal_set_service> {
+    using type = signal_set_service;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -1,0 +1,53 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+// The only header that names what lives in boost::asio::detail. Asio does not
+// promise these names; they have been stable since Asio 1.14, and keeping
+// them in one place makes a change visible at once.
+
+#include <boost/asio/detail/call_stack.hpp>
+#include <boost/asio/detail/concurrency_hint.hpp>
+#include <boost/asio/detail/io_object_impl.hpp>
+#include <boost/asio/detail/socket_ops.hpp>
+#include <boost/asio/detail/thread_context.hpp>
+#include <boost/asio/detail/thread_info_base.hpp>
+
+#include <boost/asio/basic_socket.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <safer_ring/export.hpp>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+namespace net = boost::asio;
+
+/// Synchronous socket calls with Asio's handling of modes and errors.
+namespace socket_ops = boost::asio::detail::socket_ops;
+
+/// Per-thread state through which Asio recycles handler memory and carries
+/// exceptions out of executors.
+using thread_info_base = boost::asio::detail::thread_info_base;
+
+/// Gives access to Asio's stack of running contexts of this thread.
+class thread_context : public boost::asio::detail::thread_context {
+public:
+    using call_stack = thread_call_stack;
+};
+
+// Asio's names for the services behind its I/O objects, used as tags only.
+#if defined(BOOST_ASIO_HAS_IO_URING_AS_DEFAULT)
+template <typename Protocol>
+using asio_socket_service = boost::asio::detail::io_uring_socket_service<Protocol>;
+#else
+template <typename Protocol>
+using asio_socket_service = boost::asio::detail::reactive_socket_service<Protocol>;
+#endif
+template <typename TimeTraits>
+using asio_timer_service = boost::asio::detail::deadline_timer_service<TimeTraits>;
+using asio_signal_set_service = boost::asio::detail::signal_set_service;
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

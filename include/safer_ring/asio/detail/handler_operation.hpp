@@ -1,0 +1,85 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/handler_work.hpp>
+#include <safer_ring/asio/detail/operation_memory.hpp>
+
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/cancellation_type.hpp>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+/// Adds the handler to an operation. `Base` has the logic, and
+/// `take_arguments()` for what the handler is to be called with.
+template <typename Base, typename Handler, typename IoExecutor>
+class handler_operation final : public Base {
+    using allocator_type = net::associated_allocator_t<Handler>;
+
+public:
+    using pointer = operation_ptr<handler_operation, allocator_type>;
+
+    template <typename... Args>
+    static pointer make(Handler& handler, const IoExecutor& io_executor,
+                        const io_context& context, Args&&... args)
+    {
+        const allocator_type allocator(net::get_associated_allocator(handler));
+        return pointer::make(allocator, handler, io_executor, context,
+                             std::forward<Args>(args)...);
+    }
+
+    template <typename... Args>
+    handler_operation(Handler& handler, const IoExecutor& io_executor, const io_context& context,
+                      Args&&... args)
+        : Base(std::forward<Args>(args)...), work_(handler, io_executor, context),
+          handler_(std::move(handler))
+    {
+    }
+
+    void complete(ring::event_loop&) override
+    {
+        pointer self(net::get_associated_allocator(handler_), this);
+        auto arguments = this->take_arguments();
+        Handler handler(std::move(handler_));
+        handler_work<Handler, IoExecutor> work(std::move(work_));
+        // The memory is free before the upcall, so that the next operation of
+        // this chain can use it again.
+        self.reset();
+        work.complete(std::move(handler), std::move(arguments));
+    }
+
+    void destroy() noexcept override
+    {
+        pointer self(net::get_associated_allocator(handler_), this);
+        // The handler may own the memory that the operation came from.
+        Handler handler(std::move(handler_));
+        self.reset();
+    }
+
+private:
+    handler_work<Handler, IoExecutor> work_;
+    Handler handler_;
+};
+
+/// What a cancellation slot holds for an operation on a descriptor: its id,
+/// not its address, so that a signal emitted too late finds nothing.
+class cancel_by_id {
+public:
+    explicit cancel_by_id(ring::event_loop& loop) noexcept : loop_(&loop) {}
+
+    void operator()(net::cancellation_type_t type)
+    {
+        using net::cancellation_type;
+        if ((type & (cancellation_type::terminal | cancellation_type::partial |
+                     cancellation_type::total)) != cancellation_type::none)
+            loop_->cancel(id);
+    }
+
+    ring::operation_id id = ring::operation_id::none;
+
+private:
+    ring::event_loop* loop_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -1,0 +1,99 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/executor.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_allocator.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/execution.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/prefer.hpp>
+
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+/// A handler with its arguments, callable once.
+template <typename Handler, typename Arguments> struct bound_handler {
+    Handler handler;
+    Arguments arguments;
+
+    void operator()() { std::apply(std::move(handler), std::move(arguments)); }
+};
+
+template <typename T> inline constexpr bool is_basic_executor = false;
+template <typename Allocator, unsigned Bits>
+inline constexpr bool is_basic_executor<basic_executor<Allocator, Bits>> = true;
+
+/// True when `ex` runs functions on `context` and may do so at once: then a
+/// handler is called straight from the loop.
+template <typename Executor>
+bool runs_directly_on(const Executor& ex, const io_context& context) noexcept
+{
+    if constexpr (is_basic_executor<Executor>) {
+        return &ex.query(net::execution::context) == &context &&
+               ex.query(net::execution::blocking) == net::execution::blocking.possibly;
+    } else if constexpr (std::is_same_v<Executor, net::any_io_executor>) {
+        const auto* inner = ex.template target<executor>();
+        return inner != nullptr && runs_directly_on(*inner, context);
+    } else {
+        return false;
+    }
+}
+
+template <typename Executor, bool IsExecutor = net::execution::is_executor<Executor>::value>
+struct tracked_executor {
+    using type = std::decay_t<decltype(net::prefer(
+        std::declval<const Executor&>(), net::execution::outstanding_work.tracked))>;
+    static type make(const Executor& ex)
+    {
+        return net::prefer(ex, net::execution::outstanding_work.tracked);
+    }
+};
+
+template <typename Executor> struct tracked_executor<Executor, false> {
+    using type = net::executor_work_guard<Executor>;
+    static type make(const Executor& ex) { return type(ex); }
+};
+
+/// Where a completion handler runs. Holds work on its executor unless that is
+/// the loop's own, whose work the operation itself is.
+template <typename Handler, typename IoExecutor> class handler_work {
+    using executor_type = net::associated_executor_t<Handler, IoExecutor>;
+    using tracked = tracked_executor<executor_type>;
+
+public:
+    handler_work(const Handler& handler, const IoExecutor& io_executor, const io_context& context)
+    {
+        const executor_type& ex = net::get_associated_executor(handler, io_executor);
+        if (!runs_directly_on(ex, context))
+            elsewhere_.emplace(tracked::make(ex));
+    }
+
+    /// Calls `handler(arguments...)`, here or where it belongs.
+    template <typename Arguments> void complete(Handler&& handler, Arguments&& arguments)
+    {
+        bound_handler<Handler, std::decay_t<Arguments>> f{std::move(handler),
+                                                          std::forward<Arguments>(arguments)};
+        if (!elsewhere_) {
+            f();
+            return;
+        }
+        const auto allocator = net::get_associated_allocator(f.handler);
+        if constexpr (net::execution::is_executor<executor_type>::value)
+            net::prefer(*elsewhere_, net::execution::allocator(allocator)).execute(std::move(f));
+        else
+            elsewhere_->get_executor().dispatch(std::move(f), allocator);
+    }
+
+private:
+    std::optional<typename tracked::type> elsewhere_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -1,0 +1,107 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/handler_operation.hpp>
+#include <safer_ring/ring/signal_hub.hpp>
+
+#include <boost/asio/error.hpp>
+
+#include <tuple>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+using boost::system::error_code;
+
+/// The service behind Asio's signal sets, with the interface of Asio's own.
+class signal_set_service : public net::execution_context::service {
+public:
+    using key_type = signal_set_service;
+    inline static net::execution_context::id id;
+
+    using implementation_type = ring::signal_set;
+
+    explicit signal_set_service(net::execution_context& context)
+        : net::execution_context::service(context), context_(static_cast<io_context&>(context)),
+          hub_(context_.impl().loop())
+    {
+    }
+
+    void shutdown() override { hub_.shutdown(); }
+
+    void construct(implementation_type&) {}
+
+    void destroy(implementation_type& impl)
+    {
+        hub_.clear(impl);
+        hub_.cancel(impl);
+    }
+
+    error_code add(implementation_type& impl, int signal_number, error_code& ec)
+    {
+        return ec = from_errno(hub_.add(impl, signal_number));
+    }
+    error_code remove(implementation_type& impl, int signal_number, error_code& ec)
+    {
+        return ec = from_errno(hub_.remove(impl, signal_number));
+    }
+    error_code clear(implementation_type& impl, error_code& ec)
+    {
+        return ec = from_errno(hub_.clear(impl));
+    }
+    error_code cancel(implementation_type& impl, error_code& ec)
+    {
+        hub_.cancel(impl);
+        return ec = {};
+    }
+
+    template <typename Handler, typename IoExecutor>
+    void async_wait(implementation_type& impl, Handler& handler, const IoExecutor& io_ex)
+    {
+        using op_type = handler_operation<wait_operation, Handler, IoExecutor>;
+        auto slot = net::get_associated_cancellation_slot(handler);
+        auto op = op_type::make(handler, io_ex, context_);
+        std::uint64_t* const cancel_id =
+            slot.is_connected() ? &slot.template emplace<canceller>(hub_).id : nullptr;
+        hub_.start(impl, *op, cancel_id);
+        op.release();
+    }
+
+private:
+    /// A wait without its handler.
+    class wait_operation : public ring::signal_operation {
+    protected:
+        wait_operation() = default;
+        ~wait_operation() = default;
+
+        std::tuple<error_code, int> take_arguments() const
+        {
+            return {cancelled ? error_code(net::error::operation_aborted) : error_code(),
+                    signal_number};
+        }
+    };
+
+    struct canceller {
+        explicit canceller(ring::signal_hub& h) noexcept : hub(&h) {}
+        void operator()(net::cancellation_type_t type)
+        {
+            using net::cancellation_type;
+            if ((type & (cancellation_type::terminal | cancellation_type::partial |
+                         cancellation_type::total)) != cancellation_type::none)
+                hub->cancel(id);
+        }
+        ring::signal_hub* hub;
+        std::uint64_t id = 0;
+    };
+
+    static error_code from_errno(int error)
+    {
+        return {error, net::error::get_system_category()};
+    }
+
+    io_context& context_;
+    ring::signal_hub hub_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

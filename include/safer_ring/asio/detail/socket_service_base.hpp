@@ -1,0 +1,462 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/handler_operation.hpp>
+#include <safer_ring/asio/detail/socket_operations.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/socket_base.hpp>
+
+#include <poll.h>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+/// What sockets of all protocols share: life and modes of the descriptor, and
+/// the calls that know no endpoint. Mirrors the interface of Asio's own
+/// service, since Asio's I/O objects call it.
+class socket_service_base {
+public:
+    struct base_implementation_type {
+        int socket_ = -1;
+        socket_ops::state_type state_ = 0;
+        ring::descriptor* descriptor_ = nullptr;
+    };
+    using native_handle_type = int;
+
+    bool is_open(const base_implementation_type& impl) const { return impl.socket_ != -1; }
+    native_handle_type native_handle(base_implementation_type& impl) { return impl.socket_; }
+
+    void construct(base_implementation_type& impl) { impl = {}; }
+
+    void destroy(base_implementation_type& impl)
+    {
+        if (!is_open(impl))
+            return;
+        error_code ignored;
+        close_descriptor(impl, true, ignored);
+    }
+
+    error_code close(base_implementation_type& impl, error_code& ec)
+    {
+        ec = {};
+        if (is_open(impl))
+            close_descriptor(impl, false, ec);
+        return ec;
+    }
+
+    int release(base_implementation_type& impl, error_code& ec)
+    {
+        if (!is_open(impl)) {
+            ec = net::error::bad_descriptor;
+            return -1;
+        }
+        loop().release(std::exchange(impl.descriptor_, nullptr));
+        const int socket = impl.socket_;
+        construct(impl);
+        ec = {};
+        return socket;
+    }
+
+    error_code cancel(base_implementation_type& impl, error_code& ec)
+    {
+        if (!is_open(impl))
+            return ec = net::error::bad_descriptor;
+        loop().cancel(*impl.descriptor_);
+        return ec = {};
+    }
+
+    bool at_mark(const base_implementation_type& impl, error_code& ec) const
+    {
+        return socket_ops::sockatmark(impl.socket_, ec);
+    }
+
+    std::size_t available(const base_implementation_type& impl, error_code& ec) const
+    {
+        const std::size_t n = socket_ops::available(impl.socket_, ec);
+        return impl.descriptor_ != nullptr && !ec
+                   ? n + loop().leftover_size(*impl.descriptor_)
+                   : n;
+    }
+
+    error_code listen(base_implementation_type& impl, int backlog, error_code& ec)
+    {
+        socket_ops::listen(impl.socket_, backlog, ec);
+        return ec;
+    }
+
+    template <typename Command>
+    error_code io_control(base_implementation_type& impl, Command& command, error_code& ec)
+    {
+        before_synchronous(impl);
+        socket_ops::ioctl(impl.socket_, impl.state_, command.name(),
+                          static_cast<net::detail::ioctl_arg_type*>(command.data()), ec);
+        return ec;
+    }
+
+    bool non_blocking(const base_implementation_type& impl) const
+    {
+        return (impl.state_ & socket_ops::user_set_non_blocking) != 0;
+    }
+    error_code non_blocking(base_implementation_type& impl, bool mode, error_code& ec)
+    {
+        socket_ops::set_user_non_blocking(impl.socket_, impl.state_, mode, ec);
+        return ec;
+    }
+    bool native_non_blocking(const base_implementation_type& impl) const
+    {
+        return (impl.state_ & socket_ops::internal_non_blocking) != 0;
+    }
+    error_code native_non_blocking(base_implementation_type& impl, bool mode, error_code& ec)
+    {
+        socket_ops::set_internal_non_blocking(impl.socket_, impl.state_, mode, ec);
+        return ec;
+    }
+
+    error_code shutdown(base_implementation_type& impl, net::socket_base::shutdown_type what,
+                        error_code& ec)
+    {
+        before_synchronous(impl);
+        socket_ops::shutdown(impl.socket_, what, ec);
+        return ec;
+    }
+
+    error_code wait(base_implementation_type& impl, net::socket_base::wait_type w, error_code& ec)
+    {
+        before_synchronous(impl);
+        switch (w) {
+        case net::socket_base::wait_read:
+            if (!has_leftover(impl))
+                socket_ops::poll_read(impl.socket_, impl.state_, -1, ec);
+            break;
+        case net::socket_base::wait_write:
+            socket_ops::poll_write(impl.socket_, impl.state_, -1, ec);
+            break;
+        case net::socket_base::wait_error:
+            socket_ops::poll_error(impl.socket_, impl.state_, -1, ec);
+            break;
+        default:
+            ec = net::error::invalid_argument;
+            break;
+        }
+        return ec;
+    }
+
+    template <typename Handler, typename IoExecutor>
+    void async_wait(base_implementation_type& impl, net::socket_base::wait_type w,
+                    Handler& handler, const IoExecutor& io_ex)
+    {
+        using op = handler_operation<readiness_wait, Handler, IoExecutor>;
+        switch (w) {
+        case net::socket_base::wait_read:
+            return start<op>(impl, ring::direction::read, handler, io_ex, short{POLLIN});
+        case net::socket_base::wait_write:
+            return start<op>(impl, ring::direction::write, handler, io_ex, short{POLLOUT});
+        case net::socket_base::wait_error:
+            return start<op>(impl, ring::direction::except, handler, io_ex, short{POLLPRI});
+        default:
+            return complete_at_once<op>(-EINVAL, handler, io_ex, short{0});
+        }
+    }
+
+    // ---- send and receive
+
+    template <typename Buffers>
+    std::size_t send(base_implementation_type& impl, const Buffers& buffers,
+                     net::socket_base::message_flags flags, error_code& ec)
+    {
+        before_synchronous(impl);
+        io_vectors vectors(buffers);
+        return socket_ops::sync_send(impl.socket_, impl.state_, vectors.data(), vectors.size(),
+                                     flags, vectors.all_empty(), ec);
+    }
+
+    std::size_t send(base_implementation_type& impl, const net::null_buffers&,
+                     net::socket_base::message_flags, error_code& ec)
+    {
+        before_synchronous(impl);
+        socket_ops::poll_write(impl.socket_, impl.state_, -1, ec);
+        return 0;
+    }
+
+    template <typename Buffers, typename Handler, typename IoExecutor>
+    void async_send(base_implementation_type& impl, const Buffers& buffers,
+                    net::socket_base::message_flags flags, Handler& handler,
+                    const IoExecutor& io_ex)
+    {
+        if (!is_stream(impl)) {
+            using op = handler_operation<message_send<Buffers, any_address>, Handler, IoExecutor>;
+            return start<op>(impl, ring::direction::write, handler, io_ex, buffers, flags,
+                             static_cast<const any_address*>(nullptr));
+        }
+        using op = handler_operation<stream_send<Buffers>, Handler, IoExecutor>;
+        if (net::buffer_size(buffers) == 0)
+            return complete_at_once<op>(0, handler, io_ex, buffers, flags);
+        start<op>(impl, ring::direction::write, handler, io_ex, buffers, flags);
+    }
+
+    template <typename Handler, typename IoExecutor>
+    void async_send(base_implementation_type& impl, const net::null_buffers&,
+                    net::socket_base::message_flags, Handler& handler, const IoExecutor& io_ex)
+    {
+        using op = handler_operation<null_buffers_wait, Handler, IoExecutor>;
+        start<op>(impl, ring::direction::write, handler, io_ex, short{POLLOUT});
+    }
+
+    template <typename Buffers>
+    std::size_t receive(base_implementation_type& impl, const Buffers& buffers,
+                        net::socket_base::message_flags flags, error_code& ec)
+    {
+        before_synchronous(impl);
+        if (const std::size_t n = receive_leftover(impl, buffers, flags); n != 0) {
+            ec = {};
+            return n;
+        }
+        io_vectors vectors(buffers);
+        return socket_ops::sync_recv(impl.socket_, impl.state_, vectors.data(), vectors.size(),
+                                     flags, vectors.all_empty(), ec);
+    }
+
+    std::size_t receive(base_implementation_type& impl, const net::null_buffers&,
+                        net::socket_base::message_flags, error_code& ec)
+    {
+        wait(impl, net::socket_base::wait_read, ec);
+        return 0;
+    }
+
+    template <typename Buffers, typename Handler, typename IoExecutor>
+    void async_receive(base_implementation_type& impl, const Buffers& buffers,
+                       net::socket_base::message_flags flags, Handler& handler,
+                       const IoExecutor& io_ex)
+    {
+        if (!is_stream(impl) || (flags & net::socket_base::message_out_of_band) != 0) {
+            using op =
+                handler_operation<message_receive<Buffers, any_address>, Handler, IoExecutor>;
+            const bool stream = is_stream(impl);
+            if (stream && net::buffer_size(buffers) == 0)
+                return complete_at_once<op>(0, handler, io_ex, buffers, flags, false, nullptr,
+                                            nullptr);
+            return start<op>(impl, receive_direction(flags), handler, io_ex, buffers, flags,
+                             stream, nullptr, nullptr);
+        }
+        if (net::buffer_size(buffers) == 0) {
+            using op = handler_operation<empty_receive, Handler, IoExecutor>;
+            return complete_at_once<op>(0, handler, io_ex, short{0});
+        }
+        using op = handler_operation<stream_receive<Buffers>, Handler, IoExecutor>;
+        start<op>(impl, ring::direction::read, handler, io_ex, buffers, flags);
+    }
+
+    template <typename Handler, typename IoExecutor>
+    void async_receive(base_implementation_type& impl, const net::null_buffers&,
+                       net::socket_base::message_flags flags, Handler& handler,
+                       const IoExecutor& io_ex)
+    {
+        using op = handler_operation<null_buffers_wait, Handler, IoExecutor>;
+        start<op>(impl, receive_direction(flags), handler, io_ex, receive_events(flags));
+    }
+
+    template <typename Buffers>
+    std::size_t receive_with_flags(base_implementation_type& impl, const Buffers& buffers,
+                                   net::socket_base::message_flags in_flags,
+                                   net::socket_base::message_flags& out_flags, error_code& ec)
+    {
+        before_synchronous(impl);
+        io_vectors vectors(buffers);
+        return socket_ops::sync_recvmsg(impl.socket_, impl.state_, vectors.data(), vectors.size(),
+                                        in_flags, out_flags, ec);
+    }
+
+    std::size_t receive_with_flags(base_implementation_type& impl, const net::null_buffers&,
+                                   net::socket_base::message_flags,
+                                   net::socket_base::message_flags& out_flags, error_code& ec)
+    {
+        wait(impl, net::socket_base::wait_read, ec);
+        out_flags = 0;
+        return 0;
+    }
+
+    template <typename Buffers, typename Handler, typename IoExecutor>
+    void async_receive_with_flags(base_implementation_type& impl, const Buffers& buffers,
+                                  net::socket_base::message_flags in_flags,
+                                  net::socket_base::message_flags& out_flags, Handler& handler,
+                                  const IoExecutor& io_ex)
+    {
+        using op = handler_operation<message_receive<Buffers, any_address>, Handler, IoExecutor>;
+        start<op>(impl, receive_direction(in_flags), handler, io_ex, buffers, in_flags, false,
+                  nullptr, &out_flags);
+    }
+
+    template <typename Handler, typename IoExecutor>
+    void async_receive_with_flags(base_implementation_type& impl, const net::null_buffers&,
+                                  net::socket_base::message_flags in_flags,
+                                  net::socket_base::message_flags& out_flags, Handler& handler,
+                                  const IoExecutor& io_ex)
+    {
+        out_flags = 0;
+        async_receive(impl, net::null_buffers(), in_flags, handler, io_ex);
+    }
+
+protected:
+    explicit socket_service_base(net::execution_context& context)
+        : context_(static_cast<io_context&>(context)), service_(context_.impl())
+    {
+    }
+
+    /// Stands in for an endpoint where none is asked for.
+    struct any_address {
+        std::size_t capacity() const { return 0; }
+        std::size_t size() const { return 0; }
+        void* data() { return nullptr; }
+        void resize(std::size_t) {}
+    };
+
+    /// A receive into no memory: succeeds with zero bytes, not end of file.
+    class empty_receive : public null_buffers_wait {
+    protected:
+        using null_buffers_wait::null_buffers_wait;
+        ~empty_receive() = default;
+    };
+
+    /// A buffer sequence for Asio's synchronous calls.
+    class io_vectors {
+    public:
+        template <typename Buffers> explicit io_vectors(const Buffers& buffers)
+            : vectors_(buffers), header_(vectors_.header()), all_empty_(net::buffer_size(buffers) == 0)
+        {
+        }
+        iovec* data() noexcept { return header_.msg_iov; }
+        std::size_t size() const noexcept { return header_.msg_iovlen; }
+        bool all_empty() const noexcept { return all_empty_; }
+
+    private:
+        iovec_array vectors_;
+        msghdr header_;
+        bool all_empty_;
+    };
+
+    ring::event_loop& loop() const noexcept { return service_.loop(); }
+
+    static bool is_stream(const base_implementation_type& impl) noexcept
+    {
+        return (impl.state_ & socket_ops::stream_oriented) != 0;
+    }
+    static ring::direction receive_direction(int flags) noexcept
+    {
+        return (flags & net::socket_base::message_out_of_band) != 0 ? ring::direction::except
+                                                                    : ring::direction::read;
+    }
+    static short receive_events(int flags) noexcept
+    {
+        return (flags & net::socket_base::message_out_of_band) != 0 ? POLLPRI : POLLIN;
+    }
+
+    void before_synchronous(const base_implementation_type& impl)
+    {
+        if (impl.descriptor_ != nullptr)
+            loop().attempt_writes(*impl.descriptor_);
+    }
+
+    bool has_leftover(const base_implementation_type& impl)
+    {
+        return impl.descriptor_ != nullptr &&
+               (loop().leftover_size(*impl.descriptor_) != 0 ||
+                loop().take_leftover_socket(*impl.descriptor_, true) >= 0);
+    }
+
+    template <typename Buffers>
+    std::size_t receive_leftover(base_implementation_type& impl, const Buffers& buffers, int flags)
+    {
+        if (impl.descriptor_ == nullptr || loop().leftover_size(*impl.descriptor_) == 0)
+            return 0;
+        const bool peek = (flags & net::socket_base::message_peek) != 0;
+        std::size_t total = 0;
+        const auto end = net::buffer_sequence_end(buffers);
+        for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it) {
+            const net::mutable_buffer buffer(*it);
+            const std::size_t n = loop().take_leftover(
+                *impl.descriptor_, static_cast<std::byte*>(buffer.data()), buffer.size(), peek);
+            total += n;
+            if (n < buffer.size() || peek)
+                break;
+        }
+        return total;
+    }
+
+    /// Takes over an open socket. Throws std::bad_alloc without effect.
+    void adopt(base_implementation_type& impl, int socket, int type, socket_ops::state_type extra)
+    {
+        impl.descriptor_ = loop().open(socket);
+        impl.socket_ = socket;
+        impl.state_ = extra;
+        if (type == SOCK_STREAM)
+            impl.state_ |= socket_ops::stream_oriented;
+        else if (type == SOCK_DGRAM)
+            impl.state_ |= socket_ops::datagram_oriented;
+    }
+
+    error_code do_open(base_implementation_type& impl, int family, int type, int protocol,
+                       error_code& ec)
+    {
+        if (is_open(impl))
+            return ec = net::error::already_open;
+        net::detail::socket_holder socket(socket_ops::socket(family, type, protocol, ec));
+        if (socket.get() == net::detail::invalid_socket)
+            return ec;
+        adopt(impl, socket.get(), type, 0);
+        socket.release();
+        return ec = {};
+    }
+
+    error_code do_assign(base_implementation_type& impl, int type, int socket, error_code& ec)
+    {
+        if (is_open(impl))
+            return ec = net::error::already_open;
+        adopt(impl, socket, type, socket_ops::possible_dup);
+        return ec = {};
+    }
+
+    void close_descriptor(base_implementation_type& impl, bool destruction, error_code& ec)
+    {
+        // Cancelling enters the kernel first, so that the file, and with it a
+        // port, is free when close() returns.
+        loop().close(impl.descriptor_);
+        socket_ops::close(impl.socket_, impl.state_, destruction, ec);
+        construct(impl);
+    }
+
+    void base_move_construct(base_implementation_type& impl,
+                             base_implementation_type& other) noexcept
+    {
+        impl = std::exchange(other, {});
+    }
+
+    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
+    void start(base_implementation_type& impl, ring::direction dir, Handler& handler,
+               const IoExecutor& io_ex, Args&&... args)
+    {
+        if (impl.descriptor_ == nullptr)
+            return complete_at_once<Op>(-EBADF, handler, io_ex, std::forward<Args>(args)...);
+        auto slot = net::get_associated_cancellation_slot(handler);
+        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
+        ring::operation_id* id = nullptr;
+        if (slot.is_connected())
+            id = &slot.template emplace<cancel_by_id>(loop()).id;
+        loop().start(*impl.descriptor_, dir, *op, service_.current_loop(), id);
+        op.release();
+    }
+
+    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
+    void complete_at_once(int result, Handler& handler, const IoExecutor& io_ex, Args&&... args)
+    {
+        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
+        loop().complete_at_once(*op, result, false, service_.current_loop());
+        op.release();
+    }
+
+    io_context& context_;
+    loop_service& service_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -1,0 +1,345 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/io_context.hpp>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/execution.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI {
+namespace detail {
+
+/// A function in the loop's queue.
+template <typename Function, typename Allocator> class function_operation final
+    : public ring::operation {
+public:
+    template <typename F>
+    function_operation(F&& f, const Allocator& allocator)
+        : allocator_(allocator), function_(std::forward<F>(f))
+    {
+    }
+
+    void complete(ring::event_loop&) override
+    {
+        operation_ptr<function_operation, Allocator> self(Allocator(allocator_), this);
+        Function f(std::move(function_));
+        // The memory is free before the upcall, so that the function can use
+        // it for what it posts itself.
+        self.reset();
+        std::move(f)();
+    }
+
+    void destroy() noexcept override
+    {
+        operation_ptr<function_operation, Allocator> self(Allocator(allocator_), this);
+        Function f(std::move(function_));
+        self.reset();
+    }
+
+private:
+    Allocator allocator_;
+    Function function_;
+};
+
+inline constexpr unsigned blocking_never_bit = 1;
+inline constexpr unsigned continuation_bit = 2;
+inline constexpr unsigned tracked_bit = 4;
+
+} // namespace detail
+
+/// The executor of an io_context; see net::io_context::executor_type for its
+/// properties, all of which it has. Bits hold the properties known at compile
+/// time, the rest travels with the object.
+///
+/// *Thread safety*: distinct objects: safe. Shared objects: safe.
+template <typename Allocator, unsigned Bits> class basic_executor : Allocator {
+    using execution_context = boost::asio::execution_context;
+    static constexpr bool tracks_work = (Bits & detail::tracked_bit) != 0;
+
+public:
+    basic_executor(const basic_executor& other) noexcept
+        : Allocator(static_cast<const Allocator&>(other)), context_(other.context_),
+          bits_(other.bits_)
+    {
+        work_started();
+    }
+    basic_executor(basic_executor&& other) noexcept
+        : Allocator(std::move(static_cast<Allocator&>(other))), context_(other.context_),
+          bits_(other.bits_)
+    {
+        if constexpr (tracks_work)
+            other.context_ = nullptr;
+    }
+    ~basic_executor() { work_finished(); }
+
+    basic_executor& operator=(const basic_executor& other) noexcept
+    {
+        if (this != &other) {
+            basic_executor copy(other);
+            *this = std::move(copy);
+        }
+        return *this;
+    }
+    basic_executor& operator=(basic_executor&& other) noexcept
+    {
+        if (this != &other) {
+            work_finished();
+            static_cast<Allocator&>(*this) = std::move(static_cast<Allocator&>(other));
+            context_ = other.context_;
+            bits_ = other.bits_;
+            if constexpr (tracks_work)
+                other.context_ = nullptr;
+        }
+        return *this;
+    }
+
+    basic_executor require(boost::asio::execution::blocking_t::possibly_t) const
+    {
+        return {context_, allocator(), bits_ & ~detail::blocking_never_bit};
+    }
+    basic_executor require(boost::asio::execution::blocking_t::never_t) const
+    {
+        return {context_, allocator(), bits_ | detail::blocking_never_bit};
+    }
+    basic_executor require(boost::asio::execution::relationship_t::fork_t) const
+    {
+        return {context_, allocator(), bits_ & ~detail::continuation_bit};
+    }
+    basic_executor require(boost::asio::execution::relationship_t::continuation_t) const
+    {
+        return {context_, allocator(), bits_ | detail::continuation_bit};
+    }
+    basic_executor<Allocator, Bits | detail::tracked_bit>
+    require(boost::asio::execution::outstanding_work_t::tracked_t) const
+    {
+        return {context_, allocator(), bits_};
+    }
+    basic_executor<Allocator, Bits & ~detail::tracked_bit>
+    require(boost::asio::execution::outstanding_work_t::untracked_t) const
+    {
+        return {context_, allocator(), bits_};
+    }
+    template <typename OtherAllocator>
+    basic_executor<OtherAllocator, Bits>
+    require(boost::asio::execution::allocator_t<OtherAllocator> a) const
+    {
+        return {context_, a.value(), bits_};
+    }
+    basic_executor<std::allocator<void>, Bits>
+    require(boost::asio::execution::allocator_t<void>) const
+    {
+        return {context_, std::allocator<void>(), bits_};
+    }
+
+    static constexpr boost::asio::execution::mapping_t
+    query(boost::asio::execution::mapping_t) noexcept
+    {
+        return boost::asio::execution::mapping.thread;
+    }
+    io_context& query(boost::asio::execution::context_t) const noexcept { return *context_; }
+    boost::asio::execution::blocking_t query(boost::asio::execution::blocking_t) const noexcept
+    {
+        return (bits_ & detail::blocking_never_bit) != 0
+                   ? boost::asio::execution::blocking_t(boost::asio::execution::blocking.never)
+                   : boost::asio::execution::blocking_t(boost::asio::execution::blocking.possibly);
+    }
+    boost::asio::execution::relationship_t
+    query(boost::asio::execution::relationship_t) const noexcept
+    {
+        using boost::asio::execution::relationship;
+        using boost::asio::execution::relationship_t;
+        return (bits_ & detail::continuation_bit) != 0 ? relationship_t(relationship.continuation)
+                                                       : relationship_t(relationship.fork);
+    }
+    static constexpr boost::asio::execution::outstanding_work_t
+    query(boost::asio::execution::outstanding_work_t) noexcept
+    {
+        using boost::asio::execution::outstanding_work;
+        using boost::asio::execution::outstanding_work_t;
+        return tracks_work ? outstanding_work_t(outstanding_work.tracked)
+                           : outstanding_work_t(outstanding_work.untracked);
+    }
+    template <typename OtherAllocator>
+    Allocator query(boost::asio::execution::allocator_t<OtherAllocator>) const noexcept
+    {
+        return allocator();
+    }
+    Allocator query(boost::asio::execution::allocator_t<void>) const noexcept
+    {
+        return allocator();
+    }
+
+    /// True inside run(), poll() and their kin of this context.
+    [[nodiscard]] bool running_in_this_thread() const noexcept
+    {
+        return context_->impl_.current() != nullptr;
+    }
+
+    friend bool operator==(const basic_executor& a, const basic_executor& b) noexcept
+    {
+        return a.context_ == b.context_ && a.bits_ == b.bits_ && a.allocator() == b.allocator();
+    }
+    friend bool operator!=(const basic_executor& a, const basic_executor& b) noexcept
+    {
+        return !(a == b);
+    }
+
+    /// Calls `f` at once if blocking is allowed and this thread runs the
+    /// context, and queues it otherwise.
+    template <typename Function> void execute(Function&& f) const
+    {
+        detail::running_thread* const self = context_->impl_.current();
+        if ((bits_ & detail::blocking_never_bit) == 0 && self != nullptr) {
+            std::decay_t<Function> copy(std::forward<Function>(f));
+            try {
+                std::move(copy)();
+            } catch (...) {
+                // Leaves run() when the current handler is done.
+                self->capture_current_exception();
+            }
+            return;
+        }
+        queue(std::forward<Function>(f), allocator(), (bits_ & detail::continuation_bit) != 0,
+              self);
+    }
+
+#if !defined(BOOST_ASIO_NO_TS_EXECUTORS)
+    io_context& context() const noexcept { return *context_; }
+    void on_work_started() const noexcept { context_->impl_.loop().work_started(); }
+    void on_work_finished() const noexcept { context_->impl_.loop().work_finished(); }
+    template <typename Function, typename OtherAllocator>
+    void dispatch(Function&& f, const OtherAllocator& a) const
+    {
+        detail::running_thread* const self = context_->impl_.current();
+        if (self != nullptr) {
+            std::decay_t<Function> copy(std::forward<Function>(f));
+            std::move(copy)();
+        } else {
+            queue(std::forward<Function>(f), a, false, self);
+        }
+    }
+    template <typename Function, typename OtherAllocator>
+    void post(Function&& f, const OtherAllocator& a) const
+    {
+        queue(std::forward<Function>(f), a, false, context_->impl_.current());
+    }
+    template <typename Function, typename OtherAllocator>
+    void defer(Function&& f, const OtherAllocator& a) const
+    {
+        queue(std::forward<Function>(f), a, true, context_->impl_.current());
+    }
+#endif
+
+private:
+    friend class io_context;
+    template <typename OtherAllocator, unsigned OtherBits> friend class basic_executor;
+
+    basic_executor(io_context* context, const Allocator& a, unsigned bits) noexcept
+        : Allocator(a), context_(context), bits_(bits)
+    {
+        work_started();
+    }
+
+    const Allocator& allocator() const noexcept { return *this; }
+
+    void work_started() const noexcept
+    {
+        if constexpr (tracks_work)
+            if (context_ != nullptr)
+                context_->impl_.loop().work_started();
+    }
+    void work_finished() const noexcept
+    {
+        if constexpr (tracks_work)
+            if (context_ != nullptr)
+                context_->impl_.loop().work_finished();
+    }
+
+    template <typename Function, typename OtherAllocator>
+    void queue(Function&& f, const OtherAllocator& a, bool is_continuation,
+               detail::running_thread* self) const
+    {
+        using op_type = detail::function_operation<std::decay_t<Function>, OtherAllocator>;
+        auto op = detail::operation_ptr<op_type, OtherAllocator>::make(
+            a, std::forward<Function>(f), a);
+        context_->impl_.loop().post(op.get(), is_continuation,
+                                    self != nullptr ? &self->loop : nullptr);
+        op.release();
+    }
+
+    io_context* context_;
+    unsigned bits_;
+};
+
+/// The executor to give to I/O objects: `net::basic_stream_socket<tcp,
+/// safer_ring::executor>`.
+using executor = io_context::executor_type;
+
+inline io_context::executor_type io_context::get_executor() noexcept
+{
+    return {this, std::allocator<void>(), 0};
+}
+
+/// Runs functions one at a time: net::strand under the name that
+/// net::io_context gives it.
+class io_context::strand : public boost::asio::strand<executor> {
+public:
+    explicit strand(io_context& context)
+        : boost::asio::strand<executor>(context.get_executor())
+    {
+    }
+    io_context& context() const noexcept { return get_inner_executor().context(); }
+    template <typename Handler> auto wrap(Handler handler)
+    {
+        return boost::asio::bind_executor(*this, std::move(handler));
+    }
+};
+
+#if !defined(BOOST_ASIO_NO_DEPRECATED)
+/// (Deprecated: use net::executor_work_guard.) Keeps run() from returning.
+class io_context::work {
+public:
+    explicit work(io_context& context) : loop_(context.impl_.loop()), context_(context)
+    {
+        loop_.work_started();
+    }
+    work(const work& other) : loop_(other.loop_), context_(other.context_)
+    {
+        loop_.work_started();
+    }
+    work& operator=(const work&) = delete;
+    ~work() { loop_.work_finished(); }
+    io_context& get_io_context() { return context_; }
+
+private:
+    ring::event_loop& loop_;
+    io_context& context_;
+};
+
+template <typename Handler> auto io_context::dispatch(Handler&& handler)
+{
+    return boost::asio::dispatch(get_executor(), std::forward<Handler>(handler));
+}
+
+template <typename Handler> auto io_context::post(Handler&& handler)
+{
+    return boost::asio::post(get_executor(), std::forward<Handler>(handler));
+}
+
+template <typename Handler> auto io_context::wrap(Handler handler)
+{
+    return boost::asio::bind_executor(get_executor(), std::move(handler));
+}
+#endif
+
+} // namespace safer_ring::inline SAFER_RING_ABI

@@ -1,0 +1,257 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/operation_memory.hpp>
+#include <safer_ring/ring/event_loop.hpp>
+
+#include <boost/asio/execution_context.hpp>
+
+#include <chrono>
+#include <limits>
+#include <memory>
+
+namespace safer_ring::inline SAFER_RING_ABI {
+
+template <typename Allocator, unsigned Bits> class basic_executor;
+
+namespace detail {
+
+/// One thread inside run(), poll() and their kin: the loop's part and Asio's.
+struct running_thread : thread_info_base {
+    ring::loop_thread loop;
+};
+
+/// Holds the engine as the first service of a context, so that it is shut
+/// down after every service that uses it and destroyed last.
+class loop_service : public net::execution_context::service, public thread_context {
+public:
+    using key_type = loop_service;
+    inline static net::execution_context::id id;
+
+    template <typename... Args>
+    explicit loop_service(net::execution_context& owner, Args&&... args)
+        : net::execution_context::service(owner), loop_(std::forward<Args>(args)...)
+    {
+    }
+
+    ring::event_loop& loop() noexcept { return loop_; }
+
+    /// The state of the calling thread if it runs this context, else null.
+    running_thread* current() noexcept
+    {
+        return static_cast<running_thread*>(thread_context::call_stack::contains(this));
+    }
+    ring::loop_thread* current_loop() noexcept
+    {
+        running_thread* const t = current();
+        return t != nullptr ? &t->loop : nullptr;
+    }
+
+private:
+    void shutdown() override { loop_.shutdown(); }
+
+    ring::event_loop loop_;
+};
+
+} // namespace detail
+
+/// The context that runs handlers and I/O on io_uring: the counterpart of
+/// net::io_context, with the same interface and behaviour.
+///
+/// *Thread safety*: distinct objects: safe. Shared objects: safe, with the
+/// exceptions that net::io_context names for restart(), notify_fork() and the
+/// UNSAFE concurrency hints.
+///
+/// *Concurrency hint*: with 1, the kernel runs completions only when the
+/// running thread enters it (cooperative task work, Linux 5.19), and work
+/// posted by that thread needs no lock. Other hints let any number of threads
+/// call run() at once.
+///
+/// *Object lifetimes*: destroying the context cancels what is in flight,
+/// waits until the kernel has let go of it, and destroys the handlers without
+/// calling them. What the kernel keeps beyond options::drain_deadline_ms is
+/// set aside, with a report on standard error, and never freed on hope.
+///
+/// *Errors*: constructors throw std::system_error whose text names the likely
+/// cause, such as seccomp, kernel.io_uring_disabled, RLIMIT_MEMLOCK or
+/// RLIMIT_NOFILE.
+///
+/// *Kernel*: Linux 5.10; newer features are used where they are found.
+class io_context : public boost::asio::execution_context {
+public:
+    template <typename Allocator, unsigned Bits> friend class basic_executor;
+
+    using executor_type = basic_executor<std::allocator<void>, 0>;
+    using count_type = std::size_t;
+    class work;
+    class strand;
+    class service;
+
+    io_context() : io_context(BOOST_ASIO_CONCURRENCY_HINT_DEFAULT) {}
+    explicit io_context(int concurrency_hint) : io_context(concurrency_hint, options{}) {}
+    explicit io_context(const options& settings)
+        : io_context(BOOST_ASIO_CONCURRENCY_HINT_DEFAULT, settings)
+    {
+    }
+    io_context(int concurrency_hint, const options& settings)
+        : impl_(add_impl(new detail::loop_service(*this, settings, threads_of(concurrency_hint))))
+    {
+    }
+    /// Runs on the backend given, as tests do.
+    io_context(int concurrency_hint, const options& settings,
+               std::unique_ptr<backend::backend> kernel)
+        : impl_(add_impl(new detail::loop_service(*this, settings, threads_of(concurrency_hint),
+                                                  std::move(kernel))))
+    {
+    }
+    io_context(const io_context&) = delete;
+    io_context& operator=(const io_context&) = delete;
+
+    ~io_context() { shutdown(); }
+
+    executor_type get_executor() noexcept;
+
+    /// What was found on this machine, and why something is off.
+    [[nodiscard]] const safer_ring::features& features() const noexcept
+    {
+        return impl_.loop().found();
+    }
+
+    /// A line for each operation that is in the kernel.
+    [[nodiscard]] std::string describe() const { return impl_.loop().describe(); }
+
+    count_type run()
+    {
+        in_run scope(impl_);
+        return impl_.loop().run(scope.thread().loop,
+                                [&] { scope.thread().rethrow_pending_exception(); });
+    }
+
+    template <typename Rep, typename Period>
+    std::size_t run_for(const std::chrono::duration<Rep, Period>& rel_time)
+    {
+        return run_until(std::chrono::steady_clock::now() + rel_time);
+    }
+
+    template <typename Clock, typename Duration>
+    std::size_t run_until(const std::chrono::time_point<Clock, Duration>& abs_time)
+    {
+        std::size_t n = 0;
+        while (run_one_until(abs_time) != 0)
+            if (n != (std::numeric_limits<std::size_t>::max)())
+                ++n;
+        return n;
+    }
+
+    count_type run_one() { return run_one_within(ring::event_loop::wait_forever); }
+
+    template <typename Rep, typename Period>
+    std::size_t run_one_for(const std::chrono::duration<Rep, Period>& rel_time)
+    {
+        return run_one_until(std::chrono::steady_clock::now() + rel_time);
+    }
+
+    template <typename Clock, typename Duration>
+    std::size_t run_one_until(const std::chrono::time_point<Clock, Duration>& abs_time)
+    {
+        // A clock may be set while we wait, so it is looked at every second.
+        for (auto now = Clock::now(); now < abs_time; now = Clock::now()) {
+            auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                std::min<std::common_type_t<decltype(abs_time - now), std::chrono::seconds>>(
+                    abs_time - now, std::chrono::seconds(1)));
+            if (left <= std::chrono::nanoseconds::zero())
+                left = std::chrono::nanoseconds(1);
+            const std::size_t n = run_one_within(left);
+            if (n != 0 || stopped())
+                return n;
+        }
+        return 0;
+    }
+
+    count_type poll()
+    {
+        in_run scope(impl_);
+        return impl_.loop().poll(scope.thread().loop,
+                                 [&] { scope.thread().rethrow_pending_exception(); });
+    }
+
+    count_type poll_one() { return run_one_within(ring::event_loop::wait_not); }
+
+    void stop() { impl_.loop().stop(); }
+    [[nodiscard]] bool stopped() const { return impl_.loop().stopped(); }
+    void restart() { impl_.loop().restart(); }
+
+#if !defined(BOOST_ASIO_NO_DEPRECATED)
+    count_type run(boost::system::error_code& ec) { return ec = {}, run(); }
+    count_type run_one(boost::system::error_code& ec) { return ec = {}, run_one(); }
+    count_type poll(boost::system::error_code& ec) { return ec = {}, poll(); }
+    count_type poll_one(boost::system::error_code& ec) { return ec = {}, poll_one(); }
+    void reset() { restart(); }
+    template <typename Handler> auto dispatch(Handler&& handler);
+    template <typename Handler> auto post(Handler&& handler);
+    template <typename Handler> auto wrap(Handler handler);
+#endif
+
+    /// The engine, for services of this library.
+    detail::loop_service& impl() noexcept { return impl_; }
+
+private:
+    /// Makes the calling thread known as one that runs this context.
+    class in_run {
+    public:
+        explicit in_run(detail::loop_service& impl) : context_(&impl, thread_)
+        {
+            // A nested run takes over what the outer one kept for itself.
+            if (auto* outer = static_cast<detail::running_thread*>(context_.next_by_key()))
+                impl.loop().post_deferred(outer->loop.private_ready);
+        }
+        detail::running_thread& thread() noexcept { return thread_; }
+
+    private:
+        detail::running_thread thread_;
+        detail::thread_context::call_stack::context context_;
+    };
+
+    std::size_t run_one_within(backend::backend::timeout wait)
+    {
+        in_run scope(impl_);
+        const std::size_t n = impl_.loop().run_one(scope.thread().loop, wait);
+        scope.thread().rethrow_pending_exception();
+        return n;
+    }
+
+    static ring::threading threads_of(int hint) noexcept
+    {
+        if (hint == 1)
+            hint = BOOST_ASIO_CONCURRENCY_HINT_1;
+        if (!BOOST_ASIO_CONCURRENCY_HINT_IS_LOCKING(SCHEDULER, hint))
+            return ring::threading::unsafe;
+        if (hint == 1 || !BOOST_ASIO_CONCURRENCY_HINT_IS_LOCKING(REACTOR_IO, hint))
+            return ring::threading::one;
+        return ring::threading::many;
+    }
+
+    detail::loop_service& add_impl(detail::loop_service* impl)
+    {
+        std::unique_ptr<detail::loop_service> owned(impl);
+        boost::asio::add_service<detail::loop_service>(*this, impl);
+        return *owned.release();
+    }
+
+    detail::loop_service& impl_;
+};
+
+/// Base of services that belong to a safer_ring::io_context.
+class io_context::service : public boost::asio::execution_context::service {
+public:
+    io_context& get_io_context() { return static_cast<io_context&>(context()); }
+
+protected:
+    explicit service(io_context& owner) : boost::asio::execution_context::service(owner) {}
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI
+
+#include <safer_ring/asio/executor.hpp>

@@ -1,0 +1,81 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/export.hpp>
+
+#include <cstdint>
+
+/// Submission and completion entries, with the layout of the kernel's own.
+///
+/// The ring layer fills these and every backend executes them, so they are
+/// named here once, without a liburing header. The io_uring backend checks
+/// layout and values against liburing's with static assertions.
+namespace safer_ring::inline SAFER_RING_ABI::backend {
+
+/// What an entry asks for. Values are the kernel's (io_uring_enter(2)).
+enum class opcode : std::uint8_t {
+    nop = 0,
+    poll_add = 6,
+    timeout = 11,
+    accept = 13,
+    async_cancel = 14,
+    connect = 16,
+    send = 26,
+    recv = 27,
+};
+
+/// One request, laid out as struct io_uring_sqe.
+struct submission_entry {
+    opcode op = opcode::nop;
+    std::uint8_t flags = 0;
+    std::uint16_t ioprio = 0;
+    std::int32_t fd = -1;
+    std::uint64_t offset = 0;
+    std::uint64_t address = 0;
+    std::uint32_t length = 0;
+    std::uint32_t op_flags = 0;
+    std::uint64_t user_data = 0;
+    std::uint16_t buffer_group = 0;
+    std::uint16_t personality = 0;
+    std::int32_t file_index = 0;
+    std::uint64_t reserved[2] = {0, 0};
+};
+static_assert(sizeof(submission_entry) == 64);
+
+/// One result, laid out as struct io_uring_cqe.
+struct completion_entry {
+    std::uint64_t user_data;
+    std::int32_t result;
+    std::uint32_t flags;
+};
+static_assert(sizeof(completion_entry) == 16);
+
+/// submission_entry::flags: take the buffer from buffer_group (Linux 5.7).
+inline constexpr std::uint8_t entry_buffer_select = 1U << 5;
+
+/// submission_entry::ioprio of recv: arm the poll first instead of trying
+/// (Linux 5.19).
+inline constexpr std::uint16_t receive_poll_first = 1U << 0;
+
+/// completion_entry::flags: a provided buffer was used; its id is in the
+/// upper 16 bits.
+inline constexpr std::uint32_t completion_buffer = 1U << 0;
+/// completion_entry::flags: this request will complete again (Linux 5.13).
+inline constexpr std::uint32_t completion_more = 1U << 1;
+/// completion_entry::flags: the socket held more data (Linux 5.19).
+inline constexpr std::uint32_t completion_socket_nonempty = 1U << 2;
+inline constexpr unsigned completion_buffer_shift = 16;
+
+/// A buffer offered to the kernel, laid out as struct io_uring_buf. The tail
+/// of the ring overlays `tail` of the first element.
+struct provided_buffer {
+    std::uint64_t address;
+    std::uint32_t length;
+    std::uint16_t id;
+    std::uint16_t tail;
+};
+static_assert(sizeof(provided_buffer) == 16);
+
+} // namespace safer_ring::inline SAFER_RING_ABI::backend

@@ -1,0 +1,80 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/export.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace safer_ring::inline SAFER_RING_ABI {
+
+/// What to do when a feature that was asked for is missing.
+enum class fallback {
+    graceful, ///< Go on without it; `features` says so.
+    warn,     ///< The same, with a line on standard error.
+    strict,   ///< Throw std::system_error that names the feature.
+};
+
+/// Settings of a ring. The defaults suit a server; sizes are bounds of our
+/// own pools, and reaching one never refuses what the user starts.
+struct options {
+    /// Entries of the submission queue. More starts than that in one turn
+    /// are submitted in several system calls.
+    unsigned submission_entries = 1024;
+
+    /// Entries of the completion queue. The kernel keeps what does not fit
+    /// (IORING_FEAT_NODROP, Linux 5.5) and hands it over at the next turn.
+    unsigned completion_entries = 4096;
+
+    /// Receive buffers that the kernel picks from when data arrives; a power
+    /// of two, at most 32768. Zero turns them off. With none left a receive
+    /// waits for readiness and reads straight into the caller's memory.
+    unsigned receive_buffer_count = 1024;
+
+    /// Size of each of them.
+    unsigned receive_buffer_size_bytes = 4096;
+
+    /// Writes up to this size are copied and submitted with everything else
+    /// of a turn; larger ones are written straight from the caller's memory.
+    unsigned send_buffer_size_bytes = 16384;
+
+    /// How long the destructor waits for the kernel to let go of operations
+    /// before it sets their memory aside for good.
+    unsigned drain_deadline_ms = 5000;
+
+    /// Turns IORING_SETUP_COOP_TASKRUN off (Linux 5.19).
+    bool cooperative_taskrun = true;
+
+    /// Turns buffers chosen by the kernel off.
+    bool buffer_ring = true;
+
+    /// What to do when a feature above is asked for and missing.
+    fallback on_missing = fallback::graceful;
+};
+
+/// What was found on this machine, and why something is off.
+struct features {
+    bool io_uring = false;            ///< Requests run on a kernel ring.
+    bool buffer_ring = false;         ///< Kernel-chosen buffers: Linux 5.19.
+    bool receive_poll_first = false;  ///< Linux 5.19.
+    bool cooperative_taskrun = false; ///< Linux 5.19.
+    bool wait_timeout = false;        ///< Time-outs in io_uring_enter: Linux 5.11.
+    bool submit_all = false;          ///< Linux 5.18.
+    unsigned submission_entries = 0;
+    unsigned completion_entries = 0;
+    std::string backend_name;         ///< "io_uring" or "simulated".
+    std::vector<std::string> notes;   ///< One sentence for each thing that is off.
+
+    /// Several lines for people: backend, features, notes.
+    [[nodiscard]] SAFER_RING_API std::string describe() const;
+
+    /// Sets up a ring with the default options and tells what it found.
+    /// A machine without io_uring is an answer (`io_uring == false` with the
+    /// reason in `notes`), not an exception.
+    [[nodiscard]] SAFER_RING_API static features probe();
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI

@@ -1,0 +1,16 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+// SAFER_RING_API marks what the compiled part exports. The library is built
+// with hidden visibility, so everything without the mark stays private.
+#if defined(SAFER_RING_SHARED)
+#define SAFER_RING_API __attribute__((visibility("default")))
+#else
+#define SAFER_RING_API
+#endif
+
+// The inline namespace carries the ABI version: objects compiled against
+// another version do not link instead of misbehaving.
+#define SAFER_RING_ABI v1

@@ -1,0 +1,10 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+/// The ring layer: no Boost header is included from here.
+
+#include <safer_ring/backend/backend.hpp>
+#include <safer_ring/backend/features.hpp>
+#include <safer_ring/ring/event_loop.hpp>

@@ -1,0 +1,71 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/ring/io_operation.hpp>
+
+#include <cstdint>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+/// The loop's side of an open descriptor: its operations in order, and what
+/// the kernel delivered that no operation could take any more.
+///
+/// Lives from `event_loop::open` to `event_loop::close` or `release`; I/O
+/// objects that move pass the pointer on.
+struct descriptor {
+    explicit descriptor(int native) noexcept : fd(native) {}
+
+    /// The user's descriptor. The kernel takes its own reference to the file
+    /// at submission and keeps it until the last completion.
+    int fd;
+
+    /// Recent receives filled a whole buffer: read in bulk.
+    bool bulk_read = false;
+    /// The last receive left data behind (IORING_CQE_F_SOCK_NONEMPTY).
+    bool expect_data = false;
+
+    /// Bytes of a receive that completed after its cancellation, in provided
+    /// buffer `leftover_buffer`.
+    static constexpr std::uint32_t none = ~std::uint32_t{0};
+    std::uint32_t leftover_buffer = none;
+    std::uint32_t leftover_offset = 0;
+    std::uint32_t leftover_size = 0;
+    /// The socket of an accept that completed after its cancellation.
+    int leftover_socket = -1;
+
+    [[nodiscard]] io_operation* front(direction d) const noexcept { return lists[index(d)].head; }
+
+    void push_back(io_operation& op) noexcept
+    {
+        list& l = lists[index(op.direction_)];
+        op.after_ = nullptr;
+        op.before_ = l.tail;
+        (l.tail != nullptr ? l.tail->after_ : l.head) = &op;
+        l.tail = &op;
+    }
+
+    void remove(io_operation& op) noexcept
+    {
+        list& l = lists[index(op.direction_)];
+        (op.before_ != nullptr ? op.before_->after_ : l.head) = op.after_;
+        (op.after_ != nullptr ? op.after_->before_ : l.tail) = op.before_;
+        op.after_ = op.before_ = nullptr;
+    }
+
+    descriptor* previous = nullptr; // In the loop's list of open descriptors.
+    descriptor* next = nullptr;
+
+private:
+    struct list {
+        io_operation* head = nullptr;
+        io_operation* tail = nullptr;
+    };
+
+    static std::size_t index(direction d) noexcept { return static_cast<std::size_t>(d); }
+
+    list lists[direction_count];
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -1,0 +1,293 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/backend/backend.hpp>
+#include <safer_ring/ring/descriptor.hpp>
+#include <safer_ring/ring/slot_table.hpp>
+#include <safer_ring/ring/staging.hpp>
+#include <safer_ring/ring/timer_queue_base.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+/// What one thread carries through run(), poll() and their kin: work that it
+/// posted itself, merged into the loop's queue after each handler.
+struct loop_thread {
+    operation_queue private_ready;
+    long private_work = 0;
+};
+
+/// How many threads will run the loop, which decides what may be cheaper.
+enum class threading {
+    one,    ///< One at a time; cooperative task work where the kernel has it.
+    many,   ///< Any number at once.
+    unsafe, ///< One, and no other thread touches the loop at all: no locks.
+};
+
+/// The lock of a loop; does nothing in `threading::unsafe`.
+class loop_mutex {
+public:
+    explicit loop_mutex(bool enabled) noexcept : enabled_(enabled) {}
+    void lock()
+    {
+        if (enabled_)
+            mutex_.lock();
+    }
+    void unlock()
+    {
+        if (enabled_)
+            mutex_.unlock();
+    }
+
+private:
+    std::mutex mutex_;
+    bool enabled_;
+};
+
+/// What closing a descriptor's operations does with results that are there
+/// but not yet handed over.
+enum class cancel_mode {
+    cancel,  ///< They are delivered: nothing that the kernel did is lost.
+    release, ///< The same, and the kernel has let go when the call returns.
+    close,   ///< They are dropped, and operation_aborted is reported.
+};
+
+/// The engine under an io_context: a queue of ready operations, the threads
+/// that run it, and a ring.
+///
+/// One lock guards everything, system calls excepted: entries are filled
+/// under it and submitted after it is released; the kernel serialises its
+/// own side. Entries are consumed first in, first out, so a cancellation that
+/// entered the kernel has every earlier start behind it.
+///
+/// Thread safety: every public member may be called from any thread.
+class event_loop {
+public:
+    /// Sets up an io_uring backend. Throws std::system_error.
+    SAFER_RING_API event_loop(const options& settings, threading threads);
+
+    /// Uses the backend given, as tests do.
+    SAFER_RING_API event_loop(const options& settings, threading threads,
+                              std::unique_ptr<backend::backend> kernel);
+
+    event_loop(const event_loop&) = delete;
+    event_loop& operator=(const event_loop&) = delete;
+
+    /// Requires `shutdown()` before; calls it otherwise.
+    SAFER_RING_API ~event_loop();
+
+    // ---- running: see net::io_context for the contract of each
+
+    /// Runs handlers until stopped or out of work; `after_handler()` is called
+    /// after each, and may throw.
+    template <typename F> std::size_t run(loop_thread& self, F after_handler)
+    {
+        return run_until_idle(self, wait_forever, after_handler);
+    }
+    template <typename F> std::size_t poll(loop_thread& self, F after_handler)
+    {
+        return run_until_idle(self, wait_not, after_handler);
+    }
+    /// Runs at most one handler, waiting for it at most `wait`.
+    SAFER_RING_API std::size_t run_one(loop_thread& self, backend::backend::timeout wait);
+
+    static constexpr backend::backend::timeout wait_forever = backend::backend::timeout::max();
+    static constexpr backend::backend::timeout wait_not = backend::backend::timeout::zero();
+
+    SAFER_RING_API void stop();
+    SAFER_RING_API bool stopped();
+    SAFER_RING_API void restart();
+
+    void work_started() noexcept { outstanding_work_.fetch_add(1, std::memory_order_relaxed); }
+    void work_finished()
+    {
+        if (outstanding_work_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            stop();
+    }
+
+    [[nodiscard]] bool one_thread() const noexcept { return threads_ != threading::many; }
+    [[nodiscard]] const features& found() const noexcept { return features_; }
+    [[nodiscard]] const options& settings() const noexcept { return options_; }
+
+    // ---- work without I/O
+
+    /// Queues `op` and counts it as work. `self` is the calling thread's
+    /// state when it runs this loop, null otherwise.
+    SAFER_RING_API void post(operation* op, bool is_continuation, loop_thread* self);
+
+    /// Queues operations that are counted already.
+    SAFER_RING_API void post_deferred(operation_queue& ops);
+
+    // ---- descriptors
+
+    /// Throws std::bad_alloc; the descriptor itself is not touched.
+    SAFER_RING_API descriptor* open(int fd);
+
+    /// Queues `op` on `d` and counts it as work. Throws std::bad_alloc, and
+    /// then nothing has happened. `id`, if given, is written before the
+    /// operation can complete.
+    SAFER_RING_API void start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
+                              operation_id* id = nullptr);
+
+    /// The same for an operation of our own that never completes: it does not
+    /// keep run() from returning.
+    SAFER_RING_API void start_internal(descriptor& d, direction dir, io_operation& op);
+
+    /// Completes `op`, which needs no descriptor, with `result`.
+    SAFER_RING_API void complete_at_once(io_operation& op, int result, bool is_continuation,
+                                         loop_thread* self);
+
+    /// Cancels all operations of `d`; memory that came with them is neither
+    /// read nor written once this has returned.
+    SAFER_RING_API void cancel(descriptor& d);
+
+    /// The same for one operation, if it is still there.
+    SAFER_RING_API void cancel(operation_id id);
+
+    /// Cancels everything and forgets `d`; closing the number is then safe.
+    SAFER_RING_API void close(descriptor* d);
+
+    /// Cancels everything, waits until the kernel let go, and forgets `d`.
+    SAFER_RING_API void release(descriptor* d);
+
+    /// To be called before a synchronous call on `d`: tries its queued
+    /// writes, in order, so that the call comes after them.
+    SAFER_RING_API void attempt_writes(descriptor& d);
+
+    /// Bytes that a cancelled receive of `d` brought in.
+    SAFER_RING_API std::size_t leftover_size(descriptor& d);
+    /// Hands out up to `size` of them; `peek` leaves them in place.
+    SAFER_RING_API std::size_t take_leftover(descriptor& d, std::byte* out, std::size_t size,
+                                             bool peek);
+    /// The socket that a cancelled accept of `d` brought in, or -1.
+    SAFER_RING_API int take_leftover_socket(descriptor& d, bool peek);
+
+    // ---- timers
+
+    SAFER_RING_API void add(timer_queue_base& queue);
+    SAFER_RING_API void remove(timer_queue_base& queue);
+
+    /// The lock under which timer queues are changed.
+    [[nodiscard]] std::unique_lock<loop_mutex> lock() { return std::unique_lock(mutex_); }
+
+    /// To be called, under the lock, when a queue's earliest expiry changed.
+    SAFER_RING_API void timer_added(std::unique_lock<loop_mutex>& held);
+
+    // ---- for operations, under the lock
+
+    receive_buffers& buffers() noexcept { return buffers_; }
+    staging_pool& staging() noexcept { return *staging_; }
+    void consume_leftover(descriptor& d, std::uint32_t size, bool peek) noexcept;
+
+    // ---- end of life
+
+    /// Cancels and drains everything, then destroys all handlers without
+    /// calling them. What the kernel does not let go of in time is set aside
+    /// with a report on standard error.
+    SAFER_RING_API void shutdown();
+
+    /// A line for each operation in flight.
+    SAFER_RING_API std::string describe();
+
+    /// Completions that belonged to no operation.
+    [[nodiscard]] std::size_t stale_completions() const noexcept { return stale_completions_; }
+
+private:
+    using guard = std::unique_lock<loop_mutex>;
+    struct marker final : operation {
+        void complete(event_loop&) override {}
+        void destroy() noexcept override {}
+    };
+    struct after_completion;
+
+    template <typename F>
+    std::size_t run_until_idle(loop_thread& self, backend::backend::timeout wait, F& after_handler)
+    {
+        std::size_t n = 0;
+        while (run_one_counted(self, wait) != 0) {
+            after_handler();
+            if (n != static_cast<std::size_t>(-1))
+                ++n;
+        }
+        return n;
+    }
+
+    SAFER_RING_API std::size_t run_one_counted(loop_thread& self, backend::backend::timeout wait);
+    std::size_t do_run_one(guard& held, loop_thread& self, backend::backend::timeout wait);
+    bool settle_before_handler(guard& held, io_operation& op);
+    bool perform_unlocked(guard& held, io_operation& op);
+    void wake_for_more(guard& held);
+    void wake_one(guard& held);
+    void wake_waiter(guard& held);
+    void stop_all(guard& held);
+
+    // submission.cpp
+    void turn(guard& held, backend::backend::timeout wait);
+    backend::backend::timeout wait_duration(backend::backend::timeout wait);
+    unsigned fill_submissions() noexcept;
+    bool flush_published() noexcept;
+    void submit_started(guard& held, loop_thread* self);
+    void retry_missed_cancels() noexcept;
+    void reap() noexcept;
+    void completed(const backend::completion_entry& entry) noexcept;
+    void settle(io_operation& op) noexcept;
+    void begin(io_operation& op) noexcept;
+    void make_ready(io_operation& op) noexcept;
+    void begin_next(io_operation& op) noexcept;
+    void detach(io_operation& op) noexcept;
+
+    // cancellation.cpp
+    void cancel_all(guard& held, descriptor& d, cancel_mode mode);
+    void attempt_writes(guard& held, descriptor& d);
+    void wait_until_performed(guard& held, descriptor& d);
+    void request_cancel(io_operation& op) noexcept;
+    void wake_for_ready(guard& held);
+    void conclude(io_operation& op, cancel_mode mode) noexcept;
+    void await_kernel(guard& held, descriptor& d);
+    void drop_leftovers(descriptor& d) noexcept;
+    void forget(descriptor* d) noexcept;
+
+    // teardown.cpp
+    bool drain(guard& held);
+    void set_aside(guard& held);
+    [[nodiscard]] std::string describe_locked() const;
+
+    const options options_;
+    const threading threads_;
+    loop_mutex mutex_;
+    std::unique_ptr<backend::backend> kernel_;
+    features features_;
+    receive_buffers buffers_;
+    std::unique_ptr<staging_pool> staging_;
+
+    operation_queue ready_;
+    operation_queue pending_; // First in line; to be written to the submission queue.
+    slot_table slots_;
+    descriptor* descriptors_ = nullptr;
+    timer_queue_base* timer_queues_ = nullptr;
+    marker turn_marker_; // Stands in `ready_` for "let the kernel have a turn".
+
+    std::atomic<long> outstanding_work_{0};
+    std::condition_variable_any idle_;
+    std::condition_variable_any performed_;
+    std::size_t idle_threads_ = 0;
+    std::size_t wakeups_ = 0;  // Idle threads that were signalled and have not woken yet.
+    std::size_t performing_waiters_ = 0;
+    std::size_t in_kernel_ = 0;
+    std::size_t stale_completions_ = 0;
+    bool waiting_ = false;     // A thread is, or is about to be, blocked in the kernel.
+    bool wake_sent_ = false;   // It has been woken already.
+    bool cancel_missed_ = false; // A cancellation did not find its request yet.
+    bool stopped_ = false;
+    bool shut_down_ = false;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

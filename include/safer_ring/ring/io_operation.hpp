@@ -1,0 +1,122 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/backend/entry.hpp>
+#include <safer_ring/ring/operation.hpp>
+
+#include <cerrno>
+#include <cstdint>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+class event_loop;
+struct descriptor;
+
+/// Operations of one descriptor and direction run first in, first out.
+enum class direction : std::uint8_t { read, write, except };
+inline constexpr std::size_t direction_count = 3;
+
+/// Where an operation is between its start and its handler.
+enum class io_state : std::uint8_t {
+    idle,       ///< Not started, or already out of the loop's hands.
+    queued,     ///< Behind another operation of its descriptor and direction.
+    pending,    ///< First in line; will be written to the submission queue at the next flush.
+    in_kernel,  ///< Submitted; the kernel owes a completion.
+    ready,      ///< Has its result, or is due to perform; in the loop's ready queue.
+    performing, ///< A thread is in a non-blocking system call for it, without the loop's lock.
+};
+
+/// Identity of a started operation: slot and generation. It survives the
+/// reuse of the slot, so a stale id finds nothing instead of a stranger.
+enum class operation_id : std::uint64_t { none = 0 };
+
+/// An operation on a descriptor: the handler-free base that holds all the
+/// logic; a typed leaf adds buffers and handler.
+///
+/// The node itself is never visible to the kernel: entries point only to
+/// staging memory, so a node can be destroyed whatever the kernel still does.
+///
+/// All members but `perform` are called under the loop's lock and must not
+/// run user code that could come back into the loop.
+class io_operation : public operation {
+public:
+    /// Zero or a positive result, or the negated errno.
+    [[nodiscard]] int result() const noexcept { return result_; }
+    [[nodiscard]] operation_id id() const noexcept { return id_; }
+    [[nodiscard]] io_state state() const noexcept { return state_; }
+
+protected:
+    /// What follows a completion from the kernel.
+    enum class step : std::uint8_t {
+        done,    ///< `result_` is final.
+        again,   ///< Submit once more, after another `prepare`.
+        perform, ///< The descriptor is ready: call `perform` before the handler.
+    };
+
+    io_operation() noexcept : operation(true) {}
+    ~io_operation() = default;
+
+    /// Takes what the kernel will need out of the caller's hands before the
+    /// operation is queued. May throw std::bad_alloc, and then has no effect.
+    virtual void stage(event_loop&) {}
+
+    /// Completes with what an earlier, cancelled operation left with the
+    /// descriptor; false when there is nothing.
+    virtual bool complete_from_leftover(event_loop&) noexcept { return false; }
+
+    /// Fills `entry_`, all but user data and descriptor.
+    virtual void prepare(event_loop& loop) noexcept = 0;
+
+    /// Judges `result_` and `completion_flags_` as they came from the kernel.
+    virtual step settle(event_loop& loop) noexcept = 0;
+
+    /// True to try `perform` already when the operation starts first in line.
+    [[nodiscard]] virtual bool attempts_first(event_loop&) const noexcept { return false; }
+
+    /// True when `perform` may stand in for the kernel, also before submission.
+    [[nodiscard]] virtual bool can_perform() const noexcept { return false; }
+
+    /// A non-blocking attempt; true when `result_` is final, false for EAGAIN.
+    /// May be called without the loop's lock, in state `performing`.
+    virtual bool perform(int) noexcept { return true; }
+
+    /// Hands the result to the caller's memory; staging goes back.
+    virtual void deliver(event_loop&) noexcept {}
+
+    /// Drops the result: what was accepted is closed, staging goes back.
+    virtual void discard(event_loop&) noexcept {}
+
+    /// The caller's memory may be gone from now on although the kernel still
+    /// owes a completion. What it brings stays with the descriptor.
+    virtual void keep_for_later(event_loop& loop) noexcept { discard(loop); }
+
+    void prepare_poll(std::uint32_t events) noexcept
+    {
+        entry_ = {};
+        entry_.op = backend::opcode::poll_add;
+        entry_.op_flags = events;
+    }
+
+    backend::submission_entry entry_;
+    descriptor* descriptor_ = nullptr;
+    int result_ = -ECANCELED;
+    std::uint32_t completion_flags_ = 0;
+
+private:
+    friend class event_loop;
+    friend struct descriptor;
+
+    io_operation* after_ = nullptr;  // Next of the same descriptor and direction.
+    io_operation* before_ = nullptr; // Previous of the same.
+    operation_id id_ = operation_id::none;
+    direction direction_ = direction::read;
+    io_state state_ = io_state::idle;
+    bool needs_perform_ = false;    // Ready means: the descriptor is ready.
+    bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.
+    bool detached_ = false;         // The caller's memory must not be touched.
+    bool delivered_ = false;        // deliver() has run ahead of the handler.
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

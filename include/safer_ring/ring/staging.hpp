@@ -1,0 +1,165 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/backend/backend.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+/// Memory from mmap, page-aligned and zeroed. Pages are used when touched.
+class mapped_memory {
+public:
+    mapped_memory() = default;
+    /// Throws std::bad_alloc.
+    SAFER_RING_API explicit mapped_memory(std::size_t size_bytes);
+    SAFER_RING_API mapped_memory(mapped_memory&& other) noexcept;
+    SAFER_RING_API mapped_memory& operator=(mapped_memory&& other) noexcept;
+    SAFER_RING_API ~mapped_memory();
+
+    /// Gives the mapping up without unmapping it.
+    void leak() noexcept { data_ = nullptr; }
+
+    [[nodiscard]] std::byte* data() const noexcept { return data_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+private:
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// Buffers that the kernel picks from when data arrives, so that an idle
+/// receive holds none (IORING_REGISTER_PBUF_RING, Linux 5.19).
+class receive_buffers {
+public:
+    /// Registers `count` buffers; with zero, or where the kernel lacks them,
+    /// `available()` is false and `reason` says why.
+    SAFER_RING_API receive_buffers(backend::backend& kernel, unsigned count,
+                                   unsigned size_bytes);
+
+    static constexpr std::uint16_t group = 0;
+
+    /// Keeps the memory mapped for the rest of the process.
+    void leak() noexcept
+    {
+        ring_memory_.leak();
+        memory_.leak();
+    }
+
+    [[nodiscard]] bool available() const noexcept { return ring_ != nullptr; }
+    [[nodiscard]] const char* reason() const noexcept { return reason_; }
+    [[nodiscard]] unsigned size_bytes() const noexcept { return size_bytes_; }
+    [[nodiscard]] unsigned outstanding() const noexcept { return outstanding_; }
+
+    /// The bytes of buffer `id`, which the kernel has just handed over.
+    [[nodiscard]] const std::byte* data(std::uint32_t id) const noexcept
+    {
+        return memory_.data() + std::size_t{id} * size_bytes_;
+    }
+
+    /// Notes that the kernel handed a buffer over.
+    void taken() noexcept { ++outstanding_; }
+
+    /// Offers buffer `id` to the kernel again.
+    void give_back(std::uint32_t id) noexcept
+    {
+        --outstanding_;
+        offer(id);
+    }
+
+private:
+    void offer(std::uint32_t id) noexcept
+    {
+        // The first element's `tail` is the ring's, so it is left alone.
+        backend::provided_buffer& b = ring_[tail_ & mask_];
+        b.address = reinterpret_cast<std::uint64_t>(data(id));
+        b.length = size_bytes_;
+        b.id = static_cast<std::uint16_t>(id);
+        ++tail_;
+        std::atomic_ref(ring_[0].tail).store(tail_, std::memory_order_release);
+    }
+
+    mapped_memory ring_memory_;
+    mapped_memory memory_;
+    backend::provided_buffer* ring_ = nullptr;
+    std::uint16_t mask_ = 0;
+    std::uint16_t tail_ = 0;
+    unsigned size_bytes_ = 0;
+    unsigned outstanding_ = 0;
+    const char* reason_ = "";
+};
+
+/// A piece of staging memory, returned to its pool by `staging_pool::release`.
+struct staged {
+    std::byte* data = nullptr;
+    std::uint32_t size_class = 0;
+    explicit operator bool() const noexcept { return data != nullptr; }
+};
+
+/// Memory for what a submitted request points to: copies of small writes,
+/// addresses. Two sizes, last in first out so that hot memory is used again.
+/// Grows by slabs up to a bound; past it, single blocks come from the heap
+/// and go back there, so that what the user starts is never refused.
+class staging_pool {
+public:
+    explicit staging_pool(std::size_t large_size_bytes) noexcept
+        : sizes_{small_size_bytes, large_size_bytes}
+    {
+    }
+    staging_pool(const staging_pool&) = delete;
+    staging_pool& operator=(const staging_pool&) = delete;
+    SAFER_RING_API ~staging_pool();
+
+    static constexpr std::size_t small_size_bytes = 1024;
+
+    /// Memory for `size_bytes`, at most the large size. Throws std::bad_alloc.
+    staged acquire(std::size_t size_bytes)
+    {
+        const std::uint32_t which = size_bytes <= small_size_bytes ? 0 : 1;
+        if (free_[which] == nullptr)
+            return grow(which);
+        node* n = free_[which];
+        free_[which] = n->next;
+        ++outstanding_;
+        return {reinterpret_cast<std::byte*>(n), which};
+    }
+
+    SAFER_RING_API void release(staged& block) noexcept
+    {
+        if (!block)
+            return;
+        --outstanding_;
+        if (block.size_class == heap_class) {
+            ::operator delete(block.data);
+        } else {
+            node* n = ::new (block.data) node{free_[block.size_class]};
+            free_[block.size_class] = n;
+        }
+        block = {};
+    }
+
+    [[nodiscard]] std::size_t outstanding() const noexcept { return outstanding_; }
+
+private:
+    struct node {
+        node* next;
+    };
+
+    static constexpr std::uint32_t heap_class = 2;
+    static constexpr std::size_t slab_size_bytes = std::size_t{256} * 1024;
+    static constexpr std::size_t max_slabs = 256;
+
+    SAFER_RING_API staged grow(std::uint32_t which);
+
+    std::size_t sizes_[2];
+    node* free_[2] = {nullptr, nullptr};
+    std::vector<mapped_memory> slabs_;
+    std::size_t outstanding_ = 0;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -1,0 +1,264 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/backend/backend.hpp>
+
+#include "kernel_abi.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <poll.h>
+#include <string>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace safer_ring::inline SAFER_RING_ABI::backend {
+namespace {
+
+/// The smallest queue worth having before ENOMEM is reported.
+constexpr unsigned least_submission_entries = 16;
+
+std::string limit_text(rlim_t value)
+{
+    return value == RLIM_INFINITY ? "unlimited" : std::to_string(value);
+}
+
+std::string likely_cause(int error)
+{
+    rlimit limit{};
+    switch (error) {
+    case ENOSYS:
+        return "the kernel has no io_uring (Linux 5.10 is the oldest supported) or a seccomp "
+               "filter hides it";
+    case EPERM:
+    case EACCES: {
+        int setting = 0;
+        std::ifstream("/proc/sys/kernel/io_uring_disabled") >> setting;
+        if (setting != 0)
+            return "kernel.io_uring_disabled is " + std::to_string(setting) +
+                   "; ask for 0, or for 1 with membership in kernel.io_uring_group";
+        return "a seccomp filter or security module refuses io_uring_setup, as container "
+               "runtimes do by default";
+    }
+    case ENOMEM:
+        ::getrlimit(RLIMIT_MEMLOCK, &limit);
+        return "RLIMIT_MEMLOCK is " + limit_text(limit.rlim_cur) +
+               " bytes; raise it (ulimit -l, LimitMEMLOCK=)";
+    case EMFILE:
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        return "RLIMIT_NOFILE of " + limit_text(limit.rlim_cur) +
+               " descriptors is used up; raise it (ulimit -n, LimitNOFILE=)";
+    case ENFILE:
+        return "the system-wide limit fs.file-max is used up";
+    default:
+        return "unexpected";
+    }
+}
+
+[[noreturn]] void throw_setup_error(int error, const char* operation)
+{
+    throw std::system_error(error, std::system_category(),
+                            std::string("safer_ring: ") + operation + " (likely cause: " +
+                                likely_cause(error) + ")");
+}
+
+class io_uring_backend final : public backend {
+public:
+    io_uring_backend(const options& settings, bool cooperative)
+    {
+        set_up(settings, cooperative);
+        if ((parameters_.features & IORING_FEAT_NODROP) == 0) {
+            ::io_uring_queue_exit(&ring_);
+            throw_setup_error(ENOSYS, "io_uring_setup: the kernel would drop completions");
+        }
+        adopt_queues();
+        record_features();
+    }
+
+    ~io_uring_backend() override { ::io_uring_queue_exit(&ring_); }
+
+    int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override
+    {
+        if (wait == nullptr)
+            return call_enter(to_submit, min_complete, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
+        if (*wait <= timeout::zero() || min_complete == 0)
+            return call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
+        if (!features_.wait_timeout)
+            return enter_then_poll(to_submit, *wait);
+
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*wait);
+        __kernel_timespec limit{};
+        limit.tv_sec = seconds.count();
+        limit.tv_nsec = (*wait - seconds).count();
+        io_uring_getevents_arg argument{};
+        argument.ts = reinterpret_cast<std::uint64_t>(&limit);
+        return call_enter(to_submit, min_complete, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                          &argument, sizeof argument);
+    }
+
+    int register_buffer_ring(provided_buffer* buffers, unsigned count,
+                             std::uint16_t group) noexcept override
+    {
+        io_uring_buf_reg request{};
+        request.ring_addr = reinterpret_cast<std::uint64_t>(buffers);
+        request.ring_entries = count;
+        request.bgid = group;
+        return ::io_uring_register_buf_ring(&ring_, &request, 0);
+    }
+
+    int close_when_drained(int fd) noexcept override
+    {
+        const int result = ::io_uring_register_files(&ring_, &fd, 1);
+        if (result == 0)
+            ::close(fd);
+        return result;
+    }
+
+private:
+    /// The raw call, since liburing's functions keep a submission tail of
+    /// their own. Answers the negated errno as the rest of this class does.
+    int call_enter(unsigned to_submit, unsigned min_complete, unsigned flags, void* argument,
+                   std::size_t size) noexcept
+    {
+        return ::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), to_submit, min_complete,
+                                 flags, static_cast<sigset_t*>(argument), size);
+    }
+
+    /// Linux 5.10 has no time-out in io_uring_enter (IORING_FEAT_EXT_ARG came
+    /// with 5.11); there the ring's own descriptor is polled.
+    int enter_then_poll(unsigned to_submit, timeout wait) noexcept
+    {
+        const int submitted =
+            call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
+        if (submitted < 0 || has_completions())
+            return submitted;
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
+        const timespec limit{static_cast<time_t>(seconds.count()),
+                             static_cast<long>((wait - seconds).count())};
+        pollfd entry{ring_.ring_fd, POLLIN, 0};
+        return ::ppoll(&entry, 1, &limit, nullptr) < 0 ? -errno : submitted;
+    }
+
+    /// Tries the flags a kernel may have from the most to the least, since an
+    /// unknown one is refused with EINVAL; ENOMEM halves the queues.
+    void set_up(const options& settings, bool cooperative)
+    {
+        const unsigned base = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+        const unsigned modern = base | IORING_SETUP_SUBMIT_ALL;
+        const unsigned candidates[] = {
+            cooperative ? modern | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG : modern,
+            modern,
+            base,
+        };
+        unsigned entries = settings.submission_entries;
+        unsigned completions = settings.completion_entries;
+        for (;;) {
+            int error = 0;
+            for (const unsigned flags : candidates) {
+                parameters_ = {};
+                parameters_.flags = flags;
+                parameters_.cq_entries = completions;
+                error = -::io_uring_queue_init_params(entries, &ring_, &parameters_);
+                if (error != EINVAL)
+                    break;
+            }
+            if (error == 0)
+                return;
+            if (error != ENOMEM || entries <= least_submission_entries)
+                throw_setup_error(error, "io_uring_setup");
+            entries /= 2;
+            completions /= 2;
+            features_.notes.push_back("queues halved: io_uring_setup answered ENOMEM, " +
+                                      likely_cause(ENOMEM));
+        }
+    }
+
+    void adopt_queues() noexcept
+    {
+        sq_ = reinterpret_cast<submission_entry*>(ring_.sq.sqes);
+        sq_khead_ = ring_.sq.khead;
+        sq_ktail_ = ring_.sq.ktail;
+        sq_kflags_ = ring_.sq.kflags;
+        sq_entries_ = parameters_.sq_entries;
+        sq_mask_ = sq_entries_ - 1;
+        sq_tail_ = *ring_.sq.ktail;
+        sq_attention_ = IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN;
+        cq_ = reinterpret_cast<completion_entry*>(ring_.cq.cqes);
+        cq_khead_ = ring_.cq.khead;
+        cq_ktail_ = ring_.cq.ktail;
+        cq_mask_ = parameters_.cq_entries - 1;
+        cq_head_ = *ring_.cq.khead;
+        // The kernel reads entries through an index array; an entry is always
+        // used at its own place, so the array is filled once.
+        for (unsigned i = 0; i < sq_entries_; ++i)
+            ring_.sq.array[i] = i;
+    }
+
+    void record_features()
+    {
+        features_.io_uring = true;
+        features_.backend_name = "io_uring";
+        features_.submission_entries = parameters_.sq_entries;
+        features_.completion_entries = parameters_.cq_entries;
+        features_.wait_timeout = (parameters_.features & IORING_FEAT_EXT_ARG) != 0;
+        features_.submit_all = (parameters_.flags & IORING_SETUP_SUBMIT_ALL) != 0;
+        features_.cooperative_taskrun = (parameters_.flags & IORING_SETUP_COOP_TASKRUN) != 0;
+        features_.receive_poll_first = probe_poll_first();
+        features_.buffer_ring = probe_buffer_ring();
+        if (!features_.receive_poll_first)
+            features_.notes.push_back("no IORING_RECVSEND_POLL_FIRST (Linux 5.19)");
+    }
+
+    /// An unknown ioprio bit of recv is refused with EINVAL; a kernel that
+    /// knows it gets as far as the bad descriptor. Kernels that look up the
+    /// descriptor first (before Linux 5.18, IORING_FEAT_LINKED_FILE) are too
+    /// old to know it.
+    bool probe_poll_first() noexcept
+    {
+        if ((parameters_.features & IORING_FEAT_LINKED_FILE) == 0)
+            return false;
+        submission_entry* entry = next_submission();
+        *entry = {};
+        entry->op = opcode::recv;
+        entry->ioprio = receive_poll_first;
+        entry->fd = -1;
+        publish();
+        int answer = -EINVAL;
+        if (enter(1, 1, nullptr) == 1)
+            for_each_completion([&](const completion_entry& done) { answer = done.result; });
+        return answer == -EBADF;
+    }
+
+    /// Registers a ring of one buffer and takes it back.
+    bool probe_buffer_ring() noexcept
+    {
+        const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+        void* memory = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                              -1, 0);
+        if (memory == MAP_FAILED)
+            return false;
+        const bool found = register_buffer_ring(static_cast<provided_buffer*>(memory), 1, 0) == 0;
+        if (found)
+            ::io_uring_unregister_buf_ring(&ring_, 0);
+        ::munmap(memory, page);
+        return found;
+    }
+
+    ::io_uring ring_{};
+    io_uring_params parameters_{};
+};
+
+} // namespace
+
+std::unique_ptr<backend> make_io_uring(const options& settings, bool cooperative)
+{
+    return std::make_unique<io_uring_backend>(settings,
+                                              cooperative && settings.cooperative_taskrun);
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::backend

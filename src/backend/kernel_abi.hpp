@@ -1,0 +1,46 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+// Kernel constants newer than liburing 2.3, which Debian 12 has. They are
+// kernel ABI and never change; a newer header at hand is checked against.
+
+#include <safer_ring/backend/entry.hpp>
+
+#include <liburing.h>
+
+#include <cstddef>
+
+namespace safer_ring::inline SAFER_RING_ABI::backend {
+
+static_assert(sizeof(submission_entry) == sizeof(io_uring_sqe));
+static_assert(offsetof(submission_entry, offset) == offsetof(io_uring_sqe, off));
+static_assert(offsetof(submission_entry, address) == offsetof(io_uring_sqe, addr));
+static_assert(offsetof(submission_entry, length) == offsetof(io_uring_sqe, len));
+static_assert(offsetof(submission_entry, op_flags) == offsetof(io_uring_sqe, rw_flags));
+static_assert(offsetof(submission_entry, user_data) == offsetof(io_uring_sqe, user_data));
+static_assert(offsetof(submission_entry, buffer_group) == offsetof(io_uring_sqe, buf_group));
+static_assert(offsetof(submission_entry, file_index) == offsetof(io_uring_sqe, splice_fd_in));
+static_assert(sizeof(completion_entry) == sizeof(io_uring_cqe));
+static_assert(offsetof(completion_entry, result) == offsetof(io_uring_cqe, res));
+static_assert(sizeof(provided_buffer) == sizeof(io_uring_buf));
+static_assert(offsetof(provided_buffer, id) == offsetof(io_uring_buf, bid));
+static_assert(offsetof(provided_buffer, tail) == offsetof(io_uring_buf_ring, tail));
+
+static_assert(int(opcode::nop) == IORING_OP_NOP);
+static_assert(int(opcode::poll_add) == IORING_OP_POLL_ADD);
+static_assert(int(opcode::timeout) == IORING_OP_TIMEOUT);
+static_assert(int(opcode::accept) == IORING_OP_ACCEPT);
+static_assert(int(opcode::async_cancel) == IORING_OP_ASYNC_CANCEL);
+static_assert(int(opcode::connect) == IORING_OP_CONNECT);
+static_assert(int(opcode::send) == IORING_OP_SEND);
+static_assert(int(opcode::recv) == IORING_OP_RECV);
+static_assert(entry_buffer_select == IOSQE_BUFFER_SELECT);
+static_assert(receive_poll_first == IORING_RECVSEND_POLL_FIRST);
+static_assert(completion_buffer == IORING_CQE_F_BUFFER);
+static_assert(completion_more == IORING_CQE_F_MORE);
+static_assert(completion_socket_nonempty == IORING_CQE_F_SOCK_NONEMPTY);
+static_assert(completion_buffer_shift == IORING_CQE_BUFFER_SHIFT);
+
+} // namespace safer_ring::inline SAFER_RING_ABI::backend

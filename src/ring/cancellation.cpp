@@ -1,0 +1,286 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/event_loop.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// Cancelling, closing and releasing, and what they leave behind.
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr direction all_directions[] = {direction::read, direction::write, direction::except};
+
+/// How long release() lets the kernel finish a cancellation. Requests on
+/// sockets end within microseconds; the bound is for a kernel that hangs.
+constexpr auto release_deadline = 1s;
+
+} // namespace
+
+void event_loop::cancel(descriptor& d)
+{
+    guard held(mutex_);
+    cancel_all(held, d, cancel_mode::cancel);
+}
+
+void event_loop::close(descriptor* d)
+{
+    guard held(mutex_);
+    cancel_all(held, *d, cancel_mode::close);
+    forget(d);
+}
+
+void event_loop::release(descriptor* d)
+{
+    guard held(mutex_);
+    cancel_all(held, *d, cancel_mode::release);
+    drop_leftovers(*d);
+    forget(d);
+}
+
+void event_loop::cancel(operation_id id)
+{
+    guard held(mutex_);
+    io_operation* op = slots_.find(id);
+    if (op == nullptr || op->descriptor_ == nullptr)
+        return;
+    wait_until_performed(held, *op->descriptor_);
+    reap();
+    op = slots_.find(id);
+    if (op == nullptr || op->descriptor_ == nullptr)
+        return;
+    if (op->direction_ == direction::write)
+        attempt_writes(held, *op->descriptor_);
+    if (op->state_ == io_state::in_kernel && !op->cancel_requested_) {
+        request_cancel(*op);
+        flush_published();
+        reap();
+    }
+    io_operation* const next = op->after_;
+    conclude(*op, cancel_mode::cancel);
+    // What stood behind it may be first in line now.
+    if (next != nullptr && next->state_ == io_state::queued &&
+        (next->before_ == nullptr ||
+         (next->before_->state_ == io_state::ready && !next->before_->needs_perform_)))
+        begin(*next);
+    wake_for_ready(held);
+    submit_started(held, nullptr);
+}
+
+void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
+{
+    if (d.front(direction::read) == nullptr && d.front(direction::write) == nullptr &&
+        d.front(direction::except) == nullptr) {
+        if (mode == cancel_mode::close)
+            drop_leftovers(d);
+        return;
+    }
+    wait_until_performed(held, d);
+    reap();
+    attempt_writes(held, d);
+    bool requested = false;
+    for (const direction dir : all_directions)
+        for (io_operation* op = d.front(dir); op != nullptr; op = op->after_)
+            if (op->state_ == io_state::in_kernel && !op->cancel_requested_) {
+                request_cancel(*op);
+                requested = true;
+            }
+    if (requested) {
+        // Entering runs this thread's task work, so what it submitted itself
+        // has completed when the call returns.
+        flush_published();
+        reap();
+    }
+    if (mode == cancel_mode::release)
+        await_kernel(held, d);
+    for (const direction dir : all_directions)
+        for (io_operation* op = d.front(dir); op != nullptr;) {
+            io_operation* const next = op->after_;
+            conclude(*op, mode);
+            op = next;
+        }
+    if (mode == cancel_mode::close)
+        drop_leftovers(d);
+    wake_for_ready(held);
+}
+
+/// Gives one operation the end that `mode` asks for. Afterwards the caller's
+/// memory is not touched on its behalf.
+void event_loop::conclude(io_operation& op, cancel_mode mode) noexcept
+{
+    switch (op.state_) {
+    case io_state::pending:
+        pending_.remove(&op);
+        [[fallthrough]];
+    case io_state::queued:
+        op.result_ = -ECANCELED;
+        op.discard(*this);
+        make_ready(op);
+        break;
+    case io_state::ready:
+        if (op.needs_perform_) {
+            op.needs_perform_ = false;
+            op.result_ = -ECANCELED;
+            op.discard(*this);
+        } else if (mode == cancel_mode::close) {
+            op.discard(*this);
+        } else if (!op.delivered_) {
+            op.deliver(*this);
+        }
+        break;
+    case io_state::in_kernel:
+        op.detached_ = true;
+        if (mode == cancel_mode::cancel)
+            return; // Stays in line, so that what it brings comes first.
+        break;
+    case io_state::idle:
+    case io_state::performing:
+        return;
+    }
+    op.delivered_ = true;
+    op.descriptor_->remove(op);
+    op.descriptor_ = nullptr;
+}
+
+void event_loop::wake_for_ready(guard& held)
+{
+    if (!ready_.empty() && ready_.front() != &turn_marker_)
+        wake_one(held);
+}
+
+/// Results of this descriptor's operations that are in the middle of a
+/// non-blocking call on another thread become final first.
+void event_loop::wait_until_performed(guard& held, descriptor& d)
+{
+    const auto performing = [&d] {
+        for (const direction dir : all_directions)
+            for (const io_operation* op = d.front(dir); op != nullptr; op = op->after_)
+                if (op->state_ == io_state::performing)
+                    return true;
+        return false;
+    };
+    while (performing()) {
+        ++performing_waiters_;
+        performed_.wait(held);
+        --performing_waiters_;
+    }
+}
+
+void event_loop::attempt_writes(descriptor& d)
+{
+    guard held(mutex_);
+    if (d.front(direction::write) == nullptr)
+        return;
+    wait_until_performed(held, d);
+    reap();
+    attempt_writes(held, d);
+    wake_for_ready(held);
+    submit_started(held, nullptr);
+}
+
+void event_loop::attempt_writes(guard&, descriptor& d)
+{
+    for (io_operation* op = d.front(direction::write); op != nullptr; op = op->after_) {
+        if (op->state_ == io_state::ready && !op->needs_perform_)
+            continue;
+        if (op->state_ == io_state::in_kernel || !op->can_perform() || !op->perform(d.fd)) {
+            if (op->state_ == io_state::queued)
+                begin(*op);
+            return;
+        }
+        if (op->state_ == io_state::ready) {
+            op->needs_perform_ = false; // It is in the ready queue already.
+            continue;
+        }
+        if (op->state_ == io_state::pending)
+            pending_.remove(op);
+        make_ready(*op);
+    }
+}
+
+/// Waits until nothing of `d` is in the kernel any more.
+void event_loop::await_kernel(guard& held, descriptor& d)
+{
+    const auto busy = [&d] {
+        for (const direction dir : all_directions)
+            for (const io_operation* op = d.front(dir); op != nullptr; op = op->after_)
+                if (op->state_ == io_state::in_kernel)
+                    return true;
+        return false;
+    };
+    constexpr backend::backend::timeout step = 1ms;
+    const auto deadline = std::chrono::steady_clock::now() + release_deadline;
+    while (busy() && std::chrono::steady_clock::now() < deadline) {
+        if (cancel_missed_)
+            retry_missed_cancels();
+        flush_published();
+        held.unlock();
+        kernel_->enter(0, 1, &step);
+        held.lock();
+        reap();
+    }
+}
+
+void event_loop::drop_leftovers(descriptor& d) noexcept
+{
+    if (d.leftover_buffer != descriptor::none)
+        buffers_.give_back(d.leftover_buffer);
+    d.leftover_buffer = descriptor::none;
+    if (d.leftover_socket >= 0)
+        ::close(d.leftover_socket);
+    d.leftover_socket = -1;
+}
+
+void event_loop::forget(descriptor* d) noexcept
+{
+    (d->previous != nullptr ? d->previous->next : descriptors_) = d->next;
+    if (d->next != nullptr)
+        d->next->previous = d->previous;
+    delete d;
+}
+
+std::size_t event_loop::leftover_size(descriptor& d)
+{
+    const guard held(mutex_);
+    return d.leftover_buffer == descriptor::none ? 0 : d.leftover_size;
+}
+
+std::size_t event_loop::take_leftover(descriptor& d, std::byte* out, std::size_t size, bool peek)
+{
+    const guard held(mutex_);
+    if (d.leftover_buffer == descriptor::none)
+        return 0;
+    const std::size_t n = std::min<std::size_t>(size, d.leftover_size);
+    std::memcpy(out, buffers_.data(d.leftover_buffer) + d.leftover_offset, n);
+    consume_leftover(d, static_cast<std::uint32_t>(n), peek);
+    return n;
+}
+
+void event_loop::consume_leftover(descriptor& d, std::uint32_t size, bool peek) noexcept
+{
+    if (peek)
+        return;
+    d.leftover_offset += size;
+    d.leftover_size -= size;
+    if (d.leftover_size == 0) {
+        buffers_.give_back(d.leftover_buffer);
+        d.leftover_buffer = descriptor::none;
+    }
+}
+
+int event_loop::take_leftover_socket(descriptor& d, bool peek)
+{
+    const guard held(mutex_);
+    const int socket = d.leftover_socket;
+    if (!peek)
+        d.leftover_socket = -1;
+    return socket;
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

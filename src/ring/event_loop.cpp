@@ -1,0 +1,346 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/event_loop.hpp>
+
+#include <cassert>
+#include <cstdio>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+event_loop::event_loop(const options& settings, threading threads)
+    : event_loop(settings, threads,
+                 backend::make_io_uring(settings, threads != threading::many))
+{
+}
+
+event_loop::event_loop(const options& settings, threading threads,
+                       std::unique_ptr<backend::backend> kernel)
+    : options_(settings), threads_(threads), mutex_(threads != threading::unsafe),
+      kernel_(std::move(kernel)), features_(kernel_->found()),
+      buffers_(*kernel_, features_.buffer_ring && settings.buffer_ring
+                             ? settings.receive_buffer_count
+                             : 0,
+               settings.receive_buffer_size_bytes),
+      staging_(std::make_unique<staging_pool>(settings.send_buffer_size_bytes))
+{
+    if (!buffers_.available() && settings.buffer_ring && settings.receive_buffer_count != 0) {
+        const std::string note = std::string("no buffers chosen by the kernel: ") +
+                                 (features_.buffer_ring ? buffers_.reason()
+                                                        : "the kernel has none (Linux 5.19)");
+        if (settings.on_missing == fallback::strict)
+            throw std::system_error(std::make_error_code(std::errc::not_supported),
+                                    "safer_ring: " + note);
+        if (settings.on_missing == fallback::warn)
+            std::fprintf(stderr, "safer_ring: %s\n", note.c_str());
+        features_.notes.push_back(note);
+    }
+    features_.buffer_ring = buffers_.available();
+    ready_.push_back(&turn_marker_);
+}
+
+/// Runs after each handler, also when it threw: counts the work it finished
+/// and the work it posted, and queues the latter.
+struct event_loop::after_completion {
+    event_loop& loop;
+    loop_thread& self;
+
+    ~after_completion()
+    {
+        if (self.private_work > 1)
+            loop.outstanding_work_.fetch_add(self.private_work - 1, std::memory_order_relaxed);
+        else if (self.private_work < 1)
+            loop.work_finished();
+        self.private_work = 0;
+        if (!self.private_ready.empty()) {
+            const guard held(loop.mutex_);
+            loop.ready_.splice_back(self.private_ready);
+        }
+    }
+};
+
+std::size_t event_loop::run_one(loop_thread& self, backend::backend::timeout wait)
+{
+    return run_one_counted(self, wait);
+}
+
+std::size_t event_loop::run_one_counted(loop_thread& self, backend::backend::timeout wait)
+{
+    if (outstanding_work_.load(std::memory_order_acquire) == 0) {
+        stop();
+        return 0;
+    }
+    guard held(mutex_);
+    return do_run_one(held, self, wait);
+}
+
+std::size_t event_loop::do_run_one(guard& held, loop_thread& self,
+                                   backend::backend::timeout wait)
+{
+    const bool forever = wait == wait_forever;
+    bool waited = false;
+    while (!stopped_) {
+        operation* op = ready_.front();
+        if (op == nullptr) { // Another thread is having the kernel's turn.
+            if (waited || wait == wait_not)
+                return 0;
+            ++idle_threads_;
+            const auto woken = [this] { return wakeups_ > 0 || stopped_; };
+            if (forever)
+                idle_.wait(held, woken);
+            else
+                waited = !idle_.wait_for(held, wait, woken);
+            --idle_threads_;
+            if (wakeups_ > 0)
+                --wakeups_;
+            waited = !forever;
+            continue;
+        }
+        if (op == &turn_marker_) {
+            if (waited && !forever) {
+                wake_for_more(held);
+                return 0;
+            }
+            ready_.pop_front();
+            const bool more = !ready_.empty();
+            if (more && !one_thread())
+                wake_for_more(held);
+            turn(held, more ? wait_not : wait);
+            waited = true;
+            continue;
+        }
+        ready_.pop_front();
+        if (op->is_io() && !settle_before_handler(held, static_cast<io_operation&>(*op)))
+            continue;
+        if (!ready_.empty() && !one_thread())
+            wake_for_more(held);
+        held.unlock();
+        const after_completion count{*this, self};
+        op->complete(*this);
+        return 1;
+    }
+    return 0;
+}
+
+bool event_loop::perform_unlocked(guard& held, io_operation& op)
+{
+    op.state_ = io_state::performing;
+    const int fd = op.descriptor_->fd;
+    held.unlock();
+    const bool done = op.perform(fd);
+    held.lock();
+    op.state_ = io_state::ready;
+    if (performing_waiters_ != 0)
+        performed_.notify_all();
+    return done;
+}
+
+bool event_loop::settle_before_handler(guard& held, io_operation& op)
+{
+    if (op.needs_perform_) {
+        op.needs_perform_ = false;
+        if (!perform_unlocked(held, op)) {
+            op.state_ = io_state::pending;
+            pending_.push_back(&op);
+            submit_started(held, nullptr);
+            return false;
+        }
+        begin_next(op);
+        submit_started(held, nullptr);
+    }
+    if (!op.delivered_)
+        op.deliver(*this);
+    detach(op);
+    return true;
+}
+
+void event_loop::detach(io_operation& op) noexcept
+{
+    if (op.descriptor_ != nullptr)
+        op.descriptor_->remove(op);
+    op.descriptor_ = nullptr;
+    if (op.id_ != operation_id::none)
+        slots_.erase(op.id_);
+    op.id_ = operation_id::none;
+    op.state_ = io_state::idle;
+}
+
+void event_loop::stop()
+{
+    guard held(mutex_);
+    stop_all(held);
+}
+
+bool event_loop::stopped()
+{
+    const guard held(mutex_);
+    return stopped_;
+}
+
+void event_loop::restart()
+{
+    const guard held(mutex_);
+    stopped_ = false;
+}
+
+void event_loop::stop_all(guard& held)
+{
+    stopped_ = true;
+    idle_.notify_all();
+    wake_waiter(held);
+}
+
+/// There is more in the queue than the caller will take: let an idle thread
+/// come, or the one that waits in the kernel.
+void event_loop::wake_for_more(guard& held)
+{
+    if (!one_thread())
+        wake_one(held);
+}
+
+void event_loop::wake_one(guard& held)
+{
+    if (idle_threads_ > wakeups_) {
+        ++wakeups_;
+        idle_.notify_one();
+    } else {
+        wake_waiter(held);
+    }
+}
+
+/// Ends the wait of the thread in the kernel by a completion that belongs to
+/// nobody. A no-op completes within the call, so it leaves nothing behind
+/// with the calling thread.
+void event_loop::wake_waiter(guard& held)
+{
+    if (!waiting_ || wake_sent_)
+        return;
+    wake_sent_ = true;
+    backend::submission_entry* entry = kernel_->next_submission();
+    if (entry == nullptr) {
+        // The queue is full of entries that the waiting thread is about to
+        // submit; taking one of them makes room.
+        flush_published();
+        entry = kernel_->next_submission();
+        if (entry == nullptr)
+            return;
+    }
+    *entry = {};
+    entry->user_data = ~std::uint64_t{0};
+    kernel_->publish();
+    constexpr auto no_wait = backend::backend::timeout::zero();
+    held.unlock();
+    kernel_->enter(1, 0, &no_wait);
+    held.lock();
+}
+
+void event_loop::post(operation* op, bool is_continuation, loop_thread* self)
+{
+    if (self != nullptr && (one_thread() || is_continuation)) {
+        ++self->private_work;
+        self->private_ready.push_back(op);
+        return;
+    }
+    work_started();
+    guard held(mutex_);
+    ready_.push_back(op);
+    wake_one(held);
+}
+
+void event_loop::post_deferred(operation_queue& ops)
+{
+    if (ops.empty())
+        return;
+    guard held(mutex_);
+    ready_.splice_back(ops);
+    wake_one(held);
+}
+
+descriptor* event_loop::open(int fd)
+{
+    auto* d = new descriptor(fd);
+    const guard held(mutex_);
+    d->next = descriptors_;
+    if (descriptors_ != nullptr)
+        descriptors_->previous = d;
+    descriptors_ = d;
+    return d;
+}
+
+void event_loop::start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
+                       operation_id* id)
+{
+    guard held(mutex_);
+    if (!kernel_) { // Started by a handler's destructor after the memory was set aside.
+        work_started();
+        op.result_ = -ECANCELED;
+        make_ready(op);
+        return;
+    }
+    op.stage(*this);
+    try {
+        op.id_ = slots_.insert(op);
+    } catch (...) {
+        op.discard(*this);
+        throw;
+    }
+    if (id != nullptr)
+        *id = op.id_;
+    op.descriptor_ = &d;
+    op.direction_ = dir;
+    d.push_back(op);
+    work_started();
+
+    const io_operation* before = op.before_;
+    if (before != nullptr && (before->state_ != io_state::ready || before->needs_perform_)) {
+        op.state_ = io_state::queued;
+        return;
+    }
+    if (op.attempts_first(*this) && perform_unlocked(held, op)) {
+        make_ready(op);
+        begin_next(op);
+    } else {
+        begin(op);
+    }
+    if (op.state_ == io_state::ready && (self == nullptr || !one_thread()))
+        wake_one(held);
+    submit_started(held, self);
+}
+
+void event_loop::start_internal(descriptor& d, direction dir, io_operation& op)
+{
+    start(d, dir, op, nullptr);
+    // Not work_finished(), which would stop a loop that has nothing else.
+    outstanding_work_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void event_loop::complete_at_once(io_operation& op, int result, bool is_continuation,
+                                  loop_thread* self)
+{
+    op.result_ = result;
+    post(&op, is_continuation, self);
+}
+
+void event_loop::add(timer_queue_base& queue)
+{
+    const guard held(mutex_);
+    queue.next_ = timer_queues_;
+    timer_queues_ = &queue;
+}
+
+void event_loop::remove(timer_queue_base& queue)
+{
+    const guard held(mutex_);
+    for (timer_queue_base** p = &timer_queues_; *p != nullptr; p = &(*p)->next_)
+        if (*p == &queue) {
+            *p = queue.next_;
+            return;
+        }
+}
+
+void event_loop::timer_added(guard& held)
+{
+    wake_waiter(held);
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -1,0 +1,82 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/quarantine.hpp>
+
+#include <fcntl.h>
+#include <list>
+#include <mutex>
+#include <poll.h>
+#include <unistd.h>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring::quarantine {
+namespace {
+
+struct held {
+    receive_buffers buffers;
+    std::unique_ptr<staging_pool> staging;
+    int drained = -1; // Hangs up when the ring is gone; -1 when that cannot be told.
+};
+
+struct store {
+    std::mutex mutex;
+    std::list<held> entries;
+};
+
+/// Never destroyed: at exit the kernel may still write to what is in it.
+store& the_store()
+{
+    static store* const s = new store;
+    return *s;
+}
+
+int watch(backend::backend& kernel) noexcept
+{
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    if (kernel.close_when_drained(ends[1]) == 0)
+        return ends[0];
+    ::close(ends[0]);
+    ::close(ends[1]);
+    return -1;
+}
+
+bool is_drained(const held& entry) noexcept
+{
+    pollfd p{entry.drained, POLLIN, 0};
+    return entry.drained >= 0 && ::poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
+} // namespace
+
+void keep(std::unique_ptr<backend::backend> kernel, receive_buffers&& buffers,
+          std::unique_ptr<staging_pool> staging) noexcept
+{
+    const int drained = watch(*kernel);
+    try {
+        store& s = the_store();
+        const std::lock_guard lock(s.mutex);
+        s.entries.push_back({std::move(buffers), std::move(staging), drained});
+    } catch (const std::bad_alloc&) {
+        // Freeing is the one thing that must not happen: leak instead.
+        static_cast<void>(staging.release());
+        buffers.leak();
+    }
+    kernel.reset();
+}
+
+std::size_t reclaim() noexcept
+{
+    store& s = the_store();
+    const std::lock_guard lock(s.mutex);
+    s.entries.remove_if([](const held& entry) {
+        if (!is_drained(entry))
+            return false;
+        ::close(entry.drained);
+        return true;
+    });
+    return s.entries.size();
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring::quarantine

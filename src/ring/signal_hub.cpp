@@ -1,0 +1,291 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/signal_hub.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <fcntl.h>
+#include <mutex>
+#include <poll.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+/// What all hubs of the process share.
+struct signal_state {
+    std::mutex mutex;
+    signal_hub* hubs = nullptr;
+    int read_end = -1;
+    std::atomic<int> write_end{-1};
+    std::array<std::size_t, signal_hub::max_signal_number> registrations{};
+
+    static signal_state& get()
+    {
+        static signal_state state;
+        return state;
+    }
+
+    void open_pipe()
+    {
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+            throw std::system_error(errno, std::system_category(),
+                                    "safer_ring: pipe2 for signal sets (likely cause: "
+                                    "RLIMIT_NOFILE is used up)");
+        read_end = ends[0];
+        write_end = ends[1];
+    }
+
+    void close_pipe() noexcept
+    {
+        ::close(read_end);
+        ::close(write_end.exchange(-1));
+        read_end = -1;
+    }
+
+    static void deliver(int signal_number)
+    {
+        signal_state& state = get();
+        const std::lock_guard lock(state.mutex);
+        for (signal_hub* hub = state.hubs; hub != nullptr; hub = hub->next_)
+            hub->deliver(signal_number);
+    }
+};
+
+namespace {
+
+extern "C" void safer_ring_signal_handler(int signal_number)
+{
+    const int saved = errno;
+    [[maybe_unused]] const auto written =
+        ::write(signal_state::get().write_end, &signal_number, sizeof signal_number);
+    errno = saved;
+}
+
+int install(int signal_number, void (*handler)(int)) noexcept
+{
+    struct sigaction action {};
+    action.sa_handler = handler;
+    sigfillset(&action.sa_mask);
+    return ::sigaction(signal_number, &action, nullptr) == 0 ? 0 : errno;
+}
+
+} // namespace
+
+signal_operation::~signal_operation()
+{
+    if (hub_ != nullptr) {
+        const std::lock_guard lock(signal_state::get().mutex);
+        hub_->cancellable_.erase(id_);
+    }
+}
+
+/// Reads the pipe whenever it is readable, for as long as the hub lives. It
+/// never completes, so it is not counted as work.
+class signal_hub::pipe_reader final : public io_operation {
+public:
+    void complete(event_loop&) override { delete this; }
+    void destroy() noexcept override { delete this; }
+
+private:
+    void prepare(event_loop&) noexcept override { prepare_poll(POLLIN); }
+    step settle(event_loop&) noexcept override { return step::perform; }
+    bool perform(int fd) noexcept override
+    {
+        int signal_number = 0;
+        while (::read(fd, &signal_number, sizeof signal_number) == sizeof signal_number)
+            if (signal_number > 0 && signal_number < static_cast<int>(max_signal_number))
+                signal_state::deliver(signal_number);
+        return false;
+    }
+};
+
+signal_hub::signal_hub(event_loop& loop) : loop_(loop)
+{
+    signal_state& state = signal_state::get();
+    std::unique_lock lock(state.mutex);
+    if (state.hubs == nullptr)
+        state.open_pipe();
+    pipe_ = loop_.open(state.read_end);
+    loop_.start_internal(*pipe_, direction::read, *new pipe_reader);
+    next_ = state.hubs;
+    state.hubs = this;
+}
+
+signal_hub::~signal_hub()
+{
+    shutdown();
+    signal_state& state = signal_state::get();
+    const std::lock_guard lock(state.mutex);
+    for (signal_hub** p = &state.hubs; *p != nullptr; p = &(*p)->next_)
+        if (*p == this) {
+            *p = next_;
+            break;
+        }
+    if (state.hubs == nullptr)
+        state.close_pipe();
+}
+
+void signal_hub::shutdown()
+{
+    operation_queue ops;
+    {
+        const std::lock_guard lock(signal_state::get().mutex);
+        for (signal_registration* r : table_)
+            for (; r != nullptr; r = r->next_in_table)
+                while (auto* op = static_cast<signal_operation*>(r->set->waits.pop_front())) {
+                    op->set_ = nullptr;
+                    ops.push_back(op);
+                }
+    }
+    loop_.post_deferred(ops);
+    if (pipe_ != nullptr)
+        loop_.close(std::exchange(pipe_, nullptr));
+}
+
+int signal_hub::add(signal_set& set, int signal_number)
+{
+    if (signal_number < 0 || signal_number >= static_cast<int>(max_signal_number))
+        return EINVAL;
+    const auto number = static_cast<std::size_t>(signal_number);
+    signal_state& state = signal_state::get();
+    const std::lock_guard lock(state.mutex);
+    for (const signal_registration* r = set.signals; r != nullptr; r = r->next_in_set)
+        if (r->signal_number == signal_number)
+            return 0;
+    auto owned = std::make_unique<signal_registration>();
+    if (state.registrations[number] == 0)
+        if (const int error = install(signal_number, &safer_ring_signal_handler); error != 0)
+            return error;
+    ++state.registrations[number];
+    signal_registration* const r = owned.release();
+    r->signal_number = signal_number;
+    r->set = &set;
+    r->next_in_set = std::exchange(set.signals, r);
+    r->next_in_table = std::exchange(table_[number], r);
+    if (r->next_in_table != nullptr)
+        r->next_in_table->previous_in_table = r;
+    return 0;
+}
+
+/// Takes the registration at `place` out of its set; the last one of a signal
+/// restores the default action.
+int signal_hub::remove_registration(signal_registration** place)
+{
+    signal_registration* const r = *place;
+    const auto number = static_cast<std::size_t>(r->signal_number);
+    signal_state& state = signal_state::get();
+    if (state.registrations[number] == 1)
+        if (const int error = install(r->signal_number, SIG_DFL); error != 0)
+            return error;
+    --state.registrations[number];
+    *place = r->next_in_set;
+    (r->previous_in_table != nullptr ? r->previous_in_table->next_in_table : table_[number]) =
+        r->next_in_table;
+    if (r->next_in_table != nullptr)
+        r->next_in_table->previous_in_table = r->previous_in_table;
+    delete r;
+    return 0;
+}
+
+int signal_hub::remove(signal_set& set, int signal_number)
+{
+    if (signal_number < 0 || signal_number >= static_cast<int>(max_signal_number))
+        return EINVAL;
+    const std::lock_guard lock(signal_state::get().mutex);
+    for (signal_registration** p = &set.signals; *p != nullptr; p = &(*p)->next_in_set)
+        if ((*p)->signal_number == signal_number)
+            return remove_registration(p);
+    return 0;
+}
+
+int signal_hub::clear(signal_set& set)
+{
+    const std::lock_guard lock(signal_state::get().mutex);
+    while (set.signals != nullptr)
+        if (const int error = remove_registration(&set.signals); error != 0)
+            return error;
+    return 0;
+}
+
+void signal_hub::cancel(signal_set& set)
+{
+    operation_queue ops;
+    {
+        const std::lock_guard lock(signal_state::get().mutex);
+        while (auto* op = static_cast<signal_operation*>(set.waits.pop_front())) {
+            op->cancelled = true;
+            op->set_ = nullptr;
+            ops.push_back(op);
+        }
+    }
+    loop_.post_deferred(ops);
+}
+
+void signal_hub::cancel(std::uint64_t id)
+{
+    operation_queue ops;
+    {
+        const std::lock_guard lock(signal_state::get().mutex);
+        const auto found = cancellable_.find(id);
+        if (found == cancellable_.end() || found->second->set_ == nullptr)
+            return;
+        signal_operation& op = *found->second;
+        op.set_->waits.remove(&op);
+        op.set_ = nullptr;
+        op.cancelled = true;
+        ops.push_back(&op);
+    }
+    loop_.post_deferred(ops);
+}
+
+void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
+{
+    operation_queue ready;
+    {
+        const std::lock_guard lock(signal_state::get().mutex);
+        if (id != nullptr) {
+            cancellable_.emplace(++last_id_, &op);
+            op.hub_ = this;
+            op.id_ = *id = last_id_;
+        }
+        loop_.work_started();
+        signal_registration* pending = nullptr;
+        for (signal_registration* r = set.signals; r != nullptr && pending == nullptr;
+             r = r->next_in_set)
+            if (r->undelivered > 0)
+                pending = r;
+        if (pending != nullptr) {
+            --pending->undelivered;
+            op.signal_number = pending->signal_number;
+            ready.push_back(&op);
+        } else {
+            op.set_ = &set;
+            set.waits.push_back(&op);
+        }
+    }
+    loop_.post_deferred(ready);
+}
+
+/// Completes all waits of all sets that have the signal, as Asio does, or
+/// remembers it for the next wait.
+void signal_hub::deliver(int signal_number)
+{
+    operation_queue ops;
+    for (signal_registration* r = table_[static_cast<std::size_t>(signal_number)]; r != nullptr;
+         r = r->next_in_table) {
+        if (r->set->waits.empty())
+            ++r->undelivered;
+        while (auto* op = static_cast<signal_operation*>(r->set->waits.pop_front())) {
+            op->signal_number = signal_number;
+            op->set_ = nullptr;
+            ops.push_back(op);
+        }
+    }
+    loop_.post_deferred(ops);
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

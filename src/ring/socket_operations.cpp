@@ -1,0 +1,419 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/socket_operations.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <poll.h>
+#include <unistd.h>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+bool would_block(ssize_t result) noexcept
+{
+    return result == -EAGAIN || result == -EWOULDBLOCK;
+}
+
+/// What a positive result of a poll request means for a waiting operation.
+bool is_ready(int result) noexcept
+{
+    return result > 0;
+}
+
+} // namespace
+
+// ---------------------------------------------------------------- receive
+
+bool receive_operation::wants_bulk(const event_loop& loop) const noexcept
+{
+    auto& buffers = const_cast<event_loop&>(loop).buffers();
+    return !buffers.available() ||
+           (descriptor_->bulk_read && size_bytes_ > buffers.size_bytes());
+}
+
+bool receive_operation::attempts_first(event_loop& loop) const noexcept
+{
+    return wants_bulk(loop) && descriptor_->expect_data &&
+           descriptor_->leftover_buffer == descriptor::none;
+}
+
+void receive_operation::prepare(event_loop& loop) noexcept
+{
+    if (by_readiness_ || wants_bulk(loop)) {
+        by_readiness_ = true;
+        prepare_poll(POLLIN);
+        return;
+    }
+    entry_ = {};
+    entry_.op = backend::opcode::recv;
+    entry_.flags = backend::entry_buffer_select;
+    entry_.buffer_group = receive_buffers::group;
+    entry_.length =
+        static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes_, loop.buffers().size_bytes()));
+    // A non-blocking receive, which Asio's are, ignores MSG_WAITALL; the ring
+    // would wait for all of it.
+    entry_.op_flags = static_cast<std::uint32_t>(flags_ & ~MSG_WAITALL);
+    // An attempt is wasted where the last receive took everything there was.
+    if (!descriptor_->expect_data && loop.found().receive_poll_first)
+        entry_.ioprio = backend::receive_poll_first;
+}
+
+io_operation::step receive_operation::settle(event_loop& loop) noexcept
+{
+    if (by_readiness_)
+        return is_ready(result_) ? step::perform : step::done;
+    if (would_block(result_) || result_ == -ENOBUFS) {
+        // EAGAIN: the user made the descriptor non-blocking. ENOBUFS: all
+        // buffers are in use. Both read straight into the caller's memory
+        // when data is there, so neither tries in a loop.
+        release_buffer(loop);
+        by_readiness_ = true;
+        return step::again;
+    }
+    descriptor_->expect_data =
+        (completion_flags_ & backend::completion_socket_nonempty) != 0;
+    if (result_ == static_cast<int>(loop.buffers().size_bytes()) &&
+        size_bytes_ > loop.buffers().size_bytes())
+        descriptor_->bulk_read = true;
+    return step::done;
+}
+
+bool receive_operation::perform(int fd) noexcept
+{
+    const ssize_t n = receive_now(fd, flags_ | MSG_DONTWAIT);
+    if (would_block(n))
+        return false;
+    result_ = static_cast<int>(n);
+    completion_flags_ = 0;
+    return true;
+}
+
+void receive_operation::deliver(event_loop& loop) noexcept
+{
+    if (holds_buffer()) {
+        if (result_ > 0)
+            scatter(loop.buffers().data(buffer_id()), static_cast<std::size_t>(result_));
+        release_buffer(loop);
+    } else if (by_readiness_ && result_ >= 0 && loop.buffers().available()) {
+        // Half a buffer or less is better off with the copy again.
+        const auto size = static_cast<std::size_t>(result_);
+        descriptor_->bulk_read = size > loop.buffers().size_bytes() / 2;
+        descriptor_->expect_data = size == size_bytes_;
+    }
+}
+
+void receive_operation::discard(event_loop& loop) noexcept
+{
+    release_buffer(loop);
+    result_ = -ECANCELED;
+}
+
+void receive_operation::release_buffer(event_loop& loop) noexcept
+{
+    if (holds_buffer())
+        loop.buffers().give_back(buffer_id());
+    completion_flags_ = 0;
+}
+
+void receive_operation::keep_for_later(event_loop& loop) noexcept
+{
+    if (holds_buffer() && result_ > 0 && (flags_ & MSG_PEEK) == 0) {
+        descriptor_->leftover_buffer = buffer_id();
+        descriptor_->leftover_offset = 0;
+        descriptor_->leftover_size = static_cast<std::uint32_t>(result_);
+        completion_flags_ = 0;
+    }
+    discard(loop);
+}
+
+bool receive_operation::complete_from_leftover(event_loop& loop) noexcept
+{
+    descriptor& d = *descriptor_;
+    if (d.leftover_buffer == descriptor::none || (flags_ & MSG_OOB) != 0)
+        return false;
+    // Copied at once, since the operation behind this one takes what follows.
+    const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes_, d.leftover_size));
+    scatter(loop.buffers().data(d.leftover_buffer) + d.leftover_offset, n);
+    loop.consume_leftover(d, n, (flags_ & MSG_PEEK) != 0);
+    result_ = static_cast<int>(n);
+    return true;
+}
+
+// ------------------------------------------------------------------- send
+
+void send_operation::stage(event_loop& loop)
+{
+    if (size_bytes_ > loop.settings().send_buffer_size_bytes) {
+        by_readiness_ = true;
+        return;
+    }
+    staged_ = loop.staging().acquire(size_bytes_);
+    gather(staged_.data);
+}
+
+bool send_operation::attempts_first(event_loop&) const noexcept
+{
+    return by_readiness_;
+}
+
+void send_operation::prepare(event_loop&) noexcept
+{
+    if (by_readiness_) {
+        prepare_poll(POLLOUT);
+        return;
+    }
+    entry_ = {};
+    entry_.op = backend::opcode::send;
+    entry_.address = reinterpret_cast<std::uint64_t>(staged_.data);
+    entry_.length = static_cast<std::uint32_t>(size_bytes_);
+    entry_.op_flags = static_cast<std::uint32_t>((flags_ & ~MSG_WAITALL) | MSG_NOSIGNAL);
+}
+
+io_operation::step send_operation::settle(event_loop&) noexcept
+{
+    if (by_readiness_)
+        return is_ready(result_) ? step::perform : step::done;
+    if (would_block(result_)) { // The user made the descriptor non-blocking.
+        by_readiness_ = true;
+        return step::again;
+    }
+    return step::done;
+}
+
+bool send_operation::perform(int fd) noexcept
+{
+    const int flags = flags_ | MSG_DONTWAIT | MSG_NOSIGNAL;
+    ssize_t n = 0;
+    if (staged_) {
+        do
+            n = ::send(fd, staged_.data, size_bytes_, flags);
+        while (n < 0 && errno == EINTR);
+        n = n < 0 ? -errno : n;
+    } else {
+        n = send_now(fd, flags);
+    }
+    if (would_block(n))
+        return false;
+    result_ = static_cast<int>(n);
+    return true;
+}
+
+void send_operation::deliver(event_loop& loop) noexcept
+{
+    if (staged_)
+        loop.staging().release(staged_);
+}
+
+void send_operation::discard(event_loop& loop) noexcept
+{
+    // Bytes that were sent were sent: the result stays.
+    deliver(loop);
+}
+
+// ----------------------------------------------------------------- accept
+
+accept_operation::~accept_operation()
+{
+    if (result_ >= 0)
+        ::close(result_);
+}
+
+void accept_operation::stage(event_loop& loop)
+{
+    if (wants_address_)
+        staged_ = loop.staging().acquire(sizeof(address_block));
+}
+
+void accept_operation::prepare(event_loop&) noexcept
+{
+    if (by_readiness_) {
+        prepare_poll(POLLIN);
+        return;
+    }
+    entry_ = {};
+    entry_.op = backend::opcode::accept;
+    if (staged_) {
+        auto* block = ::new (staged_.data) address_block;
+        block->size = sizeof block->address;
+        entry_.address = reinterpret_cast<std::uint64_t>(&block->address);
+        entry_.offset = reinterpret_cast<std::uint64_t>(&block->size);
+    }
+}
+
+io_operation::step accept_operation::settle(event_loop&) noexcept
+{
+    if (by_readiness_) {
+        if (!is_ready(result_))
+            return step::done;
+        by_readiness_ = false;
+        return step::again;
+    }
+    if (would_block(result_)) { // The user made the descriptor non-blocking.
+        by_readiness_ = true;
+        return step::again;
+    }
+    if ((result_ == -ECONNABORTED || result_ == -EPROTO) && !reports_aborted_)
+        return step::again;
+    return step::done;
+}
+
+void accept_operation::deliver(event_loop& loop) noexcept
+{
+    if (staged_) {
+        if (result_ >= 0) {
+            const auto* block = reinterpret_cast<const address_block*>(staged_.data);
+            take_address(&block->address, block->size);
+        }
+        loop.staging().release(staged_);
+    }
+}
+
+void accept_operation::discard(event_loop& loop) noexcept
+{
+    if (staged_)
+        loop.staging().release(staged_);
+    if (result_ >= 0)
+        ::close(result_);
+    result_ = -ECANCELED;
+}
+
+void accept_operation::keep_for_later(event_loop& loop) noexcept
+{
+    if (result_ >= 0)
+        descriptor_->leftover_socket = result_;
+    result_ = -ECANCELED;
+    discard(loop);
+}
+
+bool accept_operation::complete_from_leftover(event_loop&) noexcept
+{
+    if (descriptor_->leftover_socket < 0)
+        return false;
+    result_ = descriptor_->leftover_socket;
+    descriptor_->leftover_socket = -1;
+    if (staged_) {
+        auto* block = ::new (staged_.data) address_block;
+        block->size = sizeof block->address;
+        if (::getpeername(result_, reinterpret_cast<sockaddr*>(&block->address), &block->size) != 0)
+            block->size = 0; // The peer has gone already; there is no address to tell.
+    }
+    return true;
+}
+
+// ---------------------------------------------------------------- connect
+
+connect_operation::connect_operation(const void* address, std::size_t size) noexcept
+    : address_size_(static_cast<socklen_t>(std::min(size, sizeof address_)))
+{
+    std::memcpy(&address_, address, address_size_);
+}
+
+void connect_operation::stage(event_loop& loop)
+{
+    staged_ = loop.staging().acquire(sizeof address_);
+    std::memcpy(staged_.data, &address_, address_size_);
+}
+
+void connect_operation::prepare(event_loop&) noexcept
+{
+    if (by_readiness_) {
+        prepare_poll(POLLOUT);
+        return;
+    }
+    entry_ = {};
+    entry_.op = backend::opcode::connect;
+    entry_.address = reinterpret_cast<std::uint64_t>(staged_.data);
+    entry_.offset = address_size_;
+}
+
+io_operation::step connect_operation::settle(event_loop&) noexcept
+{
+    if (by_readiness_)
+        return is_ready(result_) ? step::perform : step::done;
+    if (would_block(result_) || result_ == -EINPROGRESS || result_ == -EALREADY) {
+        by_readiness_ = true;
+        return step::again;
+    }
+    return step::done;
+}
+
+bool connect_operation::perform(int fd) noexcept
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    result_ = -error;
+    return true;
+}
+
+void connect_operation::deliver(event_loop& loop) noexcept
+{
+    if (staged_)
+        loop.staging().release(staged_);
+}
+
+void connect_operation::discard(event_loop& loop) noexcept
+{
+    deliver(loop);
+    result_ = -ECANCELED;
+}
+
+// -------------------------------------------------------------- readiness
+
+void readiness_operation::prepare(event_loop&) noexcept
+{
+    prepare_poll(static_cast<std::uint32_t>(events_));
+}
+
+io_operation::step readiness_operation::settle(event_loop&) noexcept
+{
+    return is_ready(result_) ? step::perform : step::done;
+}
+
+bool readiness_operation::perform(int fd) noexcept
+{
+    const ssize_t n = call(fd);
+    if (would_block(n))
+        return false;
+    result_ = static_cast<int>(n);
+    return true;
+}
+
+void readiness_operation::discard(event_loop&) noexcept
+{
+    result_ = -ECANCELED;
+}
+
+// ------------------------------------------------------------------- wait
+
+void wait_operation::prepare(event_loop&) noexcept
+{
+    prepare_poll(static_cast<std::uint32_t>(events_));
+}
+
+io_operation::step wait_operation::settle(event_loop&) noexcept
+{
+    if (result_ > 0)
+        result_ = 0;
+    return step::done;
+}
+
+void wait_operation::discard(event_loop&) noexcept
+{
+    result_ = -ECANCELED;
+}
+
+bool wait_operation::complete_from_leftover(event_loop&) noexcept
+{
+    const bool there = descriptor_->leftover_buffer != descriptor::none ||
+                       descriptor_->leftover_socket >= 0;
+    if (!there || (events_ & POLLIN) == 0)
+        return false;
+    result_ = 0;
+    return true;
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

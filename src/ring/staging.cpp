@@ -1,0 +1,85 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/staging.hpp>
+
+#include <cerrno>
+#include <new>
+#include <sys/mman.h>
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+mapped_memory::mapped_memory(std::size_t size_bytes) : size_(size_bytes)
+{
+    void* p = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                     0);
+    if (p == MAP_FAILED)
+        throw std::bad_alloc();
+    data_ = static_cast<std::byte*>(p);
+}
+
+mapped_memory::mapped_memory(mapped_memory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0))
+{
+}
+
+mapped_memory& mapped_memory::operator=(mapped_memory&& other) noexcept
+{
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+}
+
+mapped_memory::~mapped_memory()
+{
+    if (data_ != nullptr)
+        ::munmap(data_, size_);
+}
+
+receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsigned size_bytes)
+    : size_bytes_(size_bytes)
+{
+    constexpr unsigned most = 32768; // io_uring_register(2), IORING_REGISTER_PBUF_RING
+    if (count == 0) {
+        reason_ = "turned off";
+        return;
+    }
+    if (count > most || (count & (count - 1)) != 0 || size_bytes == 0) {
+        reason_ = "receive_buffer_count is not a power of two up to 32768, or the size is zero";
+        return;
+    }
+    ring_memory_ = mapped_memory(std::size_t{count} * sizeof(backend::provided_buffer));
+    memory_ = mapped_memory(std::size_t{count} * size_bytes);
+    auto* ring = reinterpret_cast<backend::provided_buffer*>(ring_memory_.data());
+    const int error = kernel.register_buffer_ring(ring, count, group);
+    if (error != 0) {
+        reason_ = error == -EINVAL ? "the kernel has none (Linux 5.19)"
+                                   : "the kernel refused to register them";
+        return;
+    }
+    ring_ = ring;
+    mask_ = static_cast<std::uint16_t>(count - 1);
+    for (unsigned id = 0; id < count; ++id)
+        offer(id);
+}
+
+staging_pool::~staging_pool() = default;
+
+staged staging_pool::grow(std::uint32_t which)
+{
+    if (slabs_.size() == max_slabs) {
+        staged block{static_cast<std::byte*>(::operator new(sizes_[which])), heap_class};
+        ++outstanding_;
+        return block;
+    }
+    slabs_.reserve(slabs_.size() + 1);
+    slabs_.emplace_back(std::max(slab_size_bytes, sizes_[which]));
+    const mapped_memory& slab = slabs_.back();
+    // Pushed backwards, so that blocks are handed out in order of address.
+    for (std::size_t n = slab.size() / sizes_[which]; n-- > 0;)
+        free_[which] = ::new (slab.data() + n * sizes_[which]) node{free_[which]};
+    return acquire(sizes_[which]);
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

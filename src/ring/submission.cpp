@@ -1,0 +1,262 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/event_loop.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <system_error>
+
+// Flushing and reaping: the way of an operation into the kernel and back.
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Marks the entry of a cancellation; the rest is the operation's id.
+constexpr std::uint64_t cancel_tag = std::uint64_t{1} << 63;
+/// The entry that only wakes a waiting thread.
+constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
+
+constexpr backend::backend::timeout no_wait = backend::backend::timeout::zero();
+/// How long to let the kernel recover when it is short of memory or of room
+/// for completions.
+constexpr backend::backend::timeout retry_wait = 1ms;
+/// A clock other than the steady one may be set, so that a wait computed from
+/// it must be looked at again.
+constexpr backend::backend::timeout longest_timer_wait = 5min;
+
+bool is_transient(int error) noexcept
+{
+    return error == -EINTR || error == -EAGAIN || error == -EBUSY || error == -ETIME ||
+           error == -ENOMEM;
+}
+
+} // namespace
+
+backend::backend::timeout event_loop::wait_duration(backend::backend::timeout wait)
+{
+    if (wait == wait_not || kernel_->has_completions())
+        return wait_not;
+    for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
+        if (!q->empty())
+            wait = std::min(wait, q->wait_duration(longest_timer_wait));
+    if (cancel_missed_)
+        wait = std::min(wait, retry_wait);
+    return wait;
+}
+
+/// Writes operations that are first in line to the submission queue, as far
+/// as it has room. Answers the number of entries to submit.
+unsigned event_loop::fill_submissions() noexcept
+{
+    while (!pending_.empty()) {
+        backend::submission_entry* entry = kernel_->next_submission();
+        if (entry == nullptr)
+            break;
+        auto& op = static_cast<io_operation&>(*pending_.pop_front());
+        op.prepare(*this);
+        op.entry_.fd = op.descriptor_->fd;
+        op.entry_.user_data = static_cast<std::uint64_t>(op.id_);
+        *entry = op.entry_;
+        op.state_ = io_state::in_kernel;
+        ++in_kernel_;
+    }
+    kernel_->publish();
+    return kernel_->unsubmitted();
+}
+
+/// One turn of the kernel: flush, wait, reap, collect due timers. The turn
+/// marker goes back to the end of the queue whatever happens.
+void event_loop::turn(guard& held, backend::backend::timeout wait)
+{
+    if (cancel_missed_)
+        retry_missed_cancels();
+    unsigned to_submit = fill_submissions();
+    int error = 0;
+    while (!pending_.empty() && error >= 0) { // More than the queue holds.
+        held.unlock();
+        error = kernel_->enter(to_submit, 0, &no_wait);
+        held.lock();
+        reap();
+        to_submit = fill_submissions();
+    }
+    wait = ready_.empty() ? wait_duration(wait) : wait_not;
+    if (to_submit != 0 || wait != wait_not || kernel_->needs_enter()) {
+        const bool blocks = wait != wait_not;
+        waiting_ = blocks;
+        wake_sent_ = false;
+        held.unlock();
+        error = kernel_->enter(to_submit, blocks ? 1 : 0, wait == wait_forever ? nullptr : &wait);
+        if ((error == -EAGAIN || error == -EBUSY || error == -ENOMEM) &&
+            !kernel_->has_completions())
+            kernel_->enter(0, 1, &retry_wait);
+        held.lock();
+        waiting_ = false;
+    }
+    reap();
+    for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
+        if (!q->empty())
+            q->take_due(ready_);
+    ready_.push_back(&turn_marker_);
+    if (error < 0 && !is_transient(error))
+        throw std::system_error(-error, std::system_category(),
+                                "safer_ring: io_uring_enter failed; the ring cannot go on");
+}
+
+/// Submits what is published while the lock is held. False when the kernel
+/// did not take everything.
+bool event_loop::flush_published() noexcept
+{
+    constexpr int attempts = 64;
+    kernel_->publish();
+    for (int i = 0; i < attempts; ++i) {
+        const unsigned count = kernel_->unsubmitted();
+        if (count == 0)
+            return true;
+        if (kernel_->enter(count, 0, &no_wait) < 0)
+            reap(); // EBUSY: the kernel wants room for completions first.
+    }
+    return kernel_->unsubmitted() == 0;
+}
+
+/// A start while a thread waits in the kernel: nobody else will flush it.
+void event_loop::submit_started(guard& held, loop_thread* self)
+{
+    if (!waiting_ || pending_.empty())
+        return;
+    if (one_thread() || self == nullptr) {
+        // The request would belong to the calling thread, which may exit, or
+        // not enter the kernel for long: leave it to the waiting one.
+        wake_waiter(held);
+        return;
+    }
+    const unsigned to_submit = fill_submissions();
+    held.unlock();
+    kernel_->enter(to_submit, 0, &no_wait);
+    held.lock();
+    if (!pending_.empty())
+        wake_waiter(held);
+}
+
+void event_loop::reap() noexcept
+{
+    kernel_->for_each_completion(
+        [this](const backend::completion_entry& entry) { completed(entry); });
+}
+
+void event_loop::completed(const backend::completion_entry& entry) noexcept
+{
+    if (entry.user_data == wake_tag)
+        return;
+    if ((entry.user_data & cancel_tag) != 0) {
+        // ENOENT and EALREADY can mean that the request is between two
+        // states; whether it is still there is looked at in the next turn.
+        if (entry.result == -ENOENT || entry.result == -EALREADY)
+            cancel_missed_ = true;
+        return;
+    }
+    io_operation* op = slots_.find(static_cast<operation_id>(entry.user_data));
+    if (op == nullptr || op->state_ != io_state::in_kernel) {
+        ++stale_completions_;
+        return;
+    }
+    op->result_ = entry.result;
+    op->completion_flags_ = entry.flags;
+    if ((entry.flags & backend::completion_buffer) != 0)
+        buffers_.taken();
+    --in_kernel_;
+    settle(*op);
+}
+
+void event_loop::settle(io_operation& op) noexcept
+{
+    using step = io_operation::step;
+    // A polled request of a thread that has exited is failed with ECANCELED
+    // when its descriptor becomes ready, with nothing consumed.
+    const bool lost_thread = op.result_ == -ECANCELED && !op.cancel_requested_;
+    if (op.detached_) {
+        if (op.descriptor_ != nullptr)
+            op.keep_for_later(*this);
+        else
+            op.discard(*this);
+        op.result_ = -ECANCELED;
+        make_ready(op);
+        begin_next(op);
+        return;
+    }
+    step next = lost_thread || op.result_ == -EINTR ? step::again : step::done;
+    if (next == step::done && op.result_ != -ECANCELED)
+        next = op.settle(*this);
+    if (next != step::done && op.cancel_requested_) {
+        op.result_ = -ECANCELED;
+        next = step::done;
+    }
+    switch (next) {
+    case step::again:
+        op.state_ = io_state::pending;
+        pending_.push_back(&op);
+        break;
+    case step::perform:
+        op.needs_perform_ = true;
+        make_ready(op);
+        break;
+    case step::done:
+        make_ready(op);
+        begin_next(op);
+        break;
+    }
+}
+
+void event_loop::make_ready(io_operation& op) noexcept
+{
+    op.state_ = io_state::ready;
+    ready_.push_back(&op);
+}
+
+void event_loop::begin(io_operation& op) noexcept
+{
+    if (op.complete_from_leftover(*this)) {
+        make_ready(op);
+        begin_next(op);
+        return;
+    }
+    op.state_ = io_state::pending;
+    pending_.push_back(&op);
+}
+
+void event_loop::begin_next(io_operation& op) noexcept
+{
+    if (op.after_ != nullptr && op.after_->state_ == io_state::queued)
+        begin(*op.after_);
+}
+
+void event_loop::request_cancel(io_operation& op) noexcept
+{
+    op.cancel_requested_ = true;
+    backend::submission_entry* entry = kernel_->next_submission();
+    if (entry == nullptr) {
+        flush_published();
+        entry = kernel_->next_submission();
+    }
+    if (entry == nullptr) {
+        cancel_missed_ = true; // The kernel takes nothing now; the next turn asks again.
+        return;
+    }
+    *entry = {};
+    entry->op = backend::opcode::async_cancel;
+    entry->address = static_cast<std::uint64_t>(op.id_);
+    entry->user_data = cancel_tag | static_cast<std::uint64_t>(op.id_);
+}
+
+void event_loop::retry_missed_cancels() noexcept
+{
+    cancel_missed_ = false;
+    slots_.for_each([this](io_operation& op) {
+        if (op.state_ == io_state::in_kernel && op.cancel_requested_)
+            request_cancel(op);
+    });
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -1,0 +1,148 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/event_loop.hpp>
+#include <safer_ring/ring/quarantine.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <sstream>
+#include <string>
+
+// The end of a loop: cancel, drain, destroy handlers, and set aside what the
+// kernel keeps.
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+const char* name(backend::opcode op) noexcept
+{
+    switch (op) {
+    case backend::opcode::nop:
+        return "nop";
+    case backend::opcode::poll_add:
+        return "poll";
+    case backend::opcode::timeout:
+        return "timeout";
+    case backend::opcode::accept:
+        return "accept";
+    case backend::opcode::async_cancel:
+        return "cancel";
+    case backend::opcode::connect:
+        return "connect";
+    case backend::opcode::send:
+        return "send";
+    case backend::opcode::recv:
+        return "receive";
+    }
+    return "unknown";
+}
+
+} // namespace
+
+event_loop::~event_loop()
+{
+    shutdown();
+    while (descriptors_ != nullptr)
+        forget(descriptors_);
+    quarantine::reclaim();
+}
+
+void event_loop::shutdown()
+{
+    guard held(mutex_);
+    shut_down_ = true;
+    for (;;) {
+        for (descriptor* d = descriptors_; d != nullptr && kernel_; d = d->next)
+            cancel_all(held, *d, cancel_mode::close);
+        if (!drain(held))
+            set_aside(held);
+        operation_queue doomed;
+        ready_.remove(&turn_marker_);
+        doomed.splice_back(ready_);
+        ready_.push_back(&turn_marker_);
+        for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
+            q->take_all(doomed);
+        if (doomed.empty())
+            break;
+        // Destroying a handler may close sockets and start or post anew, so
+        // it happens without the lock and until nothing is left.
+        while (operation* op = doomed.pop_front()) {
+            if (op->is_io()) {
+                auto& io = static_cast<io_operation&>(*op);
+                if (!io.delivered_)
+                    io.discard(*this);
+                detach(io);
+            }
+            held.unlock();
+            op->destroy();
+            held.lock();
+        }
+    }
+    outstanding_work_.store(0, std::memory_order_relaxed);
+}
+
+/// Waits until the kernel has let go of everything, at most until the drain
+/// deadline.
+bool event_loop::drain(guard& held)
+{
+    using clock = std::chrono::steady_clock;
+    const auto deadline = clock::now() + std::chrono::milliseconds(options_.drain_deadline_ms);
+    while (in_kernel_ != 0 && kernel_) {
+        retry_missed_cancels();
+        flush_published();
+        const auto left = deadline - clock::now();
+        if (left <= clock::duration::zero())
+            return false;
+        const backend::backend::timeout step =
+            std::min<backend::backend::timeout>(left, std::chrono::milliseconds(20));
+        held.unlock();
+        kernel_->enter(0, 1, &step);
+        held.lock();
+        reap();
+    }
+    return true;
+}
+
+/// The kernel did not let go in time: handlers go, the memory it may still
+/// write to stays until the ring is really gone.
+void event_loop::set_aside(guard& held)
+{
+    std::fprintf(stderr,
+                 "safer_ring: %zu operations did not end within %u ms of the context's "
+                 "destruction; their memory is set aside until the kernel lets go:\n%s",
+                 in_kernel_, options_.drain_deadline_ms, describe_locked().c_str());
+    operation_queue stuck;
+    slots_.for_each([&stuck](io_operation& op) {
+        if (op.state_ == io_state::in_kernel)
+            stuck.push_back(&op);
+    });
+    quarantine::keep(std::move(kernel_), std::move(buffers_), std::move(staging_));
+    in_kernel_ = 0;
+    while (operation* op = stuck.pop_front()) {
+        detach(static_cast<io_operation&>(*op));
+        held.unlock();
+        op->destroy();
+        held.lock();
+    }
+}
+
+std::string event_loop::describe()
+{
+    const guard held(mutex_);
+    return describe_locked();
+}
+
+std::string event_loop::describe_locked() const
+{
+    std::ostringstream text;
+    slots_.for_each([&text](const io_operation& op) {
+        if (op.state_ != io_state::in_kernel)
+            return;
+        text << "  " << name(op.entry_.op) << " on descriptor " << op.entry_.fd
+             << (op.cancel_requested_ ? ", cancelled" : "") << '\n';
+    });
+    return text.str();
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring
