@@ -1,0 +1,210 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "kernel.hpp"
+
+#include <support/connected_pair.hpp>
+#include <support/run_until.hpp>
+#include <support/skip.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <array>
+#include <dirent.h>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+// The ring at its bounds: tiny queues, exhausted buffers, features turned
+// off, limits of the process.
+
+namespace kernel {
+namespace {
+
+/// An echo of `rounds` messages on each of `count` connections, both ends on
+/// one context.
+void echo_on(context& ioc, int count, int rounds, std::size_t message_size)
+{
+    struct connection {
+        connection(socket a, socket b, std::size_t size)
+            : client(std::move(a)), server(std::move(b)), sent(size), received(size), relay(size)
+        {
+        }
+        socket client, server;
+        std::vector<char> sent, received, relay;
+    };
+    std::vector<std::unique_ptr<connection>> connections;
+    int finished = 0;
+    for (int i = 0; i < count; ++i) {
+        auto [a, b] = test_support::connected_pair<socket>(ioc);
+        connections.push_back(
+            std::make_unique<connection>(std::move(a), std::move(b), message_size));
+    }
+    const auto client = [&](connection& c, int id) -> net::awaitable<void> {
+        for (int round = 0; round < rounds; ++round) {
+            std::fill(c.sent.begin(), c.sent.end(), static_cast<char>(id + round));
+            co_await net::async_write(c.client, net::buffer(c.sent), net::use_awaitable);
+            co_await net::async_read(c.client, net::buffer(c.received), net::use_awaitable);
+            BOOST_REQUIRE(c.sent == c.received);
+        }
+        c.client.shutdown(tcp::socket::shutdown_send);
+        ++finished;
+    };
+    const auto server = [](connection& c) -> net::awaitable<void> {
+        for (;;) {
+            auto [ec, n] = co_await c.server.async_read_some(net::buffer(c.relay),
+                                                             net::as_tuple(net::use_awaitable));
+            if (ec)
+                co_return;
+            co_await net::async_write(c.server, net::buffer(c.relay, n), net::use_awaitable);
+        }
+    };
+    const auto rethrow = [](std::exception_ptr e) {
+        if (e)
+            std::rethrow_exception(e);
+    };
+    for (int i = 0; i < count; ++i) {
+        net::co_spawn(ioc, server(*connections[static_cast<std::size_t>(i)]), rethrow);
+        net::co_spawn(ioc, client(*connections[static_cast<std::size_t>(i)], i), rethrow);
+    }
+    ioc.run_for(test_support::watchdog_time);
+    BOOST_TEST(finished == count);
+}
+
+/// Runs `body` in a child that is not privileged; its exit status is zero
+/// when `body` returns true. Output of Boost.Test in the child is not ours.
+bool in_unprivileged_child(const std::function<bool()>& body)
+{
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::getuid() == 0 && ::setuid(65534) != 0)
+            ::_exit(2);
+        ::_exit(body() ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+std::vector<std::string> descriptor_targets()
+{
+    std::vector<std::string> targets;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code ec;
+        targets.push_back(std::filesystem::read_symlink(entry, ec).string());
+    }
+    return targets;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(at_the_bounds, *test_support::unless(no_io_uring))
+
+BOOST_AUTO_TEST_CASE(tiny_queues_carry_many_connections)
+{
+    safer_ring::options settings;
+    settings.submission_entries = 4;
+    settings.completion_entries = 8;
+    for (const int hint : {1, -1}) {
+        context ioc(hint, settings);
+        echo_on(ioc, 100, 5, 700);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(exhausted_receive_buffers_still_serve_every_connection)
+{
+    safer_ring::options settings;
+    settings.receive_buffer_count = 2;
+    context ioc(1, settings);
+    echo_on(ioc, 200, 5, 600);
+    BOOST_TEST(ioc.impl().loop().buffers().outstanding() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(without_kernel_chosen_buffers_everything_goes_by_readiness)
+{
+    safer_ring::options settings;
+    settings.buffer_ring = false;
+    context ioc(1, settings);
+    BOOST_TEST(!ioc.features().buffer_ring);
+    echo_on(ioc, 50, 5, 5000);
+}
+
+BOOST_AUTO_TEST_CASE(without_cooperative_task_work_everything_goes_on)
+{
+    safer_ring::options settings;
+    settings.cooperative_taskrun = false;
+    context ioc(1, settings);
+    BOOST_TEST(!ioc.features().cooperative_taskrun);
+    echo_on(ioc, 50, 5, 512);
+}
+
+BOOST_AUTO_TEST_CASE(messages_of_every_kind_of_path_arrive_whole)
+{
+    for (const std::size_t size : {1u, 512u, 4096u, 4097u, 16384u, 16385u, 1048576u}) {
+        context ioc(1);
+        echo_on(ioc, 4, 3, size);
+        BOOST_TEST(ioc.impl().loop().buffers().outstanding() == 0u);
+        BOOST_TEST(ioc.impl().loop().staging().outstanding() == 0u);
+        BOOST_TEST(ioc.impl().loop().stale_completions() == 0u);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_context_needs_no_epoll_and_no_thread)
+{
+    const auto before = descriptor_targets();
+    context ioc(1);
+    echo_on(ioc, 2, 2, 100);
+    const auto is_epoll = [](const std::string& t) { return t.find("eventpoll") != t.npos; };
+    const auto during = descriptor_targets();
+    BOOST_TEST(std::count_if(during.begin(), during.end(), is_epoll) ==
+               std::count_if(before.begin(), before.end(), is_epoll));
+}
+
+BOOST_AUTO_TEST_CASE(strict_fallback_names_the_missing_feature)
+{
+    safer_ring::options settings;
+    settings.receive_buffer_count = 3; // not a power of two
+    settings.on_missing = safer_ring::fallback::strict;
+    BOOST_CHECK_EXCEPTION(context(1, settings), std::system_error, [](const std::exception& e) {
+        return std::string(e.what()).find("power of two") != std::string::npos;
+    });
+}
+
+BOOST_AUTO_TEST_CASE(exhausted_descriptors_are_named_as_the_cause)
+{
+    BOOST_TEST(in_unprivileged_child([] {
+        const rlimit none{0, 0};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+        try {
+            context ioc(1);
+            return false;
+        } catch (const std::system_error& e) {
+            return e.code().value() == EMFILE &&
+                   std::string(e.what()).find("RLIMIT_NOFILE") != std::string::npos;
+        }
+    }));
+}
+
+BOOST_AUTO_TEST_CASE(exhausted_locked_memory_is_named_as_the_cause_or_not_needed)
+{
+    BOOST_TEST(in_unprivileged_child([] {
+        const rlimit none{0, 0};
+        ::setrlimit(RLIMIT_MEMLOCK, &none);
+        try {
+            context ioc(1);
+            return true; // Kernels from 5.12 on do not count rings against it.
+        } catch (const std::system_error& e) {
+            return e.code().value() == ENOMEM &&
+                   std::string(e.what()).find("RLIMIT_MEMLOCK") != std::string::npos;
+        }
+    }));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace kernel
