@@ -7,6 +7,7 @@
 #include <cstring>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 // Cancelling, closing and releasing, and what they leave behind.
 
@@ -19,7 +20,11 @@ constexpr direction all_directions[] = {direction::read, direction::write, direc
 
 /// How long release() lets the kernel finish a cancellation. Requests on
 /// sockets end within microseconds; the bound is for a kernel that hangs.
-constexpr auto release_deadline = 1s;
+constexpr backend::backend::timeout release_deadline = 1s;
+
+/// The same for close(), where only the port and the peer's end of file
+/// would come late: what the kernel still holds is detached anyway.
+constexpr backend::backend::timeout close_deadline = 100ms;
 
 } // namespace
 
@@ -54,7 +59,7 @@ void event_loop::cancel(operation_id id)
     reap();
     op = slots_.find(id);
     if (op == nullptr || op->descriptor_ == nullptr)
-        return;
+        return hand_back(held);
     if (op->direction_ == direction::write)
         attempt_writes(held, *op->descriptor_);
     if (op->state_ == io_state::in_kernel && !op->cancel_requested_) {
@@ -69,8 +74,7 @@ void event_loop::cancel(operation_id id)
         (next->before_ == nullptr ||
          (next->before_->state_ == io_state::ready && !next->before_->needs_perform_)))
         begin(*next);
-    wake_for_ready(held);
-    submit_started(held, nullptr);
+    hand_back(held);
 }
 
 void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
@@ -90,6 +94,8 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
             if (op->state_ == io_state::in_kernel && !op->cancel_requested_) {
                 request_cancel(*op);
                 requested = true;
+            } else if (op->state_ == io_state::queued) {
+                op->cancel_requested_ = true; // Its turn would come: begin() ends it then.
             }
     if (requested) {
         // Entering runs this thread's task work, so what it submitted itself
@@ -97,8 +103,11 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
         flush_published();
         reap();
     }
-    if (mode == cancel_mode::release)
-        await_kernel(held, d);
+    // What another thread submitted ends there. A closed descriptor waits for
+    // it too, so that its port is free; a whole context drains all at once.
+    if (mode != cancel_mode::cancel && !shut_down_)
+        await_kernel(held, d,
+                     mode == cancel_mode::release ? release_deadline : close_deadline);
     for (const direction dir : all_directions)
         for (io_operation* op = d.front(dir); op != nullptr;) {
             io_operation* const next = op->after_;
@@ -107,7 +116,7 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
         }
     if (mode == cancel_mode::close)
         drop_leftovers(d);
-    wake_for_ready(held);
+    hand_back(held);
 }
 
 /// Gives one operation the end that `mode` asks for. Afterwards the caller's
@@ -117,8 +126,13 @@ void event_loop::conclude(io_operation& op, cancel_mode mode) noexcept
     switch (op.state_) {
     case io_state::pending:
         pending_.remove(&op);
-        [[fallthrough]];
+        op.result_ = -ECANCELED;
+        op.discard(*this);
+        make_ready(op);
+        break;
     case io_state::queued:
+        if (mode == cancel_mode::cancel && op.cancel_requested_ && op.before_ != nullptr)
+            return; // Ends in its turn, behind what the kernel still has.
         op.result_ = -ECANCELED;
         op.discard(*this);
         make_ready(op);
@@ -146,6 +160,15 @@ void event_loop::conclude(io_operation& op, cancel_mode mode) noexcept
     op.delivered_ = true;
     op.descriptor_->remove(op);
     op.descriptor_ = nullptr;
+}
+
+/// To be called at the end of whatever reaped outside a turn: the completions
+/// taken may have been what the thread in the kernel was to wake for.
+void event_loop::hand_back(guard& held)
+{
+    wake_for_ready(held);
+    if (std::exchange(reaped_meanwhile_, false) || cancel_missed_ || !pending_.empty())
+        wake_waiter(held);
 }
 
 void event_loop::wake_for_ready(guard& held)
@@ -178,10 +201,13 @@ void event_loop::attempt_writes(descriptor& d)
     if (d.front(direction::write) == nullptr)
         return;
     wait_until_performed(held, d);
+    // A write that another thread has published but not submitted yet counts
+    // as started: the kernel takes an entry only after trying it.
+    if (kernel_ && kernel_->unsubmitted() != 0)
+        flush_published();
     reap();
     attempt_writes(held, d);
-    wake_for_ready(held);
-    submit_started(held, nullptr);
+    hand_back(held);
 }
 
 void event_loop::attempt_writes(guard&, descriptor& d)
@@ -205,7 +231,7 @@ void event_loop::attempt_writes(guard&, descriptor& d)
 }
 
 /// Waits until nothing of `d` is in the kernel any more.
-void event_loop::await_kernel(guard& held, descriptor& d)
+void event_loop::await_kernel(guard& held, descriptor& d, backend::backend::timeout limit)
 {
     const auto busy = [&d] {
         for (const direction dir : all_directions)
@@ -215,7 +241,7 @@ void event_loop::await_kernel(guard& held, descriptor& d)
         return false;
     };
     constexpr backend::backend::timeout step = 1ms;
-    const auto deadline = std::chrono::steady_clock::now() + release_deadline;
+    const auto deadline = std::chrono::steady_clock::now() + limit;
     while (busy() && std::chrono::steady_clock::now() < deadline) {
         if (cancel_missed_)
             retry_missed_cancels();

@@ -5,6 +5,7 @@
 
 #include <cassert>
 #include <cstdio>
+#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
@@ -61,15 +62,11 @@ struct event_loop::after_completion {
 
 std::size_t event_loop::run_one(loop_thread& self, backend::backend::timeout wait)
 {
-    return run_one_counted(self, wait);
+    return has_work() ? run_one_counted(self, wait) : 0;
 }
 
 std::size_t event_loop::run_one_counted(loop_thread& self, backend::backend::timeout wait)
 {
-    if (outstanding_work_.load(std::memory_order_acquire) == 0) {
-        stop();
-        return 0;
-    }
     guard held(mutex_);
     return do_run_one(held, self, wait);
 }
@@ -211,15 +208,17 @@ void event_loop::wake_one(guard& held)
 /// Ends the wait of the thread in the kernel by a completion that belongs to
 /// nobody. A no-op completes within the call, so it leaves nothing behind
 /// with the calling thread.
-void event_loop::wake_waiter(guard& held)
+///
+/// The lock stays held: as soon as it is released, another thread may find
+/// the loop out of work and destroy it.
+void event_loop::wake_waiter(guard&)
 {
     if (!waiting_ || wake_sent_)
         return;
-    wake_sent_ = true;
     backend::submission_entry* entry = kernel_->next_submission();
     if (entry == nullptr) {
         // The queue is full of entries that the waiting thread is about to
-        // submit; taking one of them makes room.
+        // submit; taking them makes room.
         flush_published();
         entry = kernel_->next_submission();
         if (entry == nullptr)
@@ -228,10 +227,10 @@ void event_loop::wake_waiter(guard& held)
     *entry = {};
     entry->user_data = ~std::uint64_t{0};
     kernel_->publish();
+    // One entry only: should those of the waiting thread be in front, it
+    // takes ours with the rest of them, and they stay its own.
     constexpr auto no_wait = backend::backend::timeout::zero();
-    held.unlock();
-    kernel_->enter(1, 0, &no_wait);
-    held.lock();
+    wake_sent_ = kernel_->enter(1, 0, &no_wait) == 1 || flush_published();
 }
 
 void event_loop::post(operation* op, bool is_continuation, loop_thread* self)
@@ -247,10 +246,14 @@ void event_loop::post(operation* op, bool is_continuation, loop_thread* self)
     wake_one(held);
 }
 
-void event_loop::post_deferred(operation_queue& ops)
+void event_loop::post_deferred(operation_queue& ops, loop_thread* self)
 {
     if (ops.empty())
         return;
+    if (self != nullptr && one_thread()) {
+        self->private_ready.splice_back(ops);
+        return;
+    }
     guard held(mutex_);
     ready_.splice_back(ops);
     wake_one(held);
@@ -267,10 +270,28 @@ descriptor* event_loop::open(int fd)
     return d;
 }
 
+void event_loop::adopt(loop_thread& outer)
+{
+    outstanding_work_.fetch_add(std::exchange(outer.private_work, 0), std::memory_order_relaxed);
+    post_deferred(outer.private_ready, nullptr);
+}
+
 void event_loop::start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
                        operation_id* id)
 {
     guard held(mutex_);
+    start_locked(held, d, dir, op, self, id, true);
+}
+
+void event_loop::start_internal(descriptor& d, direction dir, io_operation& op)
+{
+    guard held(mutex_);
+    start_locked(held, d, dir, op, nullptr, nullptr, false);
+}
+
+void event_loop::start_locked(guard& held, descriptor& d, direction dir, io_operation& op,
+                              loop_thread* self, operation_id* id, bool counts)
+{
     if (!kernel_) { // Started by a handler's destructor after the memory was set aside.
         work_started();
         op.result_ = -ECANCELED;
@@ -284,12 +305,15 @@ void event_loop::start(descriptor& d, direction dir, io_operation& op, loop_thre
         op.discard(*this);
         throw;
     }
+    if (counts && self != nullptr && one_thread())
+        ++self->private_work; // The handler that runs now keeps the count above zero.
+    else if (counts)
+        work_started();
     if (id != nullptr)
         *id = op.id_;
     op.descriptor_ = &d;
     op.direction_ = dir;
     d.push_back(op);
-    work_started();
 
     const io_operation* before = op.before_;
     if (before != nullptr && (before->state_ != io_state::ready || before->needs_perform_)) {
@@ -305,13 +329,6 @@ void event_loop::start(descriptor& d, direction dir, io_operation& op, loop_thre
     if (op.state_ == io_state::ready && (self == nullptr || !one_thread()))
         wake_one(held);
     submit_started(held, self);
-}
-
-void event_loop::start_internal(descriptor& d, direction dir, io_operation& op)
-{
-    start(d, dir, op, nullptr);
-    // Not work_finished(), which would stop a loop that has nothing else.
-    outstanding_work_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void event_loop::complete_at_once(io_operation& op, int result, bool is_continuation,

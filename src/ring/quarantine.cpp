@@ -13,9 +13,14 @@ namespace safer_ring::inline SAFER_RING_ABI::ring::quarantine {
 namespace {
 
 struct held {
+    held(receive_buffers&& b, std::unique_ptr<staging_pool>&& s, int d) noexcept
+        : buffers(std::move(b)), staging(std::move(s)), drained(d)
+    {
+    }
+
     receive_buffers buffers;
     std::unique_ptr<staging_pool> staging;
-    int drained = -1; // Hangs up when the ring is gone; -1 when that cannot be told.
+    int drained; // Hangs up when the ring is gone; -1 when that cannot be told.
 };
 
 struct store {
@@ -26,7 +31,8 @@ struct store {
 /// Never destroyed: at exit the kernel may still write to what is in it.
 store& the_store()
 {
-    static store* const s = new store;
+    alignas(store) static std::byte memory[sizeof(store)];
+    static store* const s = ::new (memory) store;
     return *s;
 }
 
@@ -57,7 +63,7 @@ void keep(std::unique_ptr<backend::backend> kernel, receive_buffers&& buffers,
     try {
         store& s = the_store();
         const std::lock_guard lock(s.mutex);
-        s.entries.push_back({std::move(buffers), std::move(staging), drained});
+        s.entries.emplace_back(std::move(buffers), std::move(staging), drained);
     } catch (const std::bad_alloc&) {
         // Freeing is the one thing that must not happen: leak instead.
         static_cast<void>(staging.release());

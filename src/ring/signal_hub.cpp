@@ -109,8 +109,18 @@ signal_hub::signal_hub(event_loop& loop) : loop_(loop)
     std::unique_lock lock(state.mutex);
     if (state.hubs == nullptr)
         state.open_pipe();
-    pipe_ = loop_.open(state.read_end);
-    loop_.start_internal(*pipe_, direction::read, *new pipe_reader);
+    try {
+        auto reader = std::make_unique<pipe_reader>();
+        pipe_ = loop_.open(state.read_end);
+        loop_.start_internal(*pipe_, direction::read, *reader);
+        static_cast<void>(reader.release());
+    } catch (...) {
+        if (pipe_ != nullptr)
+            loop_.close(pipe_);
+        if (state.hubs == nullptr)
+            state.close_pipe();
+        throw;
+    }
     next_ = state.hubs;
     state.hubs = this;
 }
@@ -141,7 +151,7 @@ void signal_hub::shutdown()
                     ops.push_back(op);
                 }
     }
-    loop_.post_deferred(ops);
+    loop_.post_deferred(ops, nullptr);
     if (pipe_ != nullptr)
         loop_.close(std::exchange(pipe_, nullptr));
 }
@@ -164,7 +174,11 @@ int signal_hub::add(signal_set& set, int signal_number)
     signal_registration* const r = owned.release();
     r->signal_number = signal_number;
     r->set = &set;
-    r->next_in_set = std::exchange(set.signals, r);
+    // In order of number, since a wait takes the smallest pending one, as in Asio.
+    signal_registration** place = &set.signals;
+    while (*place != nullptr && (*place)->signal_number < signal_number)
+        place = &(*place)->next_in_set;
+    r->next_in_set = std::exchange(*place, r);
     r->next_in_table = std::exchange(table_[number], r);
     if (r->next_in_table != nullptr)
         r->next_in_table->previous_in_table = r;
@@ -222,7 +236,7 @@ void signal_hub::cancel(signal_set& set)
             ops.push_back(op);
         }
     }
-    loop_.post_deferred(ops);
+    loop_.post_deferred(ops, nullptr);
 }
 
 void signal_hub::cancel(std::uint64_t id)
@@ -239,7 +253,7 @@ void signal_hub::cancel(std::uint64_t id)
         op.cancelled = true;
         ops.push_back(&op);
     }
-    loop_.post_deferred(ops);
+    loop_.post_deferred(ops, nullptr);
 }
 
 void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
@@ -247,7 +261,7 @@ void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
     operation_queue ready;
     {
         const std::lock_guard lock(signal_state::get().mutex);
-        if (id != nullptr) {
+        if (id != nullptr && pipe_ != nullptr) { // Without it the hub is shut down.
             cancellable_.emplace(++last_id_, &op);
             op.hub_ = this;
             op.id_ = *id = last_id_;
@@ -267,7 +281,7 @@ void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
             set.waits.push_back(&op);
         }
     }
-    loop_.post_deferred(ready);
+    loop_.post_deferred(ready, nullptr);
 }
 
 /// Completes all waits of all sets that have the signal, as Asio does, or
@@ -285,7 +299,7 @@ void signal_hub::deliver(int signal_number)
             ops.push_back(op);
         }
     }
-    loop_.post_deferred(ops);
+    loop_.post_deferred(ops, nullptr);
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -248,12 +248,19 @@ io_operation::step accept_operation::settle(event_loop&) noexcept
         if (!is_ready(result_))
             return step::done;
         by_readiness_ = false;
+        polled_ = true;
+        result_ = -ECANCELED;
         return step::again;
     }
-    if (would_block(result_)) { // The user made the descriptor non-blocking.
+    // EAGAIN: the user made the descriptor non-blocking. EMFILE and ENFILE:
+    // the kernel reserves the number before it looks for a connection; they
+    // are the caller's only when there is one.
+    const bool no_descriptors = result_ == -EMFILE || result_ == -ENFILE;
+    if (would_block(result_) || (no_descriptors && !polled_)) {
         by_readiness_ = true;
         return step::again;
     }
+    polled_ = false;
     if ((result_ == -ECONNABORTED || result_ == -EPROTO) && !reports_aborted_)
         return step::again;
     return step::done;
@@ -274,14 +281,14 @@ void accept_operation::discard(event_loop& loop) noexcept
 {
     if (staged_)
         loop.staging().release(staged_);
-    if (result_ >= 0)
+    if (result_ >= 0 && !by_readiness_) // The result of a poll is no descriptor.
         ::close(result_);
     result_ = -ECANCELED;
 }
 
 void accept_operation::keep_for_later(event_loop& loop) noexcept
 {
-    if (result_ >= 0)
+    if (result_ >= 0 && !by_readiness_)
         descriptor_->leftover_socket = result_;
     result_ = -ECANCELED;
     discard(loop);

@@ -33,6 +33,14 @@ bool is_transient(int error) noexcept
            error == -ENOMEM;
 }
 
+/// Puts the turn marker at the end of the queue whatever happens: a loop
+/// without it would never look at the kernel again.
+struct put_back {
+    operation_queue& queue;
+    operation& marker;
+    ~put_back() { queue.push_back(&marker); }
+};
+
 } // namespace
 
 backend::backend::timeout event_loop::wait_duration(backend::backend::timeout wait)
@@ -71,6 +79,7 @@ unsigned event_loop::fill_submissions() noexcept
 /// marker goes back to the end of the queue whatever happens.
 void event_loop::turn(guard& held, backend::backend::timeout wait)
 {
+    const put_back at_the_end{ready_, turn_marker_};
     if (cancel_missed_)
         retry_missed_cancels();
     unsigned to_submit = fill_submissions();
@@ -82,24 +91,26 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         reap();
         to_submit = fill_submissions();
     }
-    wait = ready_.empty() ? wait_duration(wait) : wait_not;
+    // What was refused a place in the queue must not sleep behind the rest.
+    wait = ready_.empty() && pending_.empty() && !stopped_ ? wait_duration(wait) : wait_not;
     if (to_submit != 0 || wait != wait_not || kernel_->needs_enter()) {
         const bool blocks = wait != wait_not;
         waiting_ = blocks;
         wake_sent_ = false;
         held.unlock();
         error = kernel_->enter(to_submit, blocks ? 1 : 0, wait == wait_forever ? nullptr : &wait);
-        if ((error == -EAGAIN || error == -EBUSY || error == -ENOMEM) &&
-            !kernel_->has_completions())
-            kernel_->enter(0, 1, &retry_wait);
         held.lock();
         waiting_ = false;
+    }
+    if ((error == -EAGAIN || error == -EBUSY || error == -ENOMEM) && !kernel_->has_completions()) {
+        held.unlock();
+        kernel_->enter(0, 1, &retry_wait);
+        held.lock();
     }
     reap();
     for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
         if (!q->empty())
             q->take_due(ready_);
-    ready_.push_back(&turn_marker_);
     if (error < 0 && !is_transient(error))
         throw std::system_error(-error, std::system_category(),
                                 "safer_ring: io_uring_enter failed; the ring cannot go on");
@@ -134,16 +145,22 @@ void event_loop::submit_started(guard& held, loop_thread* self)
     }
     const unsigned to_submit = fill_submissions();
     held.unlock();
-    kernel_->enter(to_submit, 0, &no_wait);
+    const int taken = kernel_->enter(to_submit, 0, &no_wait);
     held.lock();
-    if (!pending_.empty())
+    if (!pending_.empty() || taken < static_cast<int>(to_submit))
         wake_waiter(held);
 }
 
 void event_loop::reap() noexcept
 {
-    kernel_->for_each_completion(
+    const unsigned count = kernel_->for_each_completion(
         [this](const backend::completion_entry& entry) { completed(entry); });
+    if (count != 0 && waiting_) {
+        // These may have been what was to wake the waiting thread, the no-op
+        // of an earlier wake-up among them.
+        reaped_meanwhile_ = true;
+        wake_sent_ = false;
+    }
 }
 
 void event_loop::completed(const backend::completion_entry& entry) noexcept
@@ -160,6 +177,10 @@ void event_loop::completed(const backend::completion_entry& entry) noexcept
     io_operation* op = slots_.find(static_cast<operation_id>(entry.user_data));
     if (op == nullptr || op->state_ != io_state::in_kernel) {
         ++stale_completions_;
+        if ((entry.flags & backend::completion_buffer) != 0) {
+            buffers_.taken();
+            buffers_.give_back(entry.flags >> backend::completion_buffer_shift);
+        }
         return;
     }
     op->result_ = entry.result;
@@ -177,11 +198,16 @@ void event_loop::settle(io_operation& op) noexcept
     // when its descriptor becomes ready, with nothing consumed.
     const bool lost_thread = op.result_ == -ECANCELED && !op.cancel_requested_;
     if (op.detached_) {
+        // What a cancelled send has sent is part of the stream, so it is told
+        // as far as someone can go on with the stream.
+        const bool counts = op.descriptor_ != nullptr &&
+                            op.entry_.op == backend::opcode::send && op.result_ >= 0;
         if (op.descriptor_ != nullptr)
             op.keep_for_later(*this);
         else
             op.discard(*this);
-        op.result_ = -ECANCELED;
+        if (!counts)
+            op.result_ = -ECANCELED;
         make_ready(op);
         begin_next(op);
         return;
@@ -217,6 +243,13 @@ void event_loop::make_ready(io_operation& op) noexcept
 
 void event_loop::begin(io_operation& op) noexcept
 {
+    if (op.cancel_requested_) { // Cancelled while it stood behind another.
+        op.result_ = -ECANCELED;
+        op.discard(*this);
+        make_ready(op);
+        begin_next(op);
+        return;
+    }
     if (op.complete_from_leftover(*this)) {
         make_ready(op);
         begin_next(op);

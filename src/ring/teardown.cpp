@@ -118,6 +118,7 @@ void event_loop::set_aside(guard& held)
             stuck.push_back(&op);
     });
     quarantine::keep(std::move(kernel_), std::move(buffers_), std::move(staging_));
+    buffers_.forget();
     in_kernel_ = 0;
     while (operation* op = stuck.pop_front()) {
         detach(static_cast<io_operation&>(*op));

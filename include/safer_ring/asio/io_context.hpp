@@ -205,7 +205,7 @@ private:
         {
             // A nested run takes over what the outer one kept for itself.
             if (auto* outer = static_cast<detail::running_thread*>(context_.next_by_key()))
-                impl.loop().post_deferred(outer->loop.private_ready);
+                impl.loop().adopt(outer->loop);
         }
         detail::running_thread& thread() noexcept { return thread_; }
 

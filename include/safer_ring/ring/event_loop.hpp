@@ -124,7 +124,10 @@ public:
     SAFER_RING_API void post(operation* op, bool is_continuation, loop_thread* self);
 
     /// Queues operations that are counted already.
-    SAFER_RING_API void post_deferred(operation_queue& ops);
+    SAFER_RING_API void post_deferred(operation_queue& ops, loop_thread* self);
+
+    /// Takes over what an outer run() of the same thread kept for itself.
+    SAFER_RING_API void adopt(loop_thread& outer);
 
     // ---- descriptors
 
@@ -212,6 +215,8 @@ private:
     std::size_t run_until_idle(loop_thread& self, backend::backend::timeout wait, F& after_handler)
     {
         std::size_t n = 0;
+        if (!has_work())
+            return 0;
         while (run_one_counted(self, wait) != 0) {
             after_handler();
             if (n != static_cast<std::size_t>(-1))
@@ -220,6 +225,13 @@ private:
         return n;
     }
 
+    bool has_work()
+    {
+        if (outstanding_work_.load(std::memory_order_acquire) != 0)
+            return true;
+        stop();
+        return false;
+    }
     SAFER_RING_API std::size_t run_one_counted(loop_thread& self, backend::backend::timeout wait);
     std::size_t do_run_one(guard& held, loop_thread& self, backend::backend::timeout wait);
     bool settle_before_handler(guard& held, io_operation& op);
@@ -239,6 +251,8 @@ private:
     void reap() noexcept;
     void completed(const backend::completion_entry& entry) noexcept;
     void settle(io_operation& op) noexcept;
+    void start_locked(guard& held, descriptor& d, direction dir, io_operation& op,
+                      loop_thread* self, operation_id* id, bool counts);
     void begin(io_operation& op) noexcept;
     void make_ready(io_operation& op) noexcept;
     void begin_next(io_operation& op) noexcept;
@@ -251,7 +265,8 @@ private:
     void request_cancel(io_operation& op) noexcept;
     void wake_for_ready(guard& held);
     void conclude(io_operation& op, cancel_mode mode) noexcept;
-    void await_kernel(guard& held, descriptor& d);
+    void hand_back(guard& held);
+    void await_kernel(guard& held, descriptor& d, backend::backend::timeout limit);
     void drop_leftovers(descriptor& d) noexcept;
     void forget(descriptor* d) noexcept;
 
@@ -286,6 +301,7 @@ private:
     bool waiting_ = false;     // A thread is, or is about to be, blocked in the kernel.
     bool wake_sent_ = false;   // It has been woken already.
     bool cancel_missed_ = false; // A cancellation did not find its request yet.
+    bool reaped_meanwhile_ = false; // Outside a turn, while a thread waited in the kernel.
     bool stopped_ = false;
     bool shut_down_ = false;
 };

@@ -128,6 +128,7 @@ private:
     bool wants_address_;
     bool reports_aborted_;
     bool by_readiness_ = false;
+    bool polled_ = false; // There was a connection when we looked.
 };
 
 /// Connects a socket.

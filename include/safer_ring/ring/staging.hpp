@@ -44,6 +44,9 @@ public:
 
     static constexpr std::uint16_t group = 0;
 
+    /// To be called when the memory has been moved elsewhere.
+    void forget() noexcept { ring_ = nullptr; }
+
     /// Keeps the memory mapped for the rest of the process.
     void leak() noexcept
     {
@@ -108,7 +111,8 @@ struct staged {
 class staging_pool {
 public:
     explicit staging_pool(std::size_t large_size_bytes) noexcept
-        : sizes_{small_size_bytes, large_size_bytes}
+        : sizes_{small_size_bytes, (large_size_bytes + alignof(std::max_align_t) - 1) /
+                                       alignof(std::max_align_t) * alignof(std::max_align_t)}
     {
     }
     staging_pool(const staging_pool&) = delete;

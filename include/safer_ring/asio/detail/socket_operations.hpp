@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstring>
+#include <new>
 #include <poll.h>
 #include <tuple>
 
@@ -156,7 +157,8 @@ protected:
         const ssize_t n =
             retry_interrupted([&] { return ::recvmsg(fd, &header, flags_ | MSG_DONTWAIT); });
         if (n >= 0 && sender_ != nullptr && header.msg_namelen <= sender_->capacity()) {
-            std::memcpy(sender_->data(), &address, header.msg_namelen);
+            if (header.msg_namelen != 0)
+                std::memcpy(sender_->data(), &address, header.msg_namelen);
             sender_->resize(header.msg_namelen);
         }
         if (n >= 0 && out_flags_ != nullptr)
@@ -258,7 +260,7 @@ protected:
 
     void take_address(const void* address, std::size_t size) noexcept override
     {
-        if (size <= peer_endpoint_->capacity()) {
+        if (peer_endpoint_ != nullptr && size <= peer_endpoint_->capacity()) {
             std::memcpy(peer_endpoint_->data(), address, size);
             peer_endpoint_->resize(size);
         }
@@ -271,7 +273,11 @@ protected:
         if (ec)
             return ec;
         const int fd = this->take_socket();
-        peer.assign(protocol, fd, ec);
+        try {
+            peer.assign(protocol, fd, ec);
+        } catch (const std::bad_alloc&) {
+            ec = net::error::no_memory;
+        }
         if (ec)
             ::close(fd);
         return ec;

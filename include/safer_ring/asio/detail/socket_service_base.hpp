@@ -9,6 +9,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/socket_base.hpp>
 
+#include <fcntl.h>
 #include <poll.h>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
@@ -125,6 +126,7 @@ public:
     error_code wait(base_implementation_type& impl, net::socket_base::wait_type w, error_code& ec)
     {
         before_synchronous(impl);
+        ec = {};
         switch (w) {
         case net::socket_base::wait_read:
             if (!has_leftover(impl))
@@ -368,7 +370,8 @@ protected:
     template <typename Buffers>
     std::size_t receive_leftover(base_implementation_type& impl, const Buffers& buffers, int flags)
     {
-        if (impl.descriptor_ == nullptr || loop().leftover_size(*impl.descriptor_) == 0)
+        if (impl.descriptor_ == nullptr || loop().leftover_size(*impl.descriptor_) == 0 ||
+            (flags & net::socket_base::message_out_of_band) != 0)
             return 0;
         const bool peek = (flags & net::socket_base::message_peek) != 0;
         std::size_t total = 0;
@@ -413,6 +416,8 @@ protected:
     {
         if (is_open(impl))
             return ec = net::error::already_open;
+        if (::fcntl(socket, F_GETFD) < 0)
+            return ec = error_code(errno, net::error::get_system_category());
         adopt(impl, socket, type, socket_ops::possible_dup);
         return ec = {};
     }

@@ -216,7 +216,7 @@ private:
         }
         if (count < most)
             impl.might_have_pending_waits = false;
-        loop().post_deferred(cancelled);
+        loop().post_deferred(cancelled, service_.current_loop());
         return count;
     }
 
@@ -230,7 +230,7 @@ private:
                 return;
             queue_.cancel_one(*found->second, cancelled);
         }
-        loop().post_deferred(cancelled);
+        loop().post_deferred(cancelled, service_.current_loop());
     }
 
     void forget(std::uint64_t wait_id) noexcept

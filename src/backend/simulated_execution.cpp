@@ -1,0 +1,274 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "simulation_state.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// Executing the requests, by system calls that do not block.
+
+namespace safer_ring::inline SAFER_RING_ABI::backend {
+namespace {
+
+bool would_block(int error) noexcept
+{
+    return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+} // namespace
+
+short simulation::state::events_of(const request& r) noexcept
+{
+    switch (r.entry.op) {
+    case opcode::poll_add:
+        return static_cast<short>(r.entry.op_flags);
+    case opcode::send:
+    case opcode::connect:
+        return POLLOUT;
+    default:
+        return (r.entry.op_flags & MSG_OOB) != 0 && r.entry.op == opcode::recv ? POLLPRI : POLLIN;
+    }
+}
+
+/// True when the request has its result and is to be removed.
+bool simulation::state::attempt(request& r)
+{
+    pollfd ready{r.file, events_of(r), 0};
+    ::poll(&ready, 1, 0);
+    outcome o;
+    const std::optional<int> result = execute(r, o, ready.revents);
+    if (!result)
+        return false;
+    o.op = r.entry.op;
+    o.completion.user_data = r.entry.user_data;
+    o.completion.result = *result;
+    add_outcome(std::move(o));
+    drop(r);
+    return true;
+}
+
+std::optional<int> simulation::state::execute(request& r, outcome& o, short revents)
+{
+    if (const auto injected = injected_result(r))
+        return injected;
+    switch (r.entry.op) {
+    case opcode::poll_add:
+        return revents != 0 ? std::optional<int>(revents) : std::nullopt;
+    case opcode::recv:
+        return receive(r, o);
+    case opcode::send:
+        return send(r);
+    case opcode::accept:
+        // The listening socket may block, and its mode is the user's.
+        if (revents == 0)
+            return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
+        return accept(r, o);
+    case opcode::connect:
+        return connect(r);
+    case opcode::nop:
+    case opcode::timeout:
+    case opcode::async_cancel:
+        break;
+    }
+    return -EINVAL;
+}
+
+std::optional<int> simulation::state::injected_result(const request& r)
+{
+    if (random.chance(plan.interrupted))
+        return -EINTR;
+    if (random.chance(plan.lost_thread))
+        return -ECANCELED;
+    if (r.entry.op == opcode::poll_add)
+        return std::nullopt;
+    if (random.chance(plan.would_block))
+        return -EAGAIN;
+    if (!random.chance(plan.connection_error))
+        return std::nullopt;
+    switch (r.entry.op) {
+    case opcode::recv:
+        return -random.pick({ECONNRESET, ETIMEDOUT, EHOSTUNREACH});
+    case opcode::send:
+        return -random.pick({EPIPE, ECONNRESET});
+    case opcode::accept:
+        return -random.pick({ECONNABORTED, EPROTO, EMFILE, ENOBUFS});
+    case opcode::connect:
+        return -random.pick({ECONNREFUSED, ETIMEDOUT, ENETUNREACH});
+    default:
+        return std::nullopt;
+    }
+}
+
+std::optional<int> simulation::state::receive(request& r, outcome& o)
+{
+    const submission_entry& e = r.entry;
+    std::size_t length = e.length;
+    const provided_buffer* chosen = nullptr;
+    buffer_group* group = nullptr;
+    o.to = reinterpret_cast<void*>(e.address);
+    if ((e.flags & entry_buffer_select) != 0) {
+        const auto found = groups.find(e.buffer_group);
+        if (found == groups.end() || found->second.available() == 0 ||
+            random.chance(plan.no_buffers))
+            return -ENOBUFS;
+        group = &found->second;
+        chosen = &group->ring[group->head & (group->count - 1)];
+        length = length == 0 ? chosen->length : std::min<std::size_t>(length, chosen->length);
+        o.to = reinterpret_cast<void*>(chosen->address);
+    }
+    if (length > 1 && random.chance(plan.short_count))
+        length = 1 + random.below(length);
+    o.data.resize(length);
+    const auto n = ::recv(r.file, o.data.data(), length,
+                          static_cast<int>(e.op_flags) | MSG_DONTWAIT);
+    if (n < 0) {
+        o.data.clear();
+        if (!would_block(errno))
+            return -errno;
+        return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
+    }
+    o.data.resize(static_cast<std::size_t>(n));
+    if (group != nullptr && (n > 0 || random.chance(plan.end_takes_buffer))) {
+        ++group->head;
+        o.completion.flags |=
+            completion_buffer | std::uint32_t{chosen->id} << completion_buffer_shift;
+    }
+    int left = 0;
+    if (n > 0 && ::ioctl(r.file, FIONREAD, &left) == 0 && left > 0)
+        o.completion.flags |= completion_socket_nonempty;
+    return static_cast<int>(n);
+}
+
+std::optional<int> simulation::state::send(request& r)
+{
+    const submission_entry& e = r.entry;
+    std::size_t length = e.length;
+    if (length > 1 && random.chance(plan.short_count))
+        length = 1 + random.below(length);
+    // Copied here, where a sanitizer sees a read of memory that is gone; a
+    // system call would only answer EFAULT, or send what it finds.
+    std::vector<std::byte> data(length);
+    if (length != 0)
+        std::memcpy(data.data(), reinterpret_cast<const void*>(e.address), length);
+    const auto n = ::send(r.file, data.data(), length,
+                          static_cast<int>(e.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0)
+        return static_cast<int>(n);
+    if (!would_block(errno))
+        return -errno;
+    return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
+}
+
+std::optional<int> simulation::state::accept(request& r, outcome& o)
+{
+    const submission_entry& e = r.entry;
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    const int socket = ::accept4(r.file, reinterpret_cast<sockaddr*>(&address), &size,
+                                 static_cast<int>(e.op_flags));
+    if (socket < 0) {
+        if (!would_block(errno))
+            return -errno;
+        return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
+    }
+    if (e.address != 0 && e.offset != 0) {
+        socklen_t room = 0;
+        std::memcpy(&room, reinterpret_cast<const void*>(e.offset), sizeof room);
+        const auto* const bytes = reinterpret_cast<const std::byte*>(&address);
+        o.data.assign(bytes, bytes + std::min(size, room));
+        o.to = reinterpret_cast<void*>(e.address);
+        o.size_value = size;
+        o.size_to = reinterpret_cast<void*>(e.offset);
+    }
+    return socket;
+}
+
+std::optional<int> simulation::state::connect(request& r)
+{
+    const submission_entry& e = r.entry;
+    if (r.connecting) {
+        pollfd ready{r.file, POLLOUT, 0};
+        if (::poll(&ready, 1, 0) == 0)
+            return std::nullopt;
+        int error = 0;
+        socklen_t size = sizeof error;
+        ::getsockopt(r.file, SOL_SOCKET, SO_ERROR, &error, &size);
+        return -error;
+    }
+    sockaddr_storage address{};
+    const auto size = static_cast<socklen_t>(e.offset);
+    std::memcpy(&address, reinterpret_cast<const void*>(e.address), size);
+    // The mode of a file can only be changed for all who have it open; it is
+    // put back at once.
+    const int mode = ::fcntl(r.file, F_GETFL);
+    ::fcntl(r.file, F_SETFL, mode | O_NONBLOCK);
+    const int error =
+        ::connect(r.file, reinterpret_cast<const sockaddr*>(&address), size) == 0 ? 0 : errno;
+    ::fcntl(r.file, F_SETFL, mode);
+    if (error != EINPROGRESS && !would_block(error))
+        return -error;
+    if (r.nonblocking)
+        return -EAGAIN;
+    r.connecting = error == EINPROGRESS;
+    return std::nullopt;
+}
+
+void simulation::state::cancel(const submission_entry& entry)
+{
+    request answer;
+    answer.entry = entry;
+    const auto found = std::find_if(requests.begin(), requests.end(), [&](const request& r) {
+        return r.entry.user_data == entry.address;
+    });
+    if (found == requests.end()) {
+        const bool executed =
+            std::any_of(outcomes.begin(), outcomes.end(), [&](const outcome& o) {
+                return o.completion.user_data == entry.address;
+            });
+        return complete(answer, executed && random.chance(0.5) ? -EALREADY : -ENOENT);
+    }
+    if (found->held) {
+        found->cancel_requested = true;
+        return complete(answer, -EALREADY);
+    }
+    if (random.chance(plan.missed_cancel))
+        return complete(answer, random.pick({-EALREADY, -ENOENT}));
+    const bool answer_first = random.chance(plan.reorder);
+    if (answer_first)
+        complete(answer, 0);
+    complete(*found, -ECANCELED);
+    drop(*found);
+    requests.erase(found);
+    if (!answer_first)
+        complete(answer, 0);
+}
+
+void simulation::state::complete(const request& r, int result)
+{
+    outcome o;
+    o.completion.user_data = r.entry.user_data;
+    o.completion.result = result;
+    add_outcome(std::move(o));
+}
+
+void simulation::state::add_outcome(outcome&& o)
+{
+    if (random.chance(plan.late_completion))
+        o.delay = delay();
+    outcomes.push_back(std::move(o));
+}
+
+void simulation::state::drop(request& r) noexcept
+{
+    if (r.file >= 0)
+        ::close(r.file);
+    r.file = -1;
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::backend

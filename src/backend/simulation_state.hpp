@@ -1,0 +1,181 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/backend/simulated.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <initializer_list>
+#include <list>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <poll.h>
+#include <set>
+#include <vector>
+
+namespace safer_ring::inline SAFER_RING_ABI::backend {
+
+/// splitmix64: small, and the same on every platform.
+class random_source {
+public:
+    explicit random_source(std::uint64_t seed) noexcept : state_(seed) {}
+
+    std::uint64_t next() noexcept
+    {
+        std::uint64_t z = (state_ += 0x9e3779b97f4a7c15U);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+        return z ^ (z >> 31);
+    }
+    /// From zero to `bound - 1`.
+    std::size_t below(std::size_t bound) noexcept { return next() % bound; }
+    bool chance(double probability) noexcept
+    {
+        return probability > 0 && static_cast<double>(next() >> 11) * 0x1.0p-53 < probability;
+    }
+    int pick(std::initializer_list<int> values) noexcept
+    {
+        return values.begin()[below(values.size())];
+    }
+
+private:
+    std::uint64_t state_;
+};
+
+/// Marks the calling thread as being inside the simulation.
+class executing_scope {
+public:
+    executing_scope() noexcept;
+    executing_scope(const executing_scope&) = delete;
+    executing_scope& operator=(const executing_scope&) = delete;
+    ~executing_scope();
+
+private:
+    bool outer_;
+};
+
+struct simulation::state {
+    explicit state(const simulation_plan& p);
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
+    ~state();
+
+    using guard = std::unique_lock<std::mutex>;
+
+    /// An entry that was taken and has not been executed.
+    struct request {
+        submission_entry entry;
+        int file = -1;            // Our reference to the file.
+        bool nonblocking = false; // Of the file, at submission.
+        bool held = false;
+        bool cancel_requested = false; // While held.
+        bool connecting = false;
+        unsigned start_delay = 0; // In enters.
+    };
+
+    /// What execution brought: the memory is written and the completion
+    /// posted together.
+    struct outcome {
+        opcode op = opcode::nop;
+        completion_entry completion{};
+        std::vector<std::byte> data;
+        void* to = nullptr;
+        std::uint32_t size_value = 0; // Length of an accepted peer's address.
+        void* size_to = nullptr;
+        unsigned delay = 0; // In enters.
+    };
+
+    struct buffer_group {
+        provided_buffer* ring = nullptr;
+        unsigned count = 0;
+        std::uint16_t head = 0;
+        [[nodiscard]] unsigned available() const noexcept;
+    };
+
+    struct failure {
+        unsigned at;
+        unsigned times;
+        int error;
+    };
+
+    // simulated.cpp: the protocol of the queues
+    int enter(unsigned to_submit, unsigned min_complete, const backend::timeout* wait);
+    unsigned take(unsigned to_submit);
+    void submit(const submission_entry& entry);
+    int wait_for(guard& held, unsigned target, const backend::timeout* wait);
+    void progress();
+    void deliver_outcomes();
+    void finish(outcome& o);
+    void post(const completion_entry& completion);
+    void flush_overflow();
+    void update_attention();
+    void wake_waiters();
+    void close_ring();
+    void finish_closed();
+    int due_failure(call which);
+
+    // simulated_execution.cpp: the requests
+    bool attempt(request& r);
+    std::optional<int> execute(request& r, outcome& o, short revents);
+    std::optional<int> injected_result(const request& r);
+    std::optional<int> receive(request& r, outcome& o);
+    std::optional<int> send(request& r);
+    std::optional<int> accept(request& r, outcome& o);
+    std::optional<int> connect(request& r);
+    void cancel(const submission_entry& entry);
+    void complete(const request& r, int result);
+    void add_outcome(outcome&& o);
+    void drop(request& r) noexcept;
+    [[nodiscard]] static short events_of(const request& r) noexcept;
+
+    [[nodiscard]] bool is_held(const submission_entry& entry) const;
+    [[nodiscard]] unsigned delay() noexcept
+    {
+        return 1 + static_cast<unsigned>(random.below(plan.longest_delay_enters));
+    }
+
+    const simulation_plan plan;
+    mutable std::mutex mutex;
+    random_source random;
+
+    std::vector<submission_entry> sq;
+    std::vector<completion_entry> cq;
+    unsigned sq_head = 0; // These five are shared with the ring layer, by atomic access.
+    unsigned sq_tail = 0;
+    unsigned sq_flags = 0;
+    unsigned cq_head = 0;
+    unsigned cq_tail = 0;
+    std::deque<completion_entry> overflow;
+
+    std::list<request> requests;
+    std::list<outcome> outcomes;
+    std::map<std::uint16_t, buffer_group> groups;
+    std::vector<int> close_when_drained;
+    std::vector<submission_entry> history;
+    bool closed = false;
+
+    std::set<opcode> held_opcodes;
+    std::set<int> held_descriptors;
+    bool holds_everything = false;
+
+    std::map<call, unsigned> calls;
+    std::map<call, std::vector<failure>> call_failures;
+    std::map<opcode, unsigned> entries;
+    std::map<opcode, std::vector<failure>> entry_failures;
+
+    // One eventfd for each waiting thread: a shared one would be drained by
+    // the first to wake.
+    std::vector<int> idle_wakers;
+    std::vector<int> active_wakers;
+};
+
+/// The bit of the submission queue's flags that asks for an enter.
+inline constexpr unsigned simulation_attention = 1;
+
+} // namespace safer_ring::inline SAFER_RING_ABI::backend
