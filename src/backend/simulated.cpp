@@ -53,6 +53,7 @@ bool simulation::executing() noexcept
 
 simulation::state::state(const simulation_plan& p) : plan(p), random(p.seed)
 {
+    idle_wakers.reserve(4); // Before there is a descriptor to lose.
     idle_wakers.push_back(new_waker());
 }
 

@@ -22,6 +22,15 @@ bool is_ready(int result) noexcept
     return result > 0;
 }
 
+/// A wake-up for exceptional conditions also comes with ordinary data.
+bool is_false_alarm(int fd, short events) noexcept
+{
+    if ((events & POLLPRI) == 0)
+        return false;
+    pollfd p{fd, POLLPRI, 0};
+    return ::poll(&p, 1, 0) == 0;
+}
+
 } // namespace
 
 // ---------------------------------------------------------------- receive
@@ -52,10 +61,10 @@ void receive_operation::prepare(event_loop& loop) noexcept
     entry_.buffer_group = receive_buffers::group;
     entry_.length =
         static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes_, loop.buffers().size_bytes()));
+    submitted_in_turn_ = loop.current_turn();
     // A non-blocking receive, which Asio's are, ignores MSG_WAITALL; the ring
     // would wait for all of it.
     entry_.op_flags = static_cast<std::uint32_t>(flags_ & ~MSG_WAITALL);
-    // An attempt is wasted where the last receive took everything there was.
     if (!descriptor_->expect_data && loop.found().receive_poll_first)
         entry_.ioprio = backend::receive_poll_first;
 }
@@ -68,12 +77,17 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
         // EAGAIN: the user made the descriptor non-blocking. ENOBUFS: all
         // buffers are in use. Both read straight into the caller's memory
         // when data is there, so neither tries in a loop.
+        if (result_ == -ENOBUFS)
+            loop.buffers().ran_out();
         release_buffer(loop);
         by_readiness_ = true;
         return step::again;
     }
+    // Where data came within the turn, or was left, it is likely to be there
+    // next time; elsewhere an attempt before polling is wasted.
     descriptor_->expect_data =
-        (completion_flags_ & backend::completion_socket_nonempty) != 0;
+        (completion_flags_ & backend::completion_socket_nonempty) != 0 ||
+        submitted_in_turn_ == loop.current_turn();
     if (result_ == static_cast<int>(loop.buffers().size_bytes()) &&
         size_bytes_ > loop.buffers().size_bytes())
         descriptor_->bulk_read = true;
@@ -382,6 +396,8 @@ io_operation::step readiness_operation::settle(event_loop&) noexcept
 
 bool readiness_operation::perform(int fd) noexcept
 {
+    if (is_false_alarm(fd, events_))
+        return false;
     const ssize_t n = call(fd);
     if (would_block(n))
         return false;
@@ -403,6 +419,8 @@ void wait_operation::prepare(event_loop&) noexcept
 
 io_operation::step wait_operation::settle(event_loop&) noexcept
 {
+    if (result_ > 0 && is_false_alarm(descriptor_->fd, events_))
+        return step::again;
     if (result_ > 0)
         result_ = 0;
     return step::done;

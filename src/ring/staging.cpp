@@ -3,6 +3,7 @@
 
 #include <safer_ring/ring/staging.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <sys/mman.h>
@@ -50,7 +51,8 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
         return;
     }
     ring_memory_ = mapped_memory(std::size_t{count} * sizeof(backend::provided_buffer));
-    memory_ = mapped_memory(std::size_t{count} * size_bytes);
+    memory_ = mapped_memory(std::size_t{count} * stride_bytes());
+    reserve_ = std::make_unique<std::uint16_t[]>(count);
     auto* ring = reinterpret_cast<backend::provided_buffer*>(ring_memory_.data());
     const int error = kernel.register_buffer_ring(ring, count, group);
     if (error != 0) {
@@ -60,8 +62,12 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
     }
     ring_ = ring;
     mask_ = static_cast<std::uint16_t>(count - 1);
-    for (unsigned id = 0; id < count; ++id)
+    count_ = count;
+    target_ = std::min(first_target, count);
+    for (unsigned id = 0; id < target_; ++id)
         offer(id);
+    for (unsigned id = count; id-- > target_;)
+        reserve_[reserved_++] = static_cast<std::uint16_t>(id);
 }
 
 staging_pool::~staging_pool() = default;

@@ -80,6 +80,7 @@ unsigned event_loop::fill_submissions() noexcept
 void event_loop::turn(guard& held, backend::backend::timeout wait)
 {
     const put_back at_the_end{ready_, turn_marker_};
+    ++turn_;
     if (cancel_missed_)
         retry_missed_cancels();
     unsigned to_submit = fill_submissions();
@@ -170,7 +171,7 @@ void event_loop::completed(const backend::completion_entry& entry) noexcept
     if ((entry.user_data & cancel_tag) != 0) {
         // ENOENT and EALREADY can mean that the request is between two
         // states; whether it is still there is looked at in the next turn.
-        if (entry.result == -ENOENT || entry.result == -EALREADY)
+        if (entry.result < 0)
             cancel_missed_ = true;
         return;
     }

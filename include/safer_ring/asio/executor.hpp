@@ -13,6 +13,7 @@
 #include <boost/asio/strand.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -338,7 +339,9 @@ template <typename Handler> auto io_context::post(Handler&& handler)
 
 template <typename Handler> auto io_context::wrap(Handler handler)
 {
-    return boost::asio::bind_executor(get_executor(), std::move(handler));
+    return [this, handler = std::move(handler)]<typename... Args>(Args&&... args) {
+        dispatch(std::bind(handler, std::forward<Args>(args)...));
+    };
 }
 #endif
 

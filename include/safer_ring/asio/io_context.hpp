@@ -109,8 +109,6 @@ public:
     io_context(const io_context&) = delete;
     io_context& operator=(const io_context&) = delete;
 
-    ~io_context() { shutdown(); }
-
     executor_type get_executor() noexcept;
 
     /// What was found on this machine, and why something is off.

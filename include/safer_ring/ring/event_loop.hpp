@@ -188,6 +188,7 @@ public:
 
     receive_buffers& buffers() noexcept { return buffers_; }
     staging_pool& staging() noexcept { return *staging_; }
+    [[nodiscard]] std::uint32_t current_turn() const noexcept { return turn_; }
     void consume_leftover(descriptor& d, std::uint32_t size, bool peek) noexcept;
 
     // ---- end of life
@@ -297,6 +298,7 @@ private:
     std::size_t wakeups_ = 0;  // Idle threads that were signalled and have not woken yet.
     std::size_t performing_waiters_ = 0;
     std::size_t in_kernel_ = 0;
+    std::uint32_t turn_ = 0; // Counts the kernel's turns.
     std::size_t stale_completions_ = 0;
     bool waiting_ = false;     // A thread is, or is about to be, blocked in the kernel.
     bool wake_sent_ = false;   // It has been woken already.

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <poll.h>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
@@ -94,6 +95,12 @@ protected:
 
     void prepare_poll(std::uint32_t events) noexcept
     {
+        // A request for POLLPRI alone is never woken: io_uring leaves that bit
+        // out when it filters wake-ups (6.18, io_poll_wake). Sockets wake with
+        // POLLRDBAND as well, but for ordinary data too, so that who asks for
+        // POLLPRI has to look again.
+        if ((events & POLLPRI) != 0)
+            events |= POLLRDBAND;
         entry_ = {};
         entry_.op = backend::opcode::poll_add;
         entry_.op_flags = events;

@@ -56,6 +56,7 @@ private:
 
     std::size_t size_bytes_;
     int flags_;
+    std::uint32_t submitted_in_turn_ = 0;
     bool by_readiness_ = false;
 };
 

@@ -62,20 +62,41 @@ public:
     /// The bytes of buffer `id`, which the kernel has just handed over.
     [[nodiscard]] const std::byte* data(std::uint32_t id) const noexcept
     {
-        return memory_.data() + std::size_t{id} * size_bytes_;
+        return memory_.data() + std::size_t{id} * stride_bytes();
     }
 
     /// Notes that the kernel handed a buffer over.
     void taken() noexcept { ++outstanding_; }
 
-    /// Offers buffer `id` to the kernel again.
+    /// Offers buffer `id` to the kernel again, or keeps it in reserve.
     void give_back(std::uint32_t id) noexcept
     {
         --outstanding_;
-        offer(id);
+        if (offered() < target_)
+            offer(id);
+        else
+            reserve_[reserved_++] = static_cast<std::uint16_t>(id);
+    }
+
+    /// A receive found no buffer: offer more of them from now on.
+    void ran_out() noexcept
+    {
+        target_ = target_ * 2 < count_ ? target_ * 2 : count_;
+        while (offered() < target_ && reserved_ > 0)
+            offer(reserve_[--reserved_]);
     }
 
 private:
+    // The kernel takes buffers in the order in which they were offered, so it
+    // goes round all that are. Few of them stay in the cache; how many a turn
+    // needs is learnt from running out.
+    static constexpr unsigned first_target = 64;
+    // Buffers a power of two apart would fall on the same lines of the cache.
+    static constexpr std::size_t padding_bytes = 128;
+
+    [[nodiscard]] std::size_t stride_bytes() const noexcept { return size_bytes_ + padding_bytes; }
+    [[nodiscard]] unsigned offered() const noexcept { return count_ - outstanding_ - reserved_; }
+
     void offer(std::uint32_t id) noexcept
     {
         // The first element's `tail` is the ring's, so it is left alone.
@@ -90,6 +111,10 @@ private:
     mapped_memory ring_memory_;
     mapped_memory memory_;
     backend::provided_buffer* ring_ = nullptr;
+    std::unique_ptr<std::uint16_t[]> reserve_;
+    unsigned reserved_ = 0;
+    unsigned target_ = 0;
+    unsigned count_ = 0;
     std::uint16_t mask_ = 0;
     std::uint16_t tail_ = 0;
     unsigned size_bytes_ = 0;

@@ -53,7 +53,7 @@ public:
     {
         pointer self(net::get_associated_allocator(handler_), this);
         // The handler may own the memory that the operation came from.
-        Handler handler(std::move(handler_));
+        [[maybe_unused]] Handler handler(std::move(handler_));
         self.reset();
     }
 

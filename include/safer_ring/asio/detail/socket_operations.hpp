@@ -157,8 +157,8 @@ protected:
         const ssize_t n =
             retry_interrupted([&] { return ::recvmsg(fd, &header, flags_ | MSG_DONTWAIT); });
         if (n >= 0 && sender_ != nullptr && header.msg_namelen <= sender_->capacity()) {
-            if (header.msg_namelen != 0)
-                std::memcpy(sender_->data(), &address, header.msg_namelen);
+            if (void* const to = sender_->data(); to != nullptr)
+                std::memcpy(to, &address, header.msg_namelen);
             sender_->resize(header.msg_namelen);
         }
         if (n >= 0 && out_flags_ != nullptr)

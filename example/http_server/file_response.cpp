@@ -1,0 +1,131 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "file_response.hpp"
+
+#include "byte_range.hpp"
+#include "http_date.hpp"
+#include "mime.hpp"
+
+#include <boost/beast/http/field.hpp>
+#include <boost/beast/http/verb.hpp>
+
+#include <array>
+#include <charconv>
+
+namespace http_server {
+
+namespace {
+
+using http::field;
+using http::status;
+
+std::string_view value(const request_head& request, field name)
+{
+    const auto text = request[name];
+    return {text.data(), text.size()};
+}
+
+// Whether a list such as `"a", W/"b"` has the tag. Comparison is weak, as If-None-Match asks for.
+bool has_tag(std::string_view list, std::string_view tag)
+{
+    if (list == "*")
+        return true;
+    while (!list.empty()) {
+        const auto open = list.find('"');
+        if (open == std::string_view::npos)
+            return false;
+        const auto close = list.find('"', open + 1);
+        if (close == std::string_view::npos)
+            return false;
+        if (list.substr(open, close + 1 - open) == tag)
+            return true;
+        list.remove_prefix(close + 1);
+    }
+    return false;
+}
+
+bool not_modified(const request_head& request, const file_info& info, std::string_view tag)
+{
+    // If-Modified-Since counts only when there is no If-None-Match (RFC 9110, section 13.2.2).
+    if (request.count(field::if_none_match) != 0)
+        return has_tag(value(request, field::if_none_match), tag);
+    if (request.count(field::if_modified_since) == 0)
+        return false;
+    const auto since = parse_http_date(value(request, field::if_modified_since));
+    return since && info.modified <= *since;
+}
+
+byte_range requested_range(const request_head& request, const file_info& info, std::string_view tag)
+{
+    // Ranges are defined for GET only; HEAD has to ignore them (RFC 9110, section 14.2).
+    if (request.method() != http::verb::get || request.count(field::range) != 1)
+        return {};
+    const auto condition = value(request, field::if_range);
+    if (!condition.empty() && condition != tag && condition != format_http_date(info.modified))
+        return {};
+    return parse_range(value(request, field::range), info.size);
+}
+
+} // namespace
+
+std::string entity_tag(const file_info& info)
+{
+    std::string tag = "\"";
+    const auto append = [&tag](std::uint64_t number) {
+        std::array<char, 16> digits{};
+        tag.append(digits.data(),
+                   std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr);
+    };
+    append(static_cast<std::uint64_t>(info.modified));
+    tag += '.';
+    append(static_cast<std::uint64_t>(info.modified_ns));
+    tag += '-';
+    append(info.size);
+    tag += '"';
+    return tag;
+}
+
+file_response respond_with_file(const request_head& request, const file_info& info,
+                                std::string_view file_name)
+{
+    file_response response;
+    auto& head = response.head;
+    head.version(request.version());
+    const auto tag = entity_tag(info);
+    head.set(field::etag, tag);
+    head.set(field::last_modified, format_http_date(info.modified));
+    if (not_modified(request, info, tag)) {
+        head.result(status::not_modified);
+        return response;
+    }
+
+    head.set(field::accept_ranges, "bytes");
+    const auto size = std::to_string(info.size);
+    const auto range = requested_range(request, info, tag);
+    if (range.what == byte_range::kind::unsatisfiable) {
+        head.result(status::range_not_satisfiable);
+        head.set(field::content_range, "bytes */" + size);
+        head.set(field::content_length, "0");
+        return response;
+    }
+
+    const auto type = content_type(file_name);
+    head.set(field::content_type, boost::beast::string_view{type.data(), type.size()});
+    head.result(status::ok);
+    response.length = info.size;
+    if (range.what == byte_range::kind::part) {
+        head.result(status::partial_content);
+        head.set(field::content_range, "bytes " + std::to_string(range.offset) + '-' +
+                                           std::to_string(range.offset + range.length - 1) + '/' +
+                                           size);
+        response.offset = range.offset;
+        response.length = range.length;
+    }
+    head.set(field::content_length, std::to_string(response.length));
+    if (request.method() == http::verb::head)
+        response.length = 0;
+    return response;
+}
+
+} // namespace http_server

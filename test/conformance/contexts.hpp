@@ -1,0 +1,61 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+#pragma once
+
+#include <boost/asio.hpp>
+
+#include <chrono>
+#include <tuple>
+
+#if !defined(SAFER_RING_CONFORMANCE_ASIO_ONLY)
+#include <safer_ring/asio.hpp>
+#endif
+
+// Every test of this suite is written once, as a template on the context, and
+// runs on Asio's own context, which proves that what it expects is what Asio
+// does, and on ours, which proves that ours does the same.
+namespace conformance {
+
+namespace net = boost::asio;
+using net::ip::tcp;
+using error_code = boost::system::error_code;
+
+#if defined(SAFER_RING_CONFORMANCE_ASIO_ONLY)
+using contexts = std::tuple<net::io_context>;
+#else
+using contexts = std::tuple<net::io_context, safer_ring::io_context>;
+#endif
+
+template <class Ctx>
+using executor_of = typename Ctx::executor_type;
+
+template <class Ctx>
+using socket_of = net::basic_stream_socket<tcp, executor_of<Ctx>>;
+
+template <class Ctx>
+using acceptor_of = net::basic_socket_acceptor<tcp, executor_of<Ctx>>;
+
+template <class Ctx>
+using local_socket_of = net::basic_stream_socket<net::local::stream_protocol, executor_of<Ctx>>;
+
+template <class Ctx>
+using local_acceptor_of = net::basic_socket_acceptor<net::local::stream_protocol, executor_of<Ctx>>;
+
+template <class Ctx, class Clock = std::chrono::steady_clock,
+          class Traits = net::wait_traits<Clock>>
+using timer_of = net::basic_waitable_timer<Clock, Traits, executor_of<Ctx>>;
+
+template <class Ctx>
+using signal_set_of = net::basic_signal_set<executor_of<Ctx>>;
+
+template <class Ctx>
+using strand_of = net::strand<executor_of<Ctx>>;
+
+/// An acceptor that listens on an ephemeral loopback port.
+template <class Ctx>
+acceptor_of<Ctx> loopback_acceptor(Ctx& ctx)
+{
+    return acceptor_of<Ctx>(ctx, tcp::endpoint(net::ip::address_v4::loopback(), 0));
+}
+
+} // namespace conformance

@@ -1,0 +1,295 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "contexts.hpp"
+
+#include "support/handler_checks.hpp"
+#include "support/manual_clock.hpp"
+#include "support/run_until.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <thread>
+#include <vector>
+
+#if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME)
+#include <boost/asio/time_traits.hpp>
+#include <boost/date_time/posix_time/posix_time_types.hpp>
+#endif
+
+// Timers of every clock: the standard ones, the user's own, and the older
+// ones of Boost.DateTime.
+namespace conformance {
+namespace {
+
+using namespace std::chrono_literals;
+using boost::test_tools::per_element;
+using ints = std::vector<int>;
+using test_support::handler_checks;
+using test_support::io_result;
+
+template <class Ctx, class Clock>
+using manual_timer_of = timer_of<Ctx, Clock, test_support::polling_wait_traits<Clock>>;
+
+template <class Ctx, class Clock>
+void wait_on_clock()
+{
+    handler_checks checks;
+    Ctx ctx;
+    const auto start = Clock::now();
+    timer_of<Ctx, Clock> timer(ctx);
+    timer.expires_after(3ms);
+    io_result result;
+    timer.async_wait(checks.into(result));
+    ctx.run();
+    BOOST_TEST(result.ec == error_code());
+    BOOST_TEST((Clock::now() >= start + 3ms));
+    timer.expires_after(1h);
+    io_result cancelled;
+    timer.async_wait(checks.into(cancelled));
+    BOOST_TEST(timer.cancel() == 1u);
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(cancelled.ec == net::error::operation_aborted);
+}
+
+BOOST_AUTO_TEST_SUITE(timer_clocks)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(steady_clock_timer, Ctx, contexts)
+{
+    wait_on_clock<Ctx, std::chrono::steady_clock>();
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(system_clock_timer, Ctx, contexts)
+{
+    wait_on_clock<Ctx, std::chrono::system_clock>();
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(high_resolution_clock_timer, Ctx, contexts)
+{
+    wait_on_clock<Ctx, std::chrono::high_resolution_clock>();
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(timers_of_different_clocks_run_side_by_side, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    ints order;
+    timer_of<Ctx, std::chrono::system_clock> second(ctx);
+    timer_of<Ctx, std::chrono::steady_clock> first(ctx);
+    timer_of<Ctx, std::chrono::steady_clock> third(ctx);
+    second.expires_after(20ms);
+    first.expires_after(2ms);
+    third.expires_after(60ms);
+    third.async_wait(checks.once([&](error_code) { order.push_back(3); }));
+    second.async_wait(checks.once([&](error_code) { order.push_back(2); }));
+    first.async_wait(checks.once([&](error_code) { order.push_back(1); }));
+    ctx.run();
+    BOOST_TEST(order == (ints{1, 2, 3}), per_element());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(manual_clock_decides_when_its_timers_expire, Ctx, contexts)
+{
+    struct tag {};
+    using clock = test_support::manual_clock<tag>;
+    handler_checks checks;
+    Ctx ctx;
+    manual_timer_of<Ctx, clock> timer(ctx);
+    timer.expires_after(1h);
+    io_result result;
+    timer.async_wait(checks.into(result));
+    ctx.run_for(5ms);
+    BOOST_TEST(!result.done);
+    clock::advance(59min);
+    ctx.run_for(5ms);
+    BOOST_TEST(!result.done);
+    clock::advance(1min);
+    ctx.run();
+    BOOST_TEST(result.ec == error_code());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(manual_clock_moved_by_another_thread_is_seen, Ctx, contexts)
+{
+    struct tag {};
+    using clock = test_support::manual_clock<tag>;
+    handler_checks checks;
+    Ctx ctx;
+    manual_timer_of<Ctx, clock> timer(ctx);
+    timer.expires_after(1h);
+    io_result result;
+    timer.async_wait(checks.into(result));
+    std::thread mover([] { clock::advance(2h); });
+    ctx.run();
+    mover.join();
+    BOOST_TEST(result.ec == error_code());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(manual_clock_orders_its_timers_by_its_own_time, Ctx, contexts)
+{
+    struct tag {};
+    using clock = test_support::manual_clock<tag>;
+    handler_checks checks;
+    Ctx ctx;
+    ints order;
+    manual_timer_of<Ctx, clock> timers[3] = {manual_timer_of<Ctx, clock>(ctx),
+                                             manual_timer_of<Ctx, clock>(ctx),
+                                             manual_timer_of<Ctx, clock>(ctx)};
+    for (const int i : {2, 0, 1}) {
+        timers[i].expires_after(std::chrono::hours(i + 1));
+        timers[i].async_wait(checks.once([&order, i](error_code) { order.push_back(i); }));
+    }
+    clock::advance(2h);
+    ctx.run_for(20ms);
+    BOOST_TEST(order == (ints{0, 1}), per_element());
+    clock::advance(1h);
+    ctx.run();
+    BOOST_TEST(order == (ints{0, 1, 2}), per_element());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(manual_clock_that_steps_back_delays_its_timers, Ctx, contexts)
+{
+    struct tag {};
+    using clock = test_support::manual_clock<tag>;
+    handler_checks checks;
+    Ctx ctx;
+    manual_timer_of<Ctx, clock> timer(ctx);
+    timer.expires_after(10ms);
+    io_result result;
+    timer.async_wait(checks.into(result));
+    clock::advance(-1h);
+    clock::advance(10ms);
+    ctx.run_for(5ms);
+    BOOST_TEST(!result.done);
+    clock::advance(1h);
+    ctx.run();
+    BOOST_TEST(result.ec == error_code());
+}
+
+// The usual wait traits say that the expiry is an hour away, so nothing calls
+// for another look at the clock until some other timer of the context expires.
+BOOST_AUTO_TEST_CASE_TEMPLATE(clock_that_steps_forward_is_seen_when_another_timer_expires, Ctx,
+                              contexts)
+{
+    struct tag {};
+    using clock = test_support::manual_clock<tag>;
+    handler_checks checks;
+    Ctx ctx;
+    timer_of<Ctx, clock> stepped(ctx);
+    stepped.expires_after(1h);
+    io_result result;
+    stepped.async_wait(checks.into(result));
+    timer_of<Ctx> other(ctx, 5ms);
+    other.async_wait(checks.once([](error_code) {}));
+    net::post(ctx, [] { clock::advance(2h); });
+    BOOST_TEST(ctx.run() == 3u);
+    BOOST_TEST(result.ec == error_code());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(manual_clock_timers_can_be_cancelled_and_moved, Ctx, contexts)
+{
+    struct tag {};
+    using clock = test_support::manual_clock<tag>;
+    handler_checks checks;
+    Ctx ctx;
+    manual_timer_of<Ctx, clock> timer(ctx);
+    timer.expires_after(1h);
+    io_result first, second;
+    timer.async_wait(checks.into(first));
+    BOOST_TEST(timer.cancel() == 1u);
+    timer.async_wait(checks.into(second));
+    manual_timer_of<Ctx, clock> moved(std::move(timer));
+    clock::advance(1h);
+    ctx.run();
+    BOOST_TEST(first.ec == net::error::operation_aborted);
+    BOOST_TEST(second.ec == error_code());
+}
+
+#if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME)
+
+template <class Ctx>
+using deadline_timer_of =
+    net::basic_deadline_timer<boost::posix_time::ptime, net::time_traits<boost::posix_time::ptime>,
+                              executor_of<Ctx>>;
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_expires, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    deadline_timer_of<Ctx> timer(ctx, boost::posix_time::milliseconds(3));
+    io_result result;
+    timer.async_wait(checks.into(result));
+    BOOST_TEST(ctx.run() == 1u);
+    BOOST_TEST(result.ec == error_code());
+    BOOST_TEST((timer.expires_at() <= boost::posix_time::microsec_clock::universal_time()));
+    timer.expires_from_now(boost::posix_time::milliseconds(1));
+    timer.wait();
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_is_cancelled_and_set_again, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    deadline_timer_of<Ctx> timer(ctx, boost::posix_time::hours(1));
+    io_result first, second;
+    timer.async_wait(checks.into(first));
+    BOOST_TEST(timer.expires_from_now(boost::posix_time::hours(2)) == 1u);
+    timer.async_wait(checks.into(second));
+    BOOST_TEST(timer.cancel() == 1u);
+    ctx.run();
+    BOOST_TEST(first.ec == net::error::operation_aborted);
+    BOOST_TEST(second.ec == net::error::operation_aborted);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_at_positive_infinity_never_expires, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    deadline_timer_of<Ctx> never(ctx, boost::posix_time::ptime(boost::posix_time::pos_infin));
+    deadline_timer_of<Ctx> soon(ctx, boost::posix_time::milliseconds(1));
+    io_result result, other;
+    never.async_wait(checks.into(result));
+    soon.async_wait(checks.into(other));
+    ctx.run_for(5ms);
+    test_support::run_until_done(ctx, other);
+    BOOST_TEST(!result.done);
+    BOOST_TEST(never.cancel() == 1u);
+    ctx.run();
+    BOOST_TEST(result.ec == net::error::operation_aborted);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_at_negative_infinity_is_due, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    deadline_timer_of<Ctx> timer(ctx, boost::posix_time::ptime(boost::posix_time::neg_infin));
+    io_result result;
+    timer.async_wait(checks.into(result));
+    ctx.run();
+    BOOST_TEST(result.ec == error_code());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timers_with_and_without_end_are_moved_and_destroyed, Ctx,
+                              contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    io_result result, aborted;
+    {
+        deadline_timer_of<Ctx> never(ctx, boost::posix_time::ptime(boost::posix_time::pos_infin));
+        never.async_wait(checks.into(aborted));
+        deadline_timer_of<Ctx> moved(std::move(never));
+    }
+    deadline_timer_of<Ctx> timer(ctx, boost::posix_time::milliseconds(1));
+    timer.async_wait(checks.into(result));
+    deadline_timer_of<Ctx> moved(std::move(timer));
+    ctx.run();
+    BOOST_TEST(aborted.ec == net::error::operation_aborted);
+    BOOST_TEST(result.ec == error_code());
+}
+
+#endif
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace
+} // namespace conformance

@@ -1,0 +1,60 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+#pragma once
+
+#include "results.hpp"
+#include "watchdog.hpp"
+
+#include <boost/assert/source_location.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <chrono>
+#include <future>
+
+namespace test_support {
+
+/// Runs handlers of `context` until `predicate()` holds. Fails the test when
+/// the context runs out of work before, or when `limit` has passed.
+template <class Context, class Predicate>
+void run_until(Context& context, Predicate predicate, std::chrono::seconds limit = watchdog_time,
+               boost::source_location where = BOOST_CURRENT_LOCATION)
+{
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    while (!predicate()) {
+        if (context.stopped())
+            context.restart();
+        if (context.run_one_until(deadline) == 0 && !predicate()) {
+            const bool late = std::chrono::steady_clock::now() >= deadline;
+            BOOST_FAIL(where.file_name() << ":" << where.line() << ": "
+                                         << (late ? "nothing happened until the watchdog's deadline"
+                                                  : "the context ran out of work, or was stopped")
+                                         << ", and what was waited for has not come");
+        }
+    }
+}
+
+/// Runs handlers of `context` until the operation has completed.
+template <class Context>
+void run_until_done(Context& context, const io_result& result,
+                    boost::source_location where = BOOST_CURRENT_LOCATION)
+{
+    run_until(
+        context, [&] { return result.done; }, watchdog_time, where);
+}
+
+/// Waits for a future and gives its value; fails the test if it does not come.
+template <class T>
+T wait_for(std::future<T>& future, boost::source_location where = BOOST_CURRENT_LOCATION)
+{
+    if (future.wait_for(watchdog_time) != std::future_status::ready)
+        BOOST_FAIL(where.file_name() << ":" << where.line() << ": the future did not become ready");
+    return future.get();
+}
+
+template <class T>
+T wait_for(std::future<T>&& future, boost::source_location where = BOOST_CURRENT_LOCATION)
+{
+    return wait_for(future, where);
+}
+
+} // namespace test_support

@@ -1,0 +1,531 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "simulated_loop.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <fcntl.h>
+
+using namespace unit;
+
+namespace {
+
+void make_nonblocking(int fd)
+{
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(receive_operation)
+
+BOOST_FIXTURE_TEST_CASE(asks_for_a_buffer_of_the_kernels_choice_and_no_more_than_the_caller,
+                        simulated_loop)
+{
+    connection c(*this);
+    std::string small(10, '\0');
+    std::string large(1000, '\0');
+    c.peer.write("0123456789abcdef");
+    record& first = start<receive_into>(*c, direction::read, small);
+    poll();
+    record& second = start<receive_into>(*c, direction::read, large);
+    poll();
+    const auto entries = submitted(opcode::recv);
+    BOOST_REQUIRE(entries.size() == 2U);
+    for (const auto& e : entries) {
+        BOOST_TEST(e.address == 0U); // The kernel never sees the caller's memory.
+        BOOST_TEST((e.flags & backend::entry_buffer_select) != 0);
+    }
+    BOOST_TEST(entries[0].length == 10U);
+    BOOST_TEST(entries[1].length == 64U); // The size of a receive buffer.
+    BOOST_TEST(first.result == 10);
+    BOOST_TEST(small == "0123456789");
+    BOOST_TEST(second.result == 6);
+    BOOST_TEST(large.substr(0, 6) == "abcdef");
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(polls_first_unless_the_last_one_left_data_behind, simulated_loop)
+{
+    connection c(*this);
+    std::string buffer(4, '\0');
+    start<receive_into>(*c, direction::read, buffer);
+    poll(); // Nothing there; the data comes in a later turn.
+    c.peer.write("12345678");
+    poll();
+    start<receive_into>(*c, direction::read, buffer);
+    poll();
+    const auto entries = submitted(opcode::recv);
+    BOOST_REQUIRE(entries.size() == 2U);
+    BOOST_TEST((entries[0].ioprio & backend::receive_poll_first) != 0);
+    BOOST_TEST((entries[1].ioprio & backend::receive_poll_first) == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(polls_first_where_data_comes_later_than_the_receive, simulated_loop)
+{
+    connection c(*this);
+    std::string buffer(4, '\0');
+    for (int i = 0; i < 3; ++i) {
+        start<receive_into>(*c, direction::read, buffer);
+        poll();
+        c.peer.write("1234");
+        poll();
+    }
+    const auto entries = submitted(opcode::recv);
+    BOOST_REQUIRE(entries.size() == 3U);
+    for (const auto& e : entries)
+        BOOST_TEST((e.ioprio & backend::receive_poll_first) != 0);
+}
+
+BOOST_AUTO_TEST_CASE(does_not_poll_first_where_the_kernel_does_not_know_it)
+{
+    simulation_plan plan;
+    plan.receive_poll_first = false;
+    simulated_loop l(small_options(), plan);
+    connection c(l);
+    std::string buffer(4, '\0');
+    l.start<receive_into>(*c, direction::read, buffer);
+    l.poll();
+    BOOST_TEST(l.submitted(opcode::recv).at(0).ioprio == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(end_of_stream_is_a_result_of_zero_and_its_buffer_comes_back,
+                        simulated_loop)
+{
+    connection c(*this);
+    std::string buffer(4, '\0');
+    c.peer.shutdown_write();
+    record& r = start<receive_into>(*c, direction::read, buffer);
+    poll();
+    BOOST_TEST(r.result == 0);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_AUTO_TEST_CASE(a_buffer_that_came_with_the_end_of_stream_is_given_back)
+{
+    simulation_plan plan;
+    plan.end_takes_buffer = 1;
+    simulated_loop l(small_options(), plan);
+    connection c(l);
+    std::string buffer(4, '\0');
+    c.peer.shutdown_write();
+    record& r = l.start<receive_into>(*c, direction::read, buffer);
+    l.poll();
+    BOOST_TEST(r.result == 0);
+    BOOST_TEST(l.everything_is_back());
+    BOOST_TEST(l.kernel->buffers_on_offer() == 4U);
+}
+
+BOOST_FIXTURE_TEST_CASE(on_a_descriptor_that_does_not_block_it_waits_for_readiness, simulated_loop)
+{
+    connection c(*this);
+    make_nonblocking(c.socket.get());
+    std::string buffer(4, '\0');
+    record& r = start<receive_into>(*c, direction::read, buffer);
+    while (submitted(opcode::poll_add).empty())
+        poll();
+    BOOST_TEST(submitted(opcode::recv).size() == 1U); // EAGAIN is not tried in a loop.
+    BOOST_TEST(r.open());
+    c.peer.write("abcd");
+    poll();
+    BOOST_TEST(r.result == 4);
+    BOOST_TEST(buffer == "abcd");
+}
+
+BOOST_FIXTURE_TEST_CASE(without_a_buffer_left_it_waits_for_readiness, simulated_loop)
+{
+    // Four receives hold all buffers: their data has come, their handlers
+    // have not run.
+    std::deque<connection> connections;
+    std::deque<std::string> buffers;
+    for (int i = 0; i < 6; ++i) {
+        auto& c = connections.emplace_back(*this);
+        c.peer.write("abcd");
+        start<receive_into>(*c, direction::read, buffers.emplace_back(4, '\0'));
+    }
+    run();
+    BOOST_TEST(submitted(opcode::recv).size() == 6U);
+    BOOST_TEST(submitted(opcode::poll_add).size() == 2U);
+    for (const auto& buffer : buffers)
+        BOOST_TEST(buffer == "abcd");
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(readiness_that_is_not_so_is_waited_for_again, simulated_loop)
+{
+    connection c(*this);
+    make_nonblocking(c.socket.get());
+    std::string buffer(4, '\0');
+    record& r = start<receive_into>(*c, direction::read, buffer);
+    while (submitted(opcode::poll_add).empty())
+        poll();
+    c.peer.write("abcd");
+    kernel->step(); // The poll request has its completion; now someone else takes the data.
+    char stolen[4];
+    BOOST_REQUIRE(::recv(c.socket.get(), stolen, sizeof stolen, 0) == 4);
+    while (submitted(opcode::poll_add).size() < 2U)
+        poll();
+    BOOST_TEST(r.open());
+    c.peer.write("efgh");
+    poll();
+    BOOST_TEST(buffer == "efgh");
+    BOOST_TEST(r.result == 4);
+}
+
+BOOST_FIXTURE_TEST_CASE(full_buffers_switch_to_bulk_and_small_reads_switch_back, simulated_loop)
+{
+    connection c(*this);
+    std::string buffer(256, '\0');
+    c.peer.write(std::string(64 + 200, 'x'));
+    record& full = start<receive_into>(*c, direction::read, buffer);
+    poll();
+    BOOST_TEST(full.result == 64);
+    BOOST_TEST((*c).bulk_read);
+    record& bulk = start<receive_into>(*c, direction::read, buffer);
+    BOOST_TEST(submitted(opcode::recv).size() == 1U);
+    poll();
+    BOOST_TEST(bulk.result == 200); // More than a receive buffer: straight to the caller.
+    BOOST_TEST(submitted(opcode::recv).size() == 1U);
+    record& small = start<receive_into>(*c, direction::read, buffer);
+    c.peer.write("tiny");
+    poll();
+    BOOST_TEST(small.result == 4);
+    BOOST_TEST(!(*c).bulk_read);
+    start<receive_into>(*c, direction::read, buffer);
+    poll();
+    BOOST_TEST(submitted(opcode::recv).size() == 2U);
+}
+
+BOOST_FIXTURE_TEST_CASE(peeking_leaves_the_data, simulated_loop)
+{
+    connection c(*this);
+    std::string buffer(4, '\0');
+    c.peer.write("abcd");
+    record& peek = start<receive_into>(*c, direction::read, buffer, MSG_PEEK);
+    poll();
+    BOOST_TEST(peek.result == 4);
+    buffer.assign(4, '\0');
+    record& read = start<receive_into>(*c, direction::read, buffer);
+    poll();
+    BOOST_TEST(read.result == 4);
+    BOOST_TEST(buffer == "abcd");
+}
+
+BOOST_FIXTURE_TEST_CASE(wait_all_is_not_passed_on, simulated_loop)
+{
+    connection c(*this);
+    std::string buffer(4, '\0');
+    c.peer.write("ab");
+    record& r = start<receive_into>(*c, direction::read, buffer, MSG_WAITALL);
+    poll();
+    BOOST_TEST(r.result == 2);
+    BOOST_TEST((submitted(opcode::recv).at(0).op_flags & MSG_WAITALL) == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_interrupted_one_and_one_of_a_dead_thread_are_submitted_again,
+                        simulated_loop)
+{
+    for (const int error : {EINTR, ECANCELED}) {
+        connection c(*this);
+        std::string buffer(4, '\0');
+        kernel->fail_nth(opcode::recv, 1, error);
+        record& r = start<receive_into>(*c, direction::read, buffer);
+        c.peer.write("abcd");
+        while (r.open())
+            poll();
+        BOOST_TEST(r.result == 4);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(other_errors_are_reported, simulated_loop)
+{
+    for (const int error : {ECONNRESET, ETIMEDOUT, EBADF, ENOTCONN, EINVAL, ENOMEM}) {
+        connection c(*this);
+        std::string buffer(4, '\0');
+        kernel->fail_nth(opcode::recv, 1, error);
+        record& r = start<receive_into>(*c, direction::read, buffer);
+        while (r.open())
+            poll();
+        BOOST_TEST(r.result == -error);
+        BOOST_TEST(everything_is_back());
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(receives_of_one_descriptor_go_to_the_kernel_one_at_a_time, simulated_loop)
+{
+    connection c(*this);
+    std::deque<std::string> buffers;
+    for (int i = 0; i < 5; ++i)
+        start_named<receive_into>(std::to_string(i), {}, *c, direction::read,
+                                  buffers.emplace_back(2, '\0'));
+    poll();
+    BOOST_TEST(kernel->in_flight_count() == 1U);
+    c.peer.write("aabbccddee");
+    run();
+    BOOST_TEST(order == (history{"0", "1", "2", "3", "4"}));
+    BOOST_TEST(buffers[0] + buffers[1] + buffers[2] + buffers[3] + buffers[4] == "aabbccddee");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(send_operation)
+
+BOOST_FIXTURE_TEST_CASE(a_small_one_is_sent_from_a_copy_that_comes_back, simulated_loop)
+{
+    connection c(*this);
+    std::string data = "hello";
+    record& r = start<send_from>(*c, direction::write, data);
+    BOOST_TEST(loop.staging().outstanding() == 1U);
+    data = "HELLO"; // Copied already.
+    kernel->hold(opcode::send);
+    poll();
+    for (const auto& range : kernel->referenced_memory())
+        BOOST_TEST(!range.overlaps(data.data(), data.size()));
+    kernel->release();
+    poll();
+    BOOST_TEST(r.result == 5);
+    BOOST_TEST(c.peer.read(5) == "hello");
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_large_one_is_written_at_once_from_the_callers_memory, simulated_loop)
+{
+    connection c(*this);
+    std::string data(257, 'x'); // One more than a staging buffer.
+    record& r = start<send_from>(*c, direction::write, data);
+    BOOST_TEST(loop.staging().outstanding() == 0U);
+    poll();
+    BOOST_TEST(r.result == 257);
+    BOOST_TEST(submitted(opcode::send).empty());
+    BOOST_TEST(submitted(opcode::poll_add).empty());
+    BOOST_TEST(c.peer.read(257) == data);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_large_one_that_does_not_fit_waits_for_readiness, simulated_loop)
+{
+    connection c(*this);
+    std::string data(1 << 20, 'x');
+    record& first = start<send_from>(*c, direction::write, data);
+    poll();
+    BOOST_REQUIRE(first.done()); // As much as fitted.
+    record& second = start<send_from>(*c, direction::write, data);
+    poll();
+    BOOST_TEST(second.open());
+    BOOST_TEST(submitted(opcode::poll_add).size() == 1U);
+    c.peer.read(static_cast<std::size_t>(first.result));
+    poll();
+    BOOST_TEST(second.result > 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(on_a_descriptor_that_does_not_block_it_waits_for_readiness, simulated_loop)
+{
+    connection c(*this);
+    make_nonblocking(c.socket.get());
+    const std::string filling(1 << 16, 'f');
+    std::size_t filled = 0;
+    for (ssize_t n = 0; n >= 0; filled += n > 0 ? static_cast<std::size_t>(n) : 0)
+        n = ::send(c.socket.get(), filling.data(), filling.size(), MSG_DONTWAIT);
+    std::string data = "hello";
+    record& r = start<send_from>(*c, direction::write, data);
+    while (submitted(opcode::poll_add).empty())
+        poll();
+    BOOST_TEST(r.open());
+    c.peer.read(filled);
+    while (r.open())
+        poll();
+    BOOST_TEST(r.result == 5);
+    BOOST_TEST(c.peer.read(5) == "hello");
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(writes_started_at_once_arrive_in_order, simulated_loop)
+{
+    connection c(*this);
+    std::deque<std::string> data;
+    std::string all;
+    for (int i = 0; i < 10; ++i) { // Staged and bulk ones in turn.
+        data.emplace_back(i % 2 == 0 ? 100 : 300, static_cast<char>('a' + i));
+        all += data.back();
+        start_named<send_from>(std::to_string(i), {}, *c, direction::write, data.back());
+    }
+    run();
+    BOOST_TEST(c.peer.read(all.size()) == all);
+    BOOST_TEST(order == (history{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}));
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(errors_are_reported_and_the_copy_comes_back, simulated_loop)
+{
+    for (const int error : {EPIPE, ECONNRESET, ENOBUFS, ENOMEM}) {
+        connection c(*this);
+        std::string data = "hello";
+        kernel->fail_nth(opcode::send, 1, error);
+        record& r = start<send_from>(*c, direction::write, data);
+        poll();
+        BOOST_TEST(r.result == -error);
+        BOOST_TEST(everything_is_back());
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(accept_operation)
+
+namespace {
+
+struct listening_loop : simulated_loop {
+    test_support::unique_descriptor listener = test_support::loopback_listener();
+    ring::descriptor* handle = loop.open(listener.get());
+
+    ~listening_loop() { loop.close(handle); }
+    test_support::unique_descriptor client() const
+    {
+        return test_support::loopback_client(test_support::local_port(listener.get()));
+    }
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(gives_the_socket_and_the_peers_address, listening_loop)
+{
+    const auto peer = client();
+    std::size_t address_size = 0;
+    record& with_address = start<accept_one>(*handle, direction::read, &address_size);
+    run();
+    const test_support::unique_descriptor accepted(with_address.result);
+    BOOST_TEST(accepted.get() >= 0);
+    BOOST_TEST(address_size == sizeof(sockaddr_in));
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(an_aborted_connection_is_passed_over_unless_asked_for, listening_loop)
+{
+    for (const int error : {ECONNABORTED, EPROTO}) {
+        const auto peer = client();
+        kernel->fail_nth(opcode::accept, 1, error);
+        record& silent = start<accept_one>(*handle, direction::read);
+        run();
+        const test_support::unique_descriptor accepted(silent.result);
+        BOOST_TEST(accepted.get() >= 0);
+        kernel->fail_nth(opcode::accept, 1, error);
+        record& telling = start<accept_one>(*handle, direction::read, nullptr, true);
+        run();
+        BOOST_TEST(telling.result == -error);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(on_a_listener_that_does_not_block_it_waits_for_readiness, listening_loop)
+{
+    make_nonblocking(listener.get());
+    record& r = start<accept_one>(*handle, direction::read);
+    while (submitted(opcode::poll_add).empty())
+        poll();
+    const auto peer = client();
+    run();
+    const test_support::unique_descriptor accepted(r.result);
+    BOOST_TEST(accepted.get() >= 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(errors_are_reported_and_the_address_block_comes_back, listening_loop)
+{
+    for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM}) {
+        std::size_t address_size = 0;
+        kernel->fail_nth(opcode::accept, 1, error);
+        record& r = start<accept_one>(*handle, direction::read, &address_size);
+        run();
+        BOOST_TEST(r.result == -error);
+        BOOST_TEST(everything_is_back());
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(connect_operation)
+
+BOOST_FIXTURE_TEST_CASE(connects_with_an_address_of_its_own, simulated_loop)
+{
+    const auto listener = test_support::loopback_listener();
+    for (const bool nonblocking : {false, true}) {
+        test_support::unique_descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (nonblocking) // EAGAIN, then readiness and SO_ERROR.
+            make_nonblocking(socket.get());
+        ring::descriptor* handle = loop.open(socket.get());
+        sockaddr_in address = test_support::local_address(listener.get());
+        record& r = start<connect_to>(*handle, direction::write, &address, sizeof address);
+        std::memset(&address, 0xff, sizeof address); // The caller's is not needed any more.
+        run();
+        BOOST_TEST(r.result == 0);
+        BOOST_TEST(everything_is_back());
+        loop.close(handle);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_refusal_is_reported, simulated_loop)
+{
+    sockaddr_in address{};
+    {
+        const auto listener = test_support::loopback_listener();
+        address = test_support::local_address(listener.get());
+    }
+    for (const bool nonblocking : {false, true}) {
+        test_support::unique_descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (nonblocking)
+            make_nonblocking(socket.get());
+        ring::descriptor* handle = loop.open(socket.get());
+        record& r = start<connect_to>(*handle, direction::write, &address, sizeof address);
+        run();
+        BOOST_TEST(r.result == -ECONNREFUSED);
+        loop.close(handle);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(readiness_operation)
+
+BOOST_FIXTURE_TEST_CASE(calls_when_ready_and_waits_again_for_eagain, simulated_loop)
+{
+    connection c(*this);
+    int calls = 0;
+    record& r = start<call_when_ready>(*c, direction::read, short{POLLIN}, false,
+                                       [&](int) -> ssize_t { return ++calls < 3 ? -EAGAIN : 7; });
+    poll();
+    BOOST_TEST(calls == 0);
+    c.peer.write("x");
+    run();
+    BOOST_TEST(calls == 3);
+    BOOST_TEST(r.result == 7);
+    BOOST_TEST(submitted(opcode::poll_add).size() == 3U);
+}
+
+BOOST_FIXTURE_TEST_CASE(tries_before_it_waits_if_asked_to, simulated_loop)
+{
+    connection c(*this);
+    record& r = start<call_when_ready>(*c, direction::write, short{POLLOUT}, true,
+                                       [](int) -> ssize_t { return 5; });
+    BOOST_TEST(r.open()); // Its handler is not called from inside the start.
+    run();
+    BOOST_TEST(r.result == 5);
+    BOOST_TEST(submitted(opcode::poll_add).empty());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(wait_operation)
+
+BOOST_FIXTURE_TEST_CASE(is_level_triggered_and_takes_nothing, simulated_loop)
+{
+    connection c(*this);
+    c.peer.write("x");
+    for (int i = 0; i < 3; ++i) {
+        record& r = start<wait_for_events>(*c, direction::read, short{POLLIN});
+        run();
+        BOOST_TEST(r.result == 0);
+    }
+    record& writable = start<wait_for_events>(*c, direction::write, short{POLLOUT});
+    run();
+    BOOST_TEST(writable.result == 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

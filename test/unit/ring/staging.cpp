@@ -1,0 +1,151 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "simulated_loop.hpp"
+
+#include <safer_ring/ring/staging.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <set>
+
+using namespace unit;
+
+BOOST_AUTO_TEST_SUITE(staging_pool)
+
+BOOST_AUTO_TEST_CASE(blocks_do_not_overlap_and_have_the_size_asked_for)
+{
+    constexpr std::size_t large_bytes = 4096;
+    ring::staging_pool pool(large_bytes);
+    std::vector<std::pair<ring::staged, unsigned char>> blocks;
+    for (int i = 0; i < 600; ++i) {
+        const bool large = i % 3 == 0;
+        const auto pattern = static_cast<unsigned char>(i % 251);
+        blocks.emplace_back(pool.acquire(large ? large_bytes : 1), pattern);
+        std::memset(blocks.back().first.data, pattern,
+                    large ? large_bytes : ring::staging_pool::small_size_bytes);
+    }
+    BOOST_TEST(pool.outstanding() == 600U);
+    for (int i = 0; i < 600; ++i) {
+        auto& [block, pattern] = blocks[static_cast<std::size_t>(i)];
+        const std::size_t size =
+            i % 3 == 0 ? large_bytes : ring::staging_pool::small_size_bytes;
+        const auto* bytes = reinterpret_cast<const unsigned char*>(block.data);
+        BOOST_REQUIRE(std::all_of(bytes, bytes + size,
+                                  [p = pattern](unsigned char c) { return c == p; }));
+        pool.release(block);
+        BOOST_REQUIRE(!block);
+    }
+    BOOST_TEST(pool.outstanding() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(the_last_block_given_back_is_the_first_to_be_used_again)
+{
+    ring::staging_pool pool(4096);
+    ring::staged a = pool.acquire(10);
+    ring::staged b = pool.acquire(10);
+    auto* const where_a = a.data;
+    auto* const where_b = b.data;
+    pool.release(a);
+    pool.release(b);
+    BOOST_TEST(pool.acquire(10).data == where_b);
+    BOOST_TEST(pool.acquire(10).data == where_a);
+}
+
+BOOST_AUTO_TEST_CASE(small_and_large_blocks_are_told_apart_at_the_boundary)
+{
+    ring::staging_pool pool(4096);
+    ring::staged small = pool.acquire(ring::staging_pool::small_size_bytes);
+    ring::staged large = pool.acquire(ring::staging_pool::small_size_bytes + 1);
+    BOOST_TEST(small.size_class != large.size_class);
+    pool.release(small);
+    pool.release(large);
+}
+
+BOOST_AUTO_TEST_CASE(releasing_nothing_does_nothing)
+{
+    ring::staging_pool pool(4096);
+    ring::staged nothing;
+    pool.release(nothing);
+    BOOST_TEST(pool.outstanding() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(past_its_bound_it_gives_blocks_from_the_heap_which_go_back_there)
+{
+    // Blocks as large as a slab: the bound of slabs is reached with as many.
+    constexpr std::size_t slab_bytes = std::size_t{256} * 1024;
+    ring::staging_pool pool(slab_bytes);
+    std::vector<ring::staged> blocks;
+    std::set<std::uint32_t> classes;
+    for (int i = 0; i < 300; ++i) {
+        blocks.push_back(pool.acquire(slab_bytes));
+        classes.insert(blocks.back().size_class);
+    }
+    BOOST_TEST(classes.size() == 2U); // Slab and heap, else the test shows nothing.
+    std::memset(blocks.back().data, 1, slab_bytes);
+    // The leak checker of AddressSanitizer sees it if one does not go back.
+    for (ring::staged& block : blocks)
+        pool.release(block);
+    BOOST_TEST(pool.outstanding() == 0U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(receive_buffers)
+
+namespace {
+
+struct buffers_on_a_backend {
+    std::shared_ptr<simulation> kernel = std::make_shared<simulation>();
+    backend::simulated_backend backend{kernel, small_options()};
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(all_are_on_offer_once_registered, buffers_on_a_backend)
+{
+    const ring::receive_buffers buffers(backend, 8, 100);
+    BOOST_TEST(buffers.available());
+    BOOST_TEST(buffers.size_bytes() == 100U);
+    BOOST_TEST(buffers.outstanding() == 0U);
+    BOOST_TEST(kernel->buffers_on_offer() == 8U);
+    for (const auto& range : kernel->referenced_memory())
+        BOOST_TEST((range.size_bytes == 100U || range.size_bytes == 8 * 16U));
+}
+
+BOOST_FIXTURE_TEST_CASE(one_that_was_taken_is_on_offer_again_when_given_back, buffers_on_a_backend)
+{
+    ring::receive_buffers buffers(backend, 2, 16);
+    // More often than there are buffers, so that the ring wraps around.
+    for (std::uint32_t i = 0; i < 100000; ++i) {
+        buffers.taken();
+        BOOST_REQUIRE(buffers.outstanding() == 1U);
+        buffers.give_back(i % 2);
+        BOOST_REQUIRE(buffers.outstanding() == 0U);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_count_that_cannot_be_is_refused_with_its_reason, buffers_on_a_backend)
+{
+    for (const unsigned count : {3U, 65536U}) {
+        const ring::receive_buffers buffers(backend, count, 16);
+        BOOST_TEST(!buffers.available());
+        BOOST_TEST(std::string(buffers.reason()).find("power of two") != std::string::npos);
+    }
+    BOOST_TEST(!ring::receive_buffers(backend, 4, 0).available());
+    BOOST_TEST(!ring::receive_buffers(backend, 0, 16).available());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_refusal_by_the_kernel_is_told_apart_from_a_lack, buffers_on_a_backend)
+{
+    kernel->fail_nth(simulation::call::register_buffer_ring, 1, EINVAL);
+    const ring::receive_buffers lacking(backend, 4, 16);
+    BOOST_TEST(!lacking.available());
+    BOOST_TEST(std::string(lacking.reason()).find("5.19") != std::string::npos);
+    kernel->fail_nth(simulation::call::register_buffer_ring, 1, ENOMEM);
+    const ring::receive_buffers refused(backend, 4, 16);
+    BOOST_TEST(!refused.available());
+    BOOST_TEST(std::string(refused.reason()).find("refused") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

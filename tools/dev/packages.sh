@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# Copyright (c) 2026 The safer-ring authors.
+# Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+# What the commands need from the distribution. Each need is probed for by what is wanted of it, a
+# command or a header, so that something not installed as a package counts too.
+
+have_boost() {
+    local header
+    for header in /usr/include/boost/version.hpp /usr/local/include/boost/version.hpp; do
+        if [ -e "$header" ] &&
+            awk '$2 == "BOOST_VERSION" && $3 >= 108100 { found = 1 } END { exit !found }' "$header"
+        then
+            return 0
+        fi
+    done
+    return 1
+}
+
+have_boost_program_options() {
+    compgen -G '/usr/lib/*/libboost_program_options.so' >/dev/null ||
+        compgen -G '/usr/local/lib/libboost_program_options.so' >/dev/null
+}
+
+have_liburing() {
+    command -v pkg-config >/dev/null && pkg-config --atleast-version=2.3 liburing
+}
+
+# boost_package [library]: the default Boost of Debian 12 is 1.74; later releases have a recent one
+# under the plain name.
+boost_package() {
+    if apt-cache show libboost1.81-dev >/dev/null 2>&1; then
+        echo "libboost${1:+-$1}1.81-dev"
+    else
+        echo "libboost${1:+-$1}-dev"
+    fi
+}
+
+# Prints the packages that are missing for the given purposes.
+missing_packages() { # <build|test|bench|format>...
+    local purpose
+    for purpose; do
+        case $purpose in
+            build)
+                command -v "${CXX:-c++}" >/dev/null || echo g++
+                command -v cmake >/dev/null || echo cmake
+                command -v ninja >/dev/null || echo ninja-build
+                command -v pkg-config >/dev/null || echo pkg-config
+                have_boost || boost_package
+                have_boost_program_options || boost_package program-options
+                have_liburing || echo liburing-dev
+                ;;
+            test | bench)
+                command -v python3 >/dev/null || echo python3
+                ;;
+            format)
+                command -v clang-format >/dev/null || echo clang-format
+                ;;
+        esac
+    done
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+# shellcheck disable=SC2207 # names of packages contain nothing that could be split or expanded
+install_packages() { # <purpose>...
+    local missing
+    missing=($(missing_packages "$@"))
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local by_hand="apt-get install ${missing[*]}"
+    command -v apt-get >/dev/null ||
+        fail "packages are missing, and there is no apt-get here; Debian calls them ${missing[*]}"
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null ||
+            fail "packages are missing, and installing them takes root or sudo; as root: $by_hand"
+        # Ask for the password here, where the terminal is still at hand.
+        sudo -v || fail "packages are missing, and sudo refused; as root: $by_hand"
+    fi
+
+    step "update the package lists" apt-update as_root apt-get -q update ||
+        echo "    going on with the lists at hand" >&2
+    # The lists may have been empty until now, and with them the choice of Boost.
+    missing=($(missing_packages "$@"))
+    # Nothing is removed for it: what is on this machine is not ours to take away.
+    step "install ${missing[*]}" apt-install as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -y --no-remove --no-install-recommends install "${missing[@]}" ||
+        fail "the packages could not be installed: there may be no network, or another version of" \
+            "one may be in the way; by hand: apt-get install ${missing[*]}"
+    missing=($(missing_packages "$@"))
+    [ ${#missing[@]} = 0 ] || fail "still missing after the installation: ${missing[*]}"
+}

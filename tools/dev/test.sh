@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# Copyright (c) 2026 The safer-ring authors.
+# Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+# The ctest tests to run under a preset, as a regular expression. The release build is tested rather
+# than a debug one since it is what users run, without assertions and with every optimisation; the
+# sanitizer builds keep the assertions.
+tests_of_preset() { # <preset>
+    case $1 in
+        release) echo '^(unit|kernel|conformance|simulation|package\..*|example\..*)$' ;;
+        asan) echo '^(unit|kernel|conformance|simulation|stress|example\..*)$' ;;
+        tsan) echo '^(unit|kernel|conformance|stress)$' ;;
+    esac
+}
+
+# Runs a command without address space randomisation where that can be had. ThreadSanitizer before
+# GCC 14 does not start where the kernel uses more than 28 random bits.
+without_randomisation() {
+    if setarch "$(uname -m)" -R true 2>/dev/null; then
+        setarch "$(uname -m)" -R "$@"
+    else
+        "$@"
+    fi
+}
+
+run_tests() { # <preset> <results file> <expression>
+    local preset=$1 results=$2 expression=$3 launcher=() jobs
+    jobs=$(nproc)
+    [ "$preset" != tsan ] || launcher=(without_randomisation)
+    rm -f "$results"
+    mkdir -p "$logs"
+    say "test $preset"
+    # The line of each program goes to the terminal, everything else to the log.
+    "${launcher[@]}" ctest --test-dir "$build_root/$preset" --output-on-failure \
+        --parallel "$jobs" --timeout "$test_timeout" --tests-regex "$expression" \
+        --no-tests=ignore --output-junit "$results" \
+        --test-output-size-passed 100000000 --test-output-size-failed 100000000 \
+        </dev/null 2>&1 | tee "$logs/test-$preset.log" |
+        grep --line-buffered -E '^ *[0-9]+/[0-9]+ Test ' >&2 || true
+    # The results file, not the status, tells what happened: a run in which ctest itself came to
+    # grief leaves none.
+}
+
+test_command() {
+    local presets=(release asan tsan) full='' filter='' preset
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --full) full=yes ;;
+            --preset) presets=("${2:?--preset takes a name}"); shift ;;
+            --preset=*) presets=("${1#*=}") ;;
+            --filter) filter=${2:?--filter takes <program>[:<test>]}; shift ;;
+            --filter=*) filter=${1#*=} ;;
+            *) fail "test does not know the argument '$1'" ;;
+        esac
+        shift
+    done
+    install_packages build test
+
+    local begin=$SECONDS test_timeout=900 arguments=()
+    if [ -n "$full" ]; then
+        export SAFER_RING_SOAK=full
+        test_timeout=7200
+    fi
+    for preset in "${presets[@]}"; do
+        local expression='.*' results
+        [ -n "$full" ] || [ ${#presets[@]} = 1 ] || expression=$(tests_of_preset "$preset")
+        results=$build_root/$preset/results.xml
+        mkdir -p "$build_root/$preset"
+        rm -f "$results"
+        if [ -n "$filter" ]; then
+            expression="^${filter%%:*}"
+            [[ $filter != *:* ]] || export BOOST_TEST_RUN_FILTERS=${filter#*:}
+        fi
+        if build_preset "$preset"; then
+            run_tests "$preset" "$results" "$expression"
+        fi
+        arguments+=("$preset=$results")
+    done
+    say "done in $(elapsed $((SECONDS - begin)))"
+    python3 "$source_dir/tools/dev/count.py" "${arguments[@]}"
+}
