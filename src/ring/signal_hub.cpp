@@ -91,7 +91,10 @@ public:
     void destroy() noexcept override { delete this; }
 
 private:
-    void prepare(event_loop&) noexcept override { prepare_poll(POLLIN); }
+    void prepare(event_loop&, backend::submission_entry& entry) noexcept override
+    {
+        prepare_poll(entry, POLLIN);
+    }
     step settle(event_loop&) noexcept override { return step::perform; }
     bool perform(int fd) noexcept override
     {

@@ -48,25 +48,24 @@ bool receive_operation::attempts_first(event_loop& loop) const noexcept
            descriptor_->leftover_buffer == descriptor::none;
 }
 
-void receive_operation::prepare(event_loop& loop) noexcept
+void receive_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
 {
     if (by_readiness_ || wants_bulk(loop)) {
         by_readiness_ = true;
-        prepare_poll(POLLIN);
+        prepare_poll(entry, POLLIN);
         return;
     }
-    entry_ = {};
-    entry_.op = backend::opcode::recv;
-    entry_.flags = backend::entry_buffer_select;
-    entry_.buffer_group = receive_buffers::group;
-    entry_.length =
+    entry.op = backend::opcode::recv;
+    entry.flags = backend::entry_buffer_select;
+    entry.buffer_group = receive_buffers::group;
+    entry.length =
         static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes_, loop.buffers().size_bytes()));
     submitted_in_turn_ = loop.current_turn();
     // A non-blocking receive, which Asio's are, ignores MSG_WAITALL; the ring
     // would wait for all of it.
-    entry_.op_flags = static_cast<std::uint32_t>(flags_ & ~MSG_WAITALL);
+    entry.op_flags = static_cast<std::uint32_t>(flags_ & ~MSG_WAITALL);
     if (!descriptor_->expect_data && loop.found().receive_poll_first)
-        entry_.ioprio = backend::receive_poll_first;
+        entry.ioprio = backend::receive_poll_first;
 }
 
 io_operation::step receive_operation::settle(event_loop& loop) noexcept
@@ -172,17 +171,16 @@ bool send_operation::attempts_first(event_loop&) const noexcept
     return by_readiness_;
 }
 
-void send_operation::prepare(event_loop&) noexcept
+void send_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
     if (by_readiness_) {
-        prepare_poll(POLLOUT);
+        prepare_poll(entry, POLLOUT);
         return;
     }
-    entry_ = {};
-    entry_.op = backend::opcode::send;
-    entry_.address = reinterpret_cast<std::uint64_t>(staged_.data);
-    entry_.length = static_cast<std::uint32_t>(size_bytes_);
-    entry_.op_flags = static_cast<std::uint32_t>((flags_ & ~MSG_WAITALL) | MSG_NOSIGNAL);
+    entry.op = backend::opcode::send;
+    entry.address = reinterpret_cast<std::uint64_t>(staged_.data);
+    entry.length = static_cast<std::uint32_t>(size_bytes_);
+    entry.op_flags = static_cast<std::uint32_t>((flags_ & ~MSG_WAITALL) | MSG_NOSIGNAL);
 }
 
 io_operation::step send_operation::settle(event_loop&) noexcept
@@ -240,19 +238,18 @@ void accept_operation::stage(event_loop& loop)
         staged_ = loop.staging().acquire(sizeof(address_block));
 }
 
-void accept_operation::prepare(event_loop&) noexcept
+void accept_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
     if (by_readiness_) {
-        prepare_poll(POLLIN);
+        prepare_poll(entry, POLLIN);
         return;
     }
-    entry_ = {};
-    entry_.op = backend::opcode::accept;
+    entry.op = backend::opcode::accept;
     if (staged_) {
         auto* block = ::new (staged_.data) address_block;
         block->size = sizeof block->address;
-        entry_.address = reinterpret_cast<std::uint64_t>(&block->address);
-        entry_.offset = reinterpret_cast<std::uint64_t>(&block->size);
+        entry.address = reinterpret_cast<std::uint64_t>(&block->address);
+        entry.offset = reinterpret_cast<std::uint64_t>(&block->size);
     }
 }
 
@@ -337,16 +334,15 @@ void connect_operation::stage(event_loop& loop)
     std::memcpy(staged_.data, &address_, address_size_);
 }
 
-void connect_operation::prepare(event_loop&) noexcept
+void connect_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
     if (by_readiness_) {
-        prepare_poll(POLLOUT);
+        prepare_poll(entry, POLLOUT);
         return;
     }
-    entry_ = {};
-    entry_.op = backend::opcode::connect;
-    entry_.address = reinterpret_cast<std::uint64_t>(staged_.data);
-    entry_.offset = address_size_;
+    entry.op = backend::opcode::connect;
+    entry.address = reinterpret_cast<std::uint64_t>(staged_.data);
+    entry.offset = address_size_;
 }
 
 io_operation::step connect_operation::settle(event_loop&) noexcept
@@ -384,9 +380,9 @@ void connect_operation::discard(event_loop& loop) noexcept
 
 // -------------------------------------------------------------- readiness
 
-void readiness_operation::prepare(event_loop&) noexcept
+void readiness_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
-    prepare_poll(static_cast<std::uint32_t>(events_));
+    prepare_poll(entry, static_cast<std::uint32_t>(events_));
 }
 
 io_operation::step readiness_operation::settle(event_loop&) noexcept
@@ -412,9 +408,9 @@ void readiness_operation::discard(event_loop&) noexcept
 
 // ------------------------------------------------------------------- wait
 
-void wait_operation::prepare(event_loop&) noexcept
+void wait_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
-    prepare_poll(static_cast<std::uint32_t>(events_));
+    prepare_poll(entry, static_cast<std::uint32_t>(events_));
 }
 
 io_operation::step wait_operation::settle(event_loop&) noexcept

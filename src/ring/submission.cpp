@@ -64,10 +64,11 @@ unsigned event_loop::fill_submissions() noexcept
         if (entry == nullptr)
             break;
         auto& op = static_cast<io_operation&>(*pending_.pop_front());
-        op.prepare(*this);
-        op.entry_.fd = op.descriptor_->fd;
-        op.entry_.user_data = static_cast<std::uint64_t>(op.id_);
-        *entry = op.entry_;
+        *entry = {};
+        op.prepare(*this, *entry);
+        entry->fd = op.descriptor_->fd;
+        entry->user_data = static_cast<std::uint64_t>(op.id_);
+        op.submitted_as_ = entry->op;
         op.state_ = io_state::in_kernel;
         ++in_kernel_;
     }
@@ -202,7 +203,7 @@ void event_loop::settle(io_operation& op) noexcept
         // What a cancelled send has sent is part of the stream, so it is told
         // as far as someone can go on with the stream.
         const bool counts = op.descriptor_ != nullptr &&
-                            op.entry_.op == backend::opcode::send && op.result_ >= 0;
+                            op.submitted_as_ == backend::opcode::send && op.result_ >= 0;
         if (op.descriptor_ != nullptr)
             op.keep_for_later(*this);
         else

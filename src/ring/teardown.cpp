@@ -140,8 +140,10 @@ std::string event_loop::describe_locked() const
     slots_.for_each([&text](const io_operation& op) {
         if (op.state_ != io_state::in_kernel)
             return;
-        text << "  " << name(op.entry_.op) << " on descriptor " << op.entry_.fd
-             << (op.cancel_requested_ ? ", cancelled" : "") << '\n';
+        text << "  " << name(op.submitted_as_);
+        if (op.descriptor_ != nullptr)
+            text << " on descriptor " << op.descriptor_->fd;
+        text << (op.cancel_requested_ ? ", cancelled" : "") << '\n';
     });
     return text.str();
 }

@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(close_discards_what_has_come, Ctx, our_contexts)
         socket.async_read_some(net::buffer(buffer), checks.into(read));
         ctx.poll();
         peer.write("data");
-        test_support::wait_readable(socket.native_handle());
+        peer.wait_delivered();
         socket.close();
         buffer.fill('#');
         ctx.restart();

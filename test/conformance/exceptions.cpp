@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exception_among_completed_reads_loses_no_other, Ct
     for (int i = 0; i < 20; ++i) {
         auto& pair = pairs[static_cast<std::size_t>(i)];
         pair.peer.write(std::to_string(i));
-        test_support::wait_readable(pair.socket.native_handle());
+        pair.peer.wait_delivered();
     }
     ctx.restart();
     BOOST_TEST(run_and_count_exceptions(ctx) == 4);

@@ -295,8 +295,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(read_cancelled_by_an_earlier_handler_of_its_batch_
         ctx.poll();
         first.peer.write("first");
         second.peer.write("second");
-        test_support::wait_readable(first.socket.native_handle());
-        test_support::wait_readable(second.socket.native_handle());
+        first.peer.wait_delivered();
+        second.peer.wait_delivered();
         ctx.restart();
         ctx.run();
         expect_nothing_lost(ctx, first.socket, first_read, first_buffer, "first");
@@ -317,7 +317,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(read_cancelled_when_its_data_is_there_loses_nothin
             ctx.poll();
         }
         peer.write("data");
-        test_support::wait_readable(socket.native_handle());
+        peer.wait_delivered();
         if (!pending_before)
             socket.async_read_some(net::buffer(buffer), checks.into(read));
         socket.cancel();
@@ -337,7 +337,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(synchronous_read_sees_what_a_cancelled_read_left, 
     socket.async_read_some(net::buffer(buffer), checks.into(read));
     ctx.poll();
     peer.write("data");
-    test_support::wait_readable(socket.native_handle());
+    peer.wait_delivered();
     std::string got;
     std::thread canceller([&, &end = socket] { end.cancel(); });
     canceller.join();
@@ -363,7 +363,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(signal_that_comes_with_the_data_loses_nothing, Ctx
                            net::bind_cancellation_slot(signal.slot(), checks.into(read)));
     ctx.poll();
     peer.write("data");
-    test_support::wait_readable(socket.native_handle());
+    peer.wait_delivered();
     signal.emit(net::cancellation_type::total);
     ctx.restart();
     ctx.run();
@@ -413,7 +413,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(session_destroyed_by_an_earlier_handler_of_its_bat
         for (auto& session : sessions)
             session->peer.write("x");
         for (auto& session : sessions)
-            test_support::wait_readable(session->socket.native_handle());
+            session->peer.wait_delivered();
         ctx.restart();
         ctx.run();
         for (const auto& result : results)

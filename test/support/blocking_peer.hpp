@@ -13,12 +13,15 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -174,6 +177,21 @@ public:
                 throw;
         }
         return bytes;
+    }
+
+    /// Waits until all that was sent is at the other end of the TCP connection.
+    /// The descriptor there cannot be asked while a receive is pending on it:
+    /// one that waits inside the kernel takes the data as it comes, and the
+    /// descriptor never polls as readable.
+    void wait_delivered()
+    {
+        const auto deadline = std::chrono::steady_clock::now() + watchdog_time;
+        for (int unacknowledged = 1; unacknowledged != 0;) {
+            check_call(::ioctl(fd(), SIOCOUTQ, &unacknowledged), "ioctl(SIOCOUTQ)", fd());
+            if (std::chrono::steady_clock::now() > deadline)
+                throw std::runtime_error("what the test's peer has sent is not acknowledged");
+            std::this_thread::yield();
+        }
     }
 
     void shutdown_write() { check_call(::shutdown(fd(), SHUT_WR), "shutdown", fd()); }

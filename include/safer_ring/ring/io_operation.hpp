@@ -67,8 +67,8 @@ protected:
     /// descriptor; false when there is nothing.
     virtual bool complete_from_leftover(event_loop&) noexcept { return false; }
 
-    /// Fills `entry_`, all but user data and descriptor.
-    virtual void prepare(event_loop& loop) noexcept = 0;
+    /// Fills a fresh `entry`, all but user data and descriptor.
+    virtual void prepare(event_loop& loop, backend::submission_entry& entry) noexcept = 0;
 
     /// Judges `result_` and `completion_flags_` as they came from the kernel.
     virtual step settle(event_loop& loop) noexcept = 0;
@@ -93,7 +93,7 @@ protected:
     /// owes a completion. What it brings stays with the descriptor.
     virtual void keep_for_later(event_loop& loop) noexcept { discard(loop); }
 
-    void prepare_poll(std::uint32_t events) noexcept
+    static void prepare_poll(backend::submission_entry& entry, std::uint32_t events) noexcept
     {
         // A request for POLLPRI alone is never woken: io_uring leaves that bit
         // out when it filters wake-ups (6.18, io_poll_wake). Sockets wake with
@@ -101,12 +101,10 @@ protected:
         // POLLPRI has to look again.
         if ((events & POLLPRI) != 0)
             events |= POLLRDBAND;
-        entry_ = {};
-        entry_.op = backend::opcode::poll_add;
-        entry_.op_flags = events;
+        entry.op = backend::opcode::poll_add;
+        entry.op_flags = events;
     }
 
-    backend::submission_entry entry_;
     descriptor* descriptor_ = nullptr;
     int result_ = -ECANCELED;
     std::uint32_t completion_flags_ = 0;
@@ -119,6 +117,7 @@ private:
     io_operation* before_ = nullptr; // Previous of the same.
     operation_id id_ = operation_id::none;
     direction direction_ = direction::read;
+    backend::opcode submitted_as_ = backend::opcode::nop; // For who asks what is in flight.
     io_state state_ = io_state::idle;
     bool needs_perform_ = false;    // Ready means: the descriptor is ready.
     bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.

@@ -33,7 +33,7 @@ protected:
     /// recvmsg(2) into the caller's buffers; the result, or the negated errno.
     virtual ssize_t receive_now(int fd, int flags) noexcept = 0;
 
-    void prepare(event_loop& loop) noexcept final;
+    void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     bool attempts_first(event_loop& loop) const noexcept final;
     bool perform(int fd) noexcept final;
@@ -79,7 +79,7 @@ protected:
     virtual ssize_t send_now(int fd, int flags) noexcept = 0;
 
     void stage(event_loop& loop) final;
-    void prepare(event_loop& loop) noexcept final;
+    void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     bool attempts_first(event_loop& loop) const noexcept final;
     bool can_perform() const noexcept final { return true; }
@@ -112,7 +112,7 @@ protected:
     virtual void take_address(const void* address, std::size_t size) noexcept = 0;
 
     void stage(event_loop& loop) final;
-    void prepare(event_loop& loop) noexcept final;
+    void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
@@ -139,7 +139,7 @@ protected:
     ~connect_operation() = default;
 
     void stage(event_loop& loop) final;
-    void prepare(event_loop& loop) noexcept final;
+    void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
@@ -166,7 +166,7 @@ protected:
     /// The call; its result or the negated errno. EAGAIN waits again.
     virtual ssize_t call(int fd) noexcept = 0;
 
-    void prepare(event_loop& loop) noexcept final;
+    void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     bool attempts_first(event_loop&) const noexcept final { return attempts_first_; }
     bool can_perform() const noexcept final { return attempts_first_; }
@@ -184,7 +184,7 @@ protected:
     explicit wait_operation(short events) noexcept : events_(events) {}
     ~wait_operation() = default;
 
-    void prepare(event_loop& loop) noexcept final;
+    void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
     bool complete_from_leftover(event_loop& loop) noexcept final;

@@ -37,6 +37,11 @@ public:
     {
     }
 
+    // GCC 12 takes the move of an empty std::optional for a read of its value.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
     void complete(ring::event_loop&) override
     {
         pointer self(net::get_associated_allocator(handler_), this);
@@ -48,6 +53,9 @@ public:
         self.reset();
         work.complete(std::move(handler), std::move(arguments));
     }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
     void destroy() noexcept override
     {
