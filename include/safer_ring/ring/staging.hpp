@@ -71,8 +71,9 @@ public:
     /// Offers buffer `id` to the kernel again, or keeps it in reserve.
     void give_back(std::uint32_t id) noexcept
     {
+        const bool wanted = offered() < target_;
         --outstanding_;
-        if (offered() < target_)
+        if (wanted)
             offer(id);
         else
             reserve_[reserved_++] = static_cast<std::uint16_t>(id);

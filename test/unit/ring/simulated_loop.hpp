@@ -61,7 +61,8 @@ struct simulated_loop {
         record& r = note();
         auto op = std::make_unique<recorded<Leaf>>(
             reporter{&r, &order, std::move(name), std::move(then)}, std::forward<Args>(args)...);
-        loop.start(d, dir, *op, &self, &last_id);
+        // Null: `self` is for starts from within a handler, which this need not be.
+        loop.start(d, dir, *op, nullptr, &last_id);
         op.release();
         return r;
     }
