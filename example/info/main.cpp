@@ -10,13 +10,10 @@
 
 int main()
 {
-    try
-    {
+    try {
         std::cout << safer_ring::features::probe().describe() << std::flush;
         return std::cout ? 0 : 1;
-    }
-    catch (const std::exception& error)
-    {
+    } catch (const std::exception& error) {
         std::cerr << "info: " << error.what() << '\n';
         return 1;
     }

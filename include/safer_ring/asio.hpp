@@ -15,13 +15,16 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
-template <typename Protocol> struct replaced_service<asio_socket_service<Protocol>> {
+template <typename Protocol>
+struct replaced_service<asio_socket_service<Protocol>> {
     using type = socket_service<Protocol>;
 };
-template <typename TimeTraits> struct replaced_service<asio_timer_service<TimeTraits>> {
+template <typename TimeTraits>
+struct replaced_service<asio_timer_service<TimeTraits>> {
     using type = timer_service<TimeTraits>;
 };
-template <> struct replaced_service<asio_signal_set_service> {
+template <>
+struct replaced_service<asio_signal_set_service> {
     using type = signal_set_service;
 };
 

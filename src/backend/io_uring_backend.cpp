@@ -63,8 +63,8 @@ std::string likely_cause(int error)
 [[noreturn]] void throw_setup_error(int error, const char* operation)
 {
     throw std::system_error(error, std::system_category(),
-                            std::string("safer_ring: ") + operation + " (likely cause: " +
-                                likely_cause(error) + ")");
+                            std::string("safer_ring: ") + operation +
+                                " (likely cause: " + likely_cause(error) + ")");
 }
 
 class io_uring_backend final : public backend {
@@ -133,8 +133,7 @@ private:
     /// with 5.11); there the ring's own descriptor is polled.
     int enter_then_poll(unsigned to_submit, timeout wait) noexcept
     {
-        const int submitted =
-            call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
+        const int submitted = call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
         if (submitted < 0 || has_completions())
             return submitted;
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
@@ -238,8 +237,8 @@ private:
     bool probe_buffer_ring() noexcept
     {
         const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-        void* memory = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                              -1, 0);
+        void* memory =
+            ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
             return false;
         const bool found = register_buffer_ring(static_cast<provided_buffer*>(memory), 1, 0) == 0;

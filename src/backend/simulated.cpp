@@ -103,8 +103,7 @@ int simulation::state::enter(unsigned to_submit, unsigned min_complete,
     if (taken != to_submit || !blocks)
         return static_cast<int>(taken);
     // Fixed now: a completion that another thread reaps meanwhile counts.
-    const unsigned target =
-        std::atomic_ref(cq_head).load(std::memory_order_acquire) + min_complete;
+    const unsigned target = std::atomic_ref(cq_head).load(std::memory_order_acquire) + min_complete;
     const int error = wait_for(held, target, wait);
     return taken != 0 ? static_cast<int>(taken) : error;
 }
@@ -193,8 +192,7 @@ void simulation::state::progress()
         if (current->held || current->start_delay != 0)
             continue;
         const bool ready = polled[i++].revents != 0;
-        if (!ready && current->entry.op == opcode::poll_add &&
-            random.chance(plan.spurious_ready)) {
+        if (!ready && current->entry.op == opcode::poll_add && random.chance(plan.spurious_ready)) {
             complete(*current, events_of(*current));
             drop(*current);
             requests.erase(current);

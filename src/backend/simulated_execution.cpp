@@ -125,8 +125,8 @@ std::optional<int> simulation::state::receive(request& r, outcome& o)
     if (length > 1 && random.chance(plan.short_count))
         length = 1 + random.below(length);
     o.data.resize(length);
-    const auto n = ::recv(r.file, o.data.data(), length,
-                          static_cast<int>(e.op_flags) | MSG_DONTWAIT);
+    const auto n =
+        ::recv(r.file, o.data.data(), length, static_cast<int>(e.op_flags) | MSG_DONTWAIT);
     if (n < 0) {
         o.data.clear();
         if (!would_block(errno))
@@ -136,8 +136,8 @@ std::optional<int> simulation::state::receive(request& r, outcome& o)
     o.data.resize(static_cast<std::size_t>(n));
     if (group != nullptr && (n > 0 || random.chance(plan.end_takes_buffer))) {
         ++group->head;
-        o.completion.flags |=
-            completion_buffer | std::uint32_t{chosen->id} << completion_buffer_shift;
+        o.completion.flags |= completion_buffer | std::uint32_t{chosen->id}
+                                                      << completion_buffer_shift;
     }
     int left = 0;
     if (n > 0 && ::ioctl(r.file, FIONREAD, &left) == 0 && left > 0)
@@ -227,10 +227,9 @@ void simulation::state::cancel(const submission_entry& entry)
         return r.entry.user_data == entry.address;
     });
     if (found == requests.end()) {
-        const bool executed =
-            std::any_of(outcomes.begin(), outcomes.end(), [&](const outcome& o) {
-                return o.completion.user_data == entry.address;
-            });
+        const bool executed = std::any_of(outcomes.begin(), outcomes.end(), [&](const outcome& o) {
+            return o.completion.user_data == entry.address;
+        });
         return complete(answer, executed && random.chance(0.5) ? -EALREADY : -ENOENT);
     }
     if (found->held) {

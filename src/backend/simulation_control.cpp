@@ -48,8 +48,7 @@ simulation_plan simulation_plan::random(std::uint64_t seed)
     // Each kind of trouble is absent from some plans, so that others show
     // what they do alone.
     const auto now_and_then = [&source](double most) {
-        return source.chance(0.4) ? 0.0
-                                  : most * static_cast<double>(source.below(1000)) / 1000.0;
+        return source.chance(0.4) ? 0.0 : most * static_cast<double>(source.below(1000)) / 1000.0;
     };
     simulation_plan plan;
     plan.seed = source.next();
@@ -76,16 +75,16 @@ simulation_plan simulation_plan::random(std::uint64_t seed)
 std::string simulation_plan::describe() const
 {
     std::ostringstream text;
-    text << "simulation seed " << seed << ": enter_error " << enter_error
-         << ", partial_submission " << partial_submission << ", short_count " << short_count
-         << ", interrupted " << interrupted << ", would_block " << would_block << ", no_buffers "
-         << no_buffers << ", connection_error " << connection_error << ", lost_thread "
-         << lost_thread << ", spurious_ready " << spurious_ready << ", late_start " << late_start
+    text << "simulation seed " << seed << ": enter_error " << enter_error << ", partial_submission "
+         << partial_submission << ", short_count " << short_count << ", interrupted " << interrupted
+         << ", would_block " << would_block << ", no_buffers " << no_buffers
+         << ", connection_error " << connection_error << ", lost_thread " << lost_thread
+         << ", spurious_ready " << spurious_ready << ", late_start " << late_start
          << ", late_completion " << late_completion << ", missed_cancel " << missed_cancel
          << ", reorder " << reorder << ", end_takes_buffer " << end_takes_buffer
          << ", longest_delay_enters " << longest_delay_enters << ", refuses_when_overflowing "
-         << refuses_when_overflowing << ", buffer_ring " << buffer_ring
-         << ", receive_poll_first " << receive_poll_first;
+         << refuses_when_overflowing << ", buffer_ring " << buffer_ring << ", receive_poll_first "
+         << receive_poll_first;
     return text.str();
 }
 

@@ -106,8 +106,7 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     // What another thread submitted ends there. A closed descriptor waits for
     // it too, so that its port is free; a whole context drains all at once.
     if (mode != cancel_mode::cancel && !shut_down_)
-        await_kernel(held, d,
-                     mode == cancel_mode::release ? release_deadline : close_deadline);
+        await_kernel(held, d, mode == cancel_mode::release ? release_deadline : close_deadline);
     for (const direction dir : all_directions)
         for (io_operation* op = d.front(dir); op != nullptr;) {
             io_operation* const next = op->after_;

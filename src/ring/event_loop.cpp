@@ -10,8 +10,7 @@
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
 event_loop::event_loop(const options& settings, threading threads)
-    : event_loop(settings, threads,
-                 backend::make_io_uring(settings, threads != threading::many))
+    : event_loop(settings, threads, backend::make_io_uring(settings, threads != threading::many))
 {
 }
 
@@ -19,16 +18,15 @@ event_loop::event_loop(const options& settings, threading threads,
                        std::unique_ptr<backend::backend> kernel)
     : options_(settings), threads_(threads), mutex_(threads != threading::unsafe),
       kernel_(std::move(kernel)), features_(kernel_->found()),
-      buffers_(*kernel_, features_.buffer_ring && settings.buffer_ring
-                             ? settings.receive_buffer_count
-                             : 0,
+      buffers_(*kernel_,
+               features_.buffer_ring && settings.buffer_ring ? settings.receive_buffer_count : 0,
                settings.receive_buffer_size_bytes),
       staging_(std::make_unique<staging_pool>(settings.send_buffer_size_bytes))
 {
     if (!buffers_.available() && settings.buffer_ring && settings.receive_buffer_count != 0) {
-        const std::string note = std::string("no buffers chosen by the kernel: ") +
-                                 (features_.buffer_ring ? buffers_.reason()
-                                                        : "the kernel has none (Linux 5.19)");
+        const std::string note =
+            std::string("no buffers chosen by the kernel: ") +
+            (features_.buffer_ring ? buffers_.reason() : "the kernel has none (Linux 5.19)");
         if (settings.on_missing == fallback::strict)
             throw std::system_error(std::make_error_code(std::errc::not_supported),
                                     "safer_ring: " + note);
@@ -71,8 +69,7 @@ std::size_t event_loop::run_one_counted(loop_thread& self, backend::backend::tim
     return do_run_one(held, self, wait);
 }
 
-std::size_t event_loop::do_run_one(guard& held, loop_thread& self,
-                                   backend::backend::timeout wait)
+std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::backend::timeout wait)
 {
     const bool forever = wait == wait_forever;
     bool waited = false;

@@ -38,8 +38,7 @@ bool is_false_alarm(int fd, short events) noexcept
 bool receive_operation::wants_bulk(const event_loop& loop) const noexcept
 {
     auto& buffers = const_cast<event_loop&>(loop).buffers();
-    return !buffers.available() ||
-           (descriptor_->bulk_read && size_bytes_ > buffers.size_bytes());
+    return !buffers.available() || (descriptor_->bulk_read && size_bytes_ > buffers.size_bytes());
 }
 
 bool receive_operation::attempts_first(event_loop& loop) const noexcept
@@ -84,9 +83,8 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
     }
     // Where data came within the turn, or was left, it is likely to be there
     // next time; elsewhere an attempt before polling is wasted.
-    descriptor_->expect_data =
-        (completion_flags_ & backend::completion_socket_nonempty) != 0 ||
-        submitted_in_turn_ == loop.current_turn();
+    descriptor_->expect_data = (completion_flags_ & backend::completion_socket_nonempty) != 0 ||
+                               submitted_in_turn_ == loop.current_turn();
     if (result_ == static_cast<int>(loop.buffers().size_bytes()) &&
         size_bytes_ > loop.buffers().size_bytes())
         descriptor_->bulk_read = true;
@@ -429,8 +427,8 @@ void wait_operation::discard(event_loop&) noexcept
 
 bool wait_operation::complete_from_leftover(event_loop&) noexcept
 {
-    const bool there = descriptor_->leftover_buffer != descriptor::none ||
-                       descriptor_->leftover_socket >= 0;
+    const bool there =
+        descriptor_->leftover_buffer != descriptor::none || descriptor_->leftover_socket >= 0;
     if (!there || (events_ & POLLIN) == 0)
         return false;
     result_ = 0;

@@ -13,8 +13,8 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 
 mapped_memory::mapped_memory(std::size_t size_bytes) : size_(size_bytes)
 {
-    void* p = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                     0);
+    void* p =
+        ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         throw std::bad_alloc();
     data_ = static_cast<std::byte*>(p);

@@ -148,8 +148,19 @@ public:
     {
     }
 
+    // A test that fails must still see its thread end.
+    ~numbered_sender()
+    {
+        permits_.release(all_);
+        join();
+    }
+
     void allow(int n) { permits_.release(n); }
-    void join() { thread_.join(); }
+    void join()
+    {
+        if (thread_.joinable())
+            thread_.join();
+    }
 
 private:
     std::counting_semaphore<> permits_{0};

@@ -18,9 +18,9 @@ using error_code = boost::system::error_code;
 using context = safer_ring::io_context;
 using socket = net::basic_stream_socket<tcp, safer_ring::executor>;
 using acceptor = net::basic_socket_acceptor<tcp, safer_ring::executor>;
-using timer = net::basic_waitable_timer<std::chrono::steady_clock,
-                                        net::wait_traits<std::chrono::steady_clock>,
-                                        safer_ring::executor>;
+using timer =
+    net::basic_waitable_timer<std::chrono::steady_clock,
+                              net::wait_traits<std::chrono::steady_clock>, safer_ring::executor>;
 
 /// Why tests on the real ring cannot run here, or an empty string.
 inline std::string no_io_uring()

@@ -156,8 +156,7 @@ BOOST_AUTO_TEST_CASE(context_is_destroyed_by_a_thread_that_never_ran_it)
         auto [mine, peer] = test_support::connect_to_peer<socket>(*ioc);
         auto owned = std::make_shared<session>(std::move(mine));
         auto& s = *owned;
-        s.connection.async_read_some(net::buffer(s.buffer),
-                                     checks.never_with(std::move(owned)));
+        s.connection.async_read_some(net::buffer(s.buffer), checks.never_with(std::move(owned)));
         peers.push_back(std::move(peer));
     }
     // The thread that submits the requests is gone when they are cancelled.

@@ -141,11 +141,12 @@ BOOST_AUTO_TEST_CASE(writes_started_at_once_arrive_in_order)
         pieces.push_back(numbered(i * 100, 100));
     std::vector<std::size_t> completed;
     for (std::size_t i = 0; i < pieces.size(); ++i)
-        mine.async_write_some(net::buffer(pieces[i]), [&completed, i](error_code ec, std::size_t n) {
-            BOOST_TEST(!ec);
-            BOOST_TEST(n == 400u);
-            completed.push_back(i);
-        });
+        mine.async_write_some(net::buffer(pieces[i]),
+                              [&completed, i](error_code ec, std::size_t n) {
+                                  BOOST_TEST(!ec);
+                                  BOOST_TEST(n == 400u);
+                                  completed.push_back(i);
+                              });
     ioc.run();
     BOOST_TEST(std::is_sorted(completed.begin(), completed.end()));
     BOOST_TEST(completed.size() == writes);
@@ -164,7 +165,8 @@ BOOST_AUTO_TEST_CASE(read_cancelled_by_an_earlier_handler_of_the_batch_keeps_its
     std::array<char, 8> second{};
     std::string got;
     error_code second_result = test_support::garbage_error();
-    one.async_read_some(net::buffer(first), [&, &two = two](error_code, std::size_t) { two.cancel(); });
+    one.async_read_some(net::buffer(first),
+                        [&, &two = two](error_code, std::size_t) { two.cancel(); });
     two.async_read_some(net::buffer(second), [&](error_code ec, std::size_t n) {
         second_result = ec;
         got.append(second.data(), n);

@@ -27,9 +27,9 @@ struct instances {
 /// Owns its socket and the memory of its operation.
 struct session_state {
     explicit session_state(local_socket s) : socket(std::move(s)) {}
-    local_socket socket;
     std::vector<char> incoming = std::vector<char>(64, 'i');
     std::vector<char> outgoing = std::vector<char>(64, 'o');
+    local_socket socket; // Destroyed first, which ends what uses the memory.
 };
 
 class counted_handler {

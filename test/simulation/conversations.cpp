@@ -75,8 +75,9 @@ BOOST_AUTO_TEST_CASE(sessions_are_destroyed_by_one_thread_while_another_complete
 {
     struct session {
         explicit session(local_socket s) : socket(std::move(s)) {}
-        local_socket socket;
+        // Destroyed after the socket, which is what ends the read into it.
         std::vector<char> memory = std::vector<char>(64, 'm');
+        local_socket socket;
     };
     constexpr int rounds = 150;
     simulation_plan plan;

@@ -122,7 +122,7 @@ int run_clients(tcp::endpoint server, int connections, int rounds, std::chrono::
         net::co_spawn(context, visit(server, rounds, pause, answers), rethrow);
     context.run();
     return answers == static_cast<std::size_t>(connections) * static_cast<std::size_t>(rounds) ? 0
-                                                                                                : 1;
+                                                                                               : 1;
 }
 
 /// Serves a child's clients until it ends; its exit status.

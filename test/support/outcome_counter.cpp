@@ -21,8 +21,7 @@ namespace {
 
 // Calls a function for every test case in a tree, whether enabled or not.
 template <class Function>
-class case_visitor : public ut::test_tree_visitor
-{
+class case_visitor : public ut::test_tree_visitor {
 public:
     explicit case_visitor(Function function) : function_(std::move(function)) {}
 
@@ -46,8 +45,7 @@ bool left_out_by_filter(const ut::test_unit& unit)
 {
     if (unit.is_enabled())
         return false;
-    for (const ut::test_unit* u = &unit;;)
-    {
+    for (const ut::test_unit* u = &unit;;) {
         if (u->p_default_status == ut::test_unit::RS_DISABLED)
             return false;
         if (u->p_parent_id == ut::INV_TEST_UNIT_ID)
@@ -65,8 +63,7 @@ void outcome_counter::note_skip(ut::test_unit_id id, std::string reason)
 
 void outcome_counter::print_totals() const
 {
-    out_ << passed_ << " passed, " << failed_ << " failed, " << skipped_ << " skipped"
-         << std::endl;
+    out_ << passed_ << " passed, " << failed_ << " failed, " << skipped_ << " skipped" << std::endl;
 }
 
 void outcome_counter::test_unit_start(const ut::test_unit& unit)
@@ -79,12 +76,10 @@ void outcome_counter::test_unit_finish(const ut::test_unit& unit, unsigned long)
     if (unit.p_type != ut::TUT_CASE)
         return;
     const auto reason = skip_reasons_.find(unit.p_id);
-    if (!ut::results_collector.results(unit.p_id).passed())
-    {
+    if (!ut::results_collector.results(unit.p_id).passed()) {
         ++failed_;
         out_ << "FAILED: " << unit.full_name() << std::endl;
-    }
-    else if (reason != skip_reasons_.end())
+    } else if (reason != skip_reasons_.end())
         count_skipped(unit, reason->second);
     else
         ++passed_;
@@ -97,8 +92,7 @@ void outcome_counter::test_unit_skipped(const ut::test_unit& unit, ut::const_str
         return;
     std::string text(reason.begin(), reason.end());
     const auto noted = skip_reasons_.find(unit.p_id);
-    if (noted != skip_reasons_.end())
-    {
+    if (noted != skip_reasons_.end()) {
         text = noted->second;
         skip_reasons_.erase(noted);
     }

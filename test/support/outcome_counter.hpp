@@ -15,8 +15,7 @@ namespace test_support {
 
 /// Counts test cases as passed, failed and skipped, and prints every failed and every skipped one.
 /// Boost.Test's own report knows of a skip only through preconditions, and not of its reason.
-class outcome_counter : public boost::unit_test::test_observer
-{
+class outcome_counter : public boost::unit_test::test_observer {
 public:
     explicit outcome_counter(std::ostream& out) : out_(out) {}
 
@@ -30,8 +29,8 @@ public:
 
     void test_unit_start(const boost::unit_test::test_unit& unit) override;
     void test_unit_finish(const boost::unit_test::test_unit& unit, unsigned long) override;
-    void test_unit_skipped(
-        const boost::unit_test::test_unit& unit, boost::unit_test::const_string reason) override;
+    void test_unit_skipped(const boost::unit_test::test_unit& unit,
+                           boost::unit_test::const_string reason) override;
 
 private:
     void count_skipped(const boost::unit_test::test_unit& unit, const std::string& reason);

@@ -21,8 +21,8 @@ namespace safer_ring::inline SAFER_RING_ABI {
 namespace detail {
 
 /// A function in the loop's queue.
-template <typename Function, typename Allocator> class function_operation final
-    : public ring::operation {
+template <typename Function, typename Allocator>
+class function_operation final : public ring::operation {
 public:
     template <typename F>
     function_operation(F&& f, const Allocator& allocator)
@@ -63,7 +63,8 @@ inline constexpr unsigned tracked_bit = 4;
 /// time, the rest travels with the object.
 ///
 /// *Thread safety*: distinct objects: safe. Shared objects: safe.
-template <typename Allocator, unsigned Bits> class basic_executor : Allocator {
+template <typename Allocator, unsigned Bits>
+class basic_executor : Allocator {
     using execution_context = boost::asio::execution_context;
     static constexpr bool tracks_work = (Bits & detail::tracked_bit) != 0;
 
@@ -197,7 +198,8 @@ public:
 
     /// Calls `f` at once if blocking is allowed and this thread runs the
     /// context, and queues it otherwise.
-    template <typename Function> void execute(Function&& f) const
+    template <typename Function>
+    void execute(Function&& f) const
     {
         detail::running_thread* const self = context_->impl_.current();
         if ((bits_ & detail::blocking_never_bit) == 0 && self != nullptr) {
@@ -215,9 +217,18 @@ public:
     }
 
 #if !defined(BOOST_ASIO_NO_TS_EXECUTORS)
-    io_context& context() const noexcept { return *context_; }
-    void on_work_started() const noexcept { context_->impl_.loop().work_started(); }
-    void on_work_finished() const noexcept { context_->impl_.loop().work_finished(); }
+    io_context& context() const noexcept
+    {
+        return *context_;
+    }
+    void on_work_started() const noexcept
+    {
+        context_->impl_.loop().work_started();
+    }
+    void on_work_finished() const noexcept
+    {
+        context_->impl_.loop().work_finished();
+    }
     template <typename Function, typename OtherAllocator>
     void dispatch(Function&& f, const OtherAllocator& a) const
     {
@@ -243,7 +254,8 @@ public:
 
 private:
     friend class io_context;
-    template <typename OtherAllocator, unsigned OtherBits> friend class basic_executor;
+    template <typename OtherAllocator, unsigned OtherBits>
+    friend class basic_executor;
 
     basic_executor(io_context* context, const Allocator& a, unsigned bits) noexcept
         : Allocator(a), context_(context), bits_(bits)
@@ -251,7 +263,10 @@ private:
         work_started();
     }
 
-    const Allocator& allocator() const noexcept { return *this; }
+    const Allocator& allocator() const noexcept
+    {
+        return *this;
+    }
 
     void work_started() const noexcept
     {
@@ -271,8 +286,8 @@ private:
                detail::running_thread* self) const
     {
         using op_type = detail::function_operation<std::decay_t<Function>, OtherAllocator>;
-        auto op = detail::operation_ptr<op_type, OtherAllocator>::make(
-            a, std::forward<Function>(f), a);
+        auto op =
+            detail::operation_ptr<op_type, OtherAllocator>::make(a, std::forward<Function>(f), a);
         context_->impl_.loop().post(op.get(), is_continuation,
                                     self != nullptr ? &self->loop : nullptr);
         op.release();
@@ -295,12 +310,10 @@ inline io_context::executor_type io_context::get_executor() noexcept
 /// net::io_context gives it.
 class io_context::strand : public boost::asio::strand<executor> {
 public:
-    explicit strand(io_context& context)
-        : boost::asio::strand<executor>(context.get_executor())
-    {
-    }
+    explicit strand(io_context& context) : boost::asio::strand<executor>(context.get_executor()) {}
     io_context& context() const noexcept { return get_inner_executor().context(); }
-    template <typename Handler> auto wrap(Handler handler)
+    template <typename Handler>
+    auto wrap(Handler handler)
     {
         return boost::asio::bind_executor(*this, std::move(handler));
     }
@@ -314,10 +327,7 @@ public:
     {
         loop_.work_started();
     }
-    work(const work& other) : loop_(other.loop_), context_(other.context_)
-    {
-        loop_.work_started();
-    }
+    work(const work& other) : loop_(other.loop_), context_(other.context_) { loop_.work_started(); }
     work& operator=(const work&) = delete;
     ~work() { loop_.work_finished(); }
     io_context& get_io_context() { return context_; }
@@ -327,17 +337,20 @@ private:
     io_context& context_;
 };
 
-template <typename Handler> auto io_context::dispatch(Handler&& handler)
+template <typename Handler>
+auto io_context::dispatch(Handler&& handler)
 {
     return boost::asio::dispatch(get_executor(), std::forward<Handler>(handler));
 }
 
-template <typename Handler> auto io_context::post(Handler&& handler)
+template <typename Handler>
+auto io_context::post(Handler&& handler)
 {
     return boost::asio::post(get_executor(), std::forward<Handler>(handler));
 }
 
-template <typename Handler> auto io_context::wrap(Handler handler)
+template <typename Handler>
+auto io_context::wrap(Handler handler)
 {
     return [this, handler = std::move(handler)]<typename... Args>(Args&&... args) {
         dispatch(std::bind(handler, std::forward<Args>(args)...));

@@ -14,7 +14,8 @@
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
-template <typename Allocator, unsigned Bits> class basic_executor;
+template <typename Allocator, unsigned Bits>
+class basic_executor;
 
 namespace detail {
 
@@ -81,7 +82,8 @@ private:
 /// *Kernel*: Linux 5.10; newer features are used where they are found.
 class io_context : public boost::asio::execution_context {
 public:
-    template <typename Allocator, unsigned Bits> friend class basic_executor;
+    template <typename Allocator, unsigned Bits>
+    friend class basic_executor;
 
     using executor_type = basic_executor<std::allocator<void>, 0>;
     using count_type = std::size_t;
@@ -182,18 +184,39 @@ public:
     void restart() { impl_.loop().restart(); }
 
 #if !defined(BOOST_ASIO_NO_DEPRECATED)
-    count_type run(boost::system::error_code& ec) { return ec = {}, run(); }
-    count_type run_one(boost::system::error_code& ec) { return ec = {}, run_one(); }
-    count_type poll(boost::system::error_code& ec) { return ec = {}, poll(); }
-    count_type poll_one(boost::system::error_code& ec) { return ec = {}, poll_one(); }
-    void reset() { restart(); }
-    template <typename Handler> auto dispatch(Handler&& handler);
-    template <typename Handler> auto post(Handler&& handler);
-    template <typename Handler> auto wrap(Handler handler);
+    count_type run(boost::system::error_code& ec)
+    {
+        return ec = {}, run();
+    }
+    count_type run_one(boost::system::error_code& ec)
+    {
+        return ec = {}, run_one();
+    }
+    count_type poll(boost::system::error_code& ec)
+    {
+        return ec = {}, poll();
+    }
+    count_type poll_one(boost::system::error_code& ec)
+    {
+        return ec = {}, poll_one();
+    }
+    void reset()
+    {
+        restart();
+    }
+    template <typename Handler>
+    auto dispatch(Handler&& handler);
+    template <typename Handler>
+    auto post(Handler&& handler);
+    template <typename Handler>
+    auto wrap(Handler handler);
 #endif
 
     /// The engine, for services of this library.
-    detail::loop_service& impl() noexcept { return impl_; }
+    detail::loop_service& impl() noexcept
+    {
+        return impl_;
+    }
 
 private:
     /// Makes the calling thread known as one that runs this context.

@@ -66,7 +66,8 @@ public:
     }
 
     /// Calls `f(const completion_entry&)` for every completion there is.
-    template <typename F> unsigned for_each_completion(F&& f)
+    template <typename F>
+    unsigned for_each_completion(F&& f)
     {
         const unsigned tail = std::atomic_ref(*cq_ktail_).load(std::memory_order_acquire);
         const unsigned count = tail - cq_head_;

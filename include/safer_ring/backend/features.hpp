@@ -65,8 +65,8 @@ struct features {
     bool submit_all = false;          ///< Linux 5.18.
     unsigned submission_entries = 0;
     unsigned completion_entries = 0;
-    std::string backend_name;         ///< "io_uring" or "simulated".
-    std::vector<std::string> notes;   ///< One sentence for each thing that is off.
+    std::string backend_name;       ///< "io_uring" or "simulated".
+    std::vector<std::string> notes; ///< One sentence for each thing that is off.
 
     /// Several lines for people: backend, features, notes.
     [[nodiscard]] SAFER_RING_API std::string describe() const;

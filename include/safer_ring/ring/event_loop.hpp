@@ -88,11 +88,13 @@ public:
 
     /// Runs handlers until stopped or out of work; `after_handler()` is called
     /// after each, and may throw.
-    template <typename F> std::size_t run(loop_thread& self, F after_handler)
+    template <typename F>
+    std::size_t run(loop_thread& self, F after_handler)
     {
         return run_until_idle(self, wait_forever, after_handler);
     }
-    template <typename F> std::size_t poll(loop_thread& self, F after_handler)
+    template <typename F>
+    std::size_t poll(loop_thread& self, F after_handler)
     {
         return run_until_idle(self, wait_not, after_handler);
     }
@@ -295,14 +297,14 @@ private:
     std::condition_variable_any idle_;
     std::condition_variable_any performed_;
     std::size_t idle_threads_ = 0;
-    std::size_t wakeups_ = 0;  // Idle threads that were signalled and have not woken yet.
+    std::size_t wakeups_ = 0; // Idle threads that were signalled and have not woken yet.
     std::size_t performing_waiters_ = 0;
     std::size_t in_kernel_ = 0;
     std::uint32_t turn_ = 0; // Counts the kernel's turns.
     std::size_t stale_completions_ = 0;
-    bool waiting_ = false;     // A thread is, or is about to be, blocked in the kernel.
-    bool wake_sent_ = false;   // It has been woken already.
-    bool cancel_missed_ = false; // A cancellation did not find its request yet.
+    bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel.
+    bool wake_sent_ = false;        // It has been woken already.
+    bool cancel_missed_ = false;    // A cancellation did not find its request yet.
     bool reaped_meanwhile_ = false; // Outside a turn, while a thread waited in the kernel.
     bool stopped_ = false;
     bool shut_down_ = false;

@@ -56,7 +56,8 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return used_; }
 
-    template <typename F> void for_each(F&& f) const
+    template <typename F>
+    void for_each(F&& f) const
     {
         for (const slot& s : slots_)
             if (s.op != nullptr)

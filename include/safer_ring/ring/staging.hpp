@@ -39,8 +39,7 @@ class receive_buffers {
 public:
     /// Registers `count` buffers; with zero, or where the kernel lacks them,
     /// `available()` is false and `reason` says why.
-    SAFER_RING_API receive_buffers(backend::backend& kernel, unsigned count,
-                                   unsigned size_bytes);
+    SAFER_RING_API receive_buffers(backend::backend& kernel, unsigned count, unsigned size_bytes);
 
     static constexpr std::uint16_t group = 0;
 

@@ -25,7 +25,8 @@ protected:
     ~timer_operation() = default;
 
 private:
-    template <typename Traits> friend class timer_queue;
+    template <typename Traits>
+    friend class timer_queue;
 
     void* timer_ = nullptr; // The queue's part of the timer, while it waits there.
 };
@@ -36,7 +37,8 @@ private:
 ///
 /// A binary heap of (time, timer); a timer without waits is not in it, and
 /// one that never expires only in the list.
-template <typename Traits> class timer_queue final : public timer_queue_base {
+template <typename Traits>
+class timer_queue final : public timer_queue_base {
 public:
     using time_type = typename Traits::time_type;
 
@@ -136,8 +138,7 @@ public:
     [[nodiscard]] std::chrono::nanoseconds
     wait_duration(std::chrono::nanoseconds limit) const override
     {
-        const auto left =
-            Traits::to_posix_duration(Traits::subtract(heap_[0].time, Traits::now()));
+        const auto left = Traits::to_posix_duration(Traits::subtract(heap_[0].time, Traits::now()));
         const std::int64_t us = left.total_microseconds();
         if (us < 0)
             return std::chrono::nanoseconds::zero();

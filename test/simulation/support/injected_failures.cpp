@@ -16,6 +16,19 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+// ThreadSanitizer calls these two while it sets itself up, when nothing that
+// it has instrumented can run yet.
+#if defined(__SANITIZE_THREAD__)
+#define SAFER_RING_TEST_REPLACES_MEMORY_CALLS 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SAFER_RING_TEST_REPLACES_MEMORY_CALLS 0
+#endif
+#endif
+#if !defined(SAFER_RING_TEST_REPLACES_MEMORY_CALLS)
+#define SAFER_RING_TEST_REPLACES_MEMORY_CALLS 1
+#endif
+
 // The replaced functions of this program. Everything they use is trivial, so
 // that they work before and after everything else.
 namespace injected {
@@ -138,6 +151,8 @@ void operator delete(void* p, const std::nothrow_t&) noexcept
 
 extern "C" {
 
+#if SAFER_RING_TEST_REPLACES_MEMORY_CALLS
+
 // Asio takes the memory of operations and coroutine frames from here.
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept
 {
@@ -147,6 +162,18 @@ void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept
         return nullptr;
     return next(alignment, size);
 }
+
+void* mmap(void* address, std::size_t size, int protection, int flags, int fd,
+           off_t offset) noexcept
+{
+    static auto* const next =
+        injected::next_definition<void*(void*, std::size_t, int, int, int, off_t)>("mmap");
+    if (injected::call_is_due("mmap"))
+        return MAP_FAILED;
+    return next(address, size, protection, flags, fd, offset);
+}
+
+#endif
 
 // ---- system calls
 
@@ -187,16 +214,6 @@ int close(int fd)
         return result;
     errno = injected::system_calls.error;
     return -1;
-}
-
-void* mmap(void* address, std::size_t size, int protection, int flags, int fd,
-           off_t offset) noexcept
-{
-    static auto* const next =
-        injected::next_definition<void*(void*, std::size_t, int, int, int, off_t)>("mmap");
-    if (injected::call_is_due("mmap"))
-        return MAP_FAILED;
-    return next(address, size, protection, flags, fd, offset);
 }
 
 } // extern "C"

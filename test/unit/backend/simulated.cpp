@@ -128,9 +128,11 @@ BOOST_FIXTURE_TEST_CASE(a_wait_ends_by_readiness_or_by_its_time, bare_backend)
     BOOST_TEST(flush() == 1);
     constexpr backend::backend::timeout moment = 1ms;
     BOOST_TEST(seam->enter(0, 1, &moment) == -ETIME);
-    std::thread writer([fd = other.get()] { BOOST_CHECK(::send(fd, "abc", 3, 0) == 3); });
+    ssize_t sent = 0;
+    std::thread writer([&, fd = other.get()] { sent = ::send(fd, "abc", 3, 0); });
     BOOST_TEST(seam->enter(0, 1, nullptr) == 0);
     writer.join();
+    BOOST_TEST(sent == 3);
     BOOST_TEST((reap() == results{{1, 3}}));
     BOOST_TEST(buffer == "abc.....");
 }
@@ -140,17 +142,15 @@ BOOST_FIXTURE_TEST_CASE(an_enter_of_another_thread_ends_the_wait, bare_backend)
     auto [socket, other] = test_support::local_descriptor_pair();
     std::string buffer(8, '.');
     add_receive(1, socket.get(), buffer);
-    std::atomic<bool> entering{false};
-    std::thread waiter([&] {
-        entering = true;
-        BOOST_CHECK(seam->enter(1, 1, nullptr) == 1);
-    });
+    int entered = 0;
+    std::thread waiter([&] { entered = seam->enter(1, 1, nullptr); });
     while (kernel->in_flight_count() == 0)
         std::this_thread::yield();
     add(opcode::nop, 7);
     constexpr auto no_wait = backend::backend::timeout::zero();
     BOOST_TEST(seam->enter(1, 0, &no_wait) == 1);
     waiter.join();
+    BOOST_TEST(entered == 1);
     BOOST_TEST((reap() == results{{7, 0}}));
 }
 

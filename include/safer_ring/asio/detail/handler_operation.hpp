@@ -21,12 +21,11 @@ public:
     using pointer = operation_ptr<handler_operation, allocator_type>;
 
     template <typename... Args>
-    static pointer make(Handler& handler, const IoExecutor& io_executor,
-                        const io_context& context, Args&&... args)
+    static pointer make(Handler& handler, const IoExecutor& io_executor, const io_context& context,
+                        Args&&... args)
     {
         const allocator_type allocator(net::get_associated_allocator(handler));
-        return pointer::make(allocator, handler, io_executor, context,
-                             std::forward<Args>(args)...);
+        return pointer::make(allocator, handler, io_executor, context, std::forward<Args>(args)...);
     }
 
     template <typename... Args>

@@ -20,14 +20,16 @@
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
 /// A handler with its arguments, callable once.
-template <typename Handler, typename Arguments> struct bound_handler {
+template <typename Handler, typename Arguments>
+struct bound_handler {
     Handler handler;
     Arguments arguments;
 
     void operator()() { std::apply(std::move(handler), std::move(arguments)); }
 };
 
-template <typename T> inline constexpr bool is_basic_executor = false;
+template <typename T>
+inline constexpr bool is_basic_executor = false;
 template <typename Allocator, unsigned Bits>
 inline constexpr bool is_basic_executor<basic_executor<Allocator, Bits>> = true;
 
@@ -49,22 +51,24 @@ bool runs_directly_on(const Executor& ex, const io_context& context) noexcept
 
 template <typename Executor, bool IsExecutor = net::execution::is_executor<Executor>::value>
 struct tracked_executor {
-    using type = std::decay_t<decltype(net::prefer(
-        std::declval<const Executor&>(), net::execution::outstanding_work.tracked))>;
+    using type = std::decay_t<decltype(net::prefer(std::declval<const Executor&>(),
+                                                   net::execution::outstanding_work.tracked))>;
     static type make(const Executor& ex)
     {
         return net::prefer(ex, net::execution::outstanding_work.tracked);
     }
 };
 
-template <typename Executor> struct tracked_executor<Executor, false> {
+template <typename Executor>
+struct tracked_executor<Executor, false> {
     using type = net::executor_work_guard<Executor>;
     static type make(const Executor& ex) { return type(ex); }
 };
 
 /// Where a completion handler runs. Holds work on its executor unless that is
 /// the loop's own, whose work the operation itself is.
-template <typename Handler, typename IoExecutor> class handler_work {
+template <typename Handler, typename IoExecutor>
+class handler_work {
     using executor_type = net::associated_executor_t<Handler, IoExecutor>;
     using tracked = tracked_executor<executor_type>;
 
@@ -77,7 +81,8 @@ public:
     }
 
     /// Calls `handler(arguments...)`, here or where it belongs.
-    template <typename Arguments> void complete(Handler&& handler, Arguments&& arguments)
+    template <typename Arguments>
+    void complete(Handler&& handler, Arguments&& arguments)
     {
         bound_handler<Handler, std::decay_t<Arguments>> f{std::move(handler),
                                                           std::forward<Arguments>(arguments)};

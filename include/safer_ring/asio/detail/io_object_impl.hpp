@@ -17,22 +17,25 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 /// An executor whose context is, by its type, a safer_ring::io_context: our
 /// executor, strands of it, and executors with a default token.
 template <typename Executor>
-concept queries_ring_context = requires(const Executor& ex) {
+concept queries_ring_context = requires(const Executor& ex)
+{
     {
         boost::asio::query(ex, boost::asio::execution::context)
-    } -> std::same_as<io_context&>;
+        } -> std::same_as<io_context&>;
 };
 
 template <typename Executor>
-concept ring_executor = queries_ring_context<Executor> || requires(const Executor& ex) {
+concept ring_executor = queries_ring_context<Executor> || requires(const Executor& ex)
+{
     {
         ex.context()
-    } -> std::same_as<io_context&>;
+        } -> std::same_as<io_context&>;
 };
 
 /// Our service in place of one of Asio's. Every service that Asio's I/O
 /// objects use needs an entry, so that none ends on another reactor unseen.
-template <typename AsioService> struct replaced_service {
+template <typename AsioService>
+struct replaced_service {
     static_assert(sizeof(AsioService) == 0,
                   "safer_ring has no service for this kind of I/O object yet; construct it with "
                   "an executor of a net::io_context");
@@ -43,7 +46,7 @@ template <typename AsioService> struct replaced_service {
 /// The hook: every Asio I/O object holds an io_object_impl, and for our
 /// executors it is this one, which hands the object to our services.
 template <typename AsioService, typename Executor>
-    requires safer_ring::detail::ring_executor<Executor>
+requires safer_ring::detail::ring_executor<Executor>
 class boost::asio::detail::io_object_impl<AsioService, Executor> {
 public:
     using service_type = typename safer_ring::detail::replaced_service<AsioService>::type;

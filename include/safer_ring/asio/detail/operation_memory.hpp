@@ -16,11 +16,12 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 
 /// The allocator for operations: the one given, or Asio's recycling one in
 /// place of std::allocator, as Asio does for its own.
-template <typename T, typename Allocator> auto operation_allocator(const Allocator& allocator)
+template <typename T, typename Allocator>
+auto operation_allocator(const Allocator& allocator)
 {
-    if constexpr (std::is_same_v<typename std::allocator_traits<Allocator>::template rebind_alloc<
-                                     T>,
-                                 std::allocator<T>>)
+    if constexpr (std::is_same_v<
+                      typename std::allocator_traits<Allocator>::template rebind_alloc<T>,
+                      std::allocator<T>>)
         return net::recycling_allocator<T>();
     else
         return typename std::allocator_traits<Allocator>::template rebind_alloc<T>(allocator);
@@ -28,7 +29,8 @@ template <typename T, typename Allocator> auto operation_allocator(const Allocat
 
 /// Owns an operation until the loop takes it over, and again while it
 /// completes. `Op` names its allocator's source by `get_allocator()`.
-template <typename Op, typename Allocator> class operation_ptr {
+template <typename Op, typename Allocator>
+class operation_ptr {
 public:
     using allocator_type = decltype(operation_allocator<Op>(std::declval<const Allocator&>()));
     using traits = std::allocator_traits<allocator_type>;

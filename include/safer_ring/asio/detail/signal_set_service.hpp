@@ -95,10 +95,7 @@ private:
         std::uint64_t id = 0;
     };
 
-    static error_code from_errno(int error)
-    {
-        return {error, net::error::get_system_category()};
-    }
+    static error_code from_errno(int error) { return {error, net::error::get_system_category()}; }
 
     io_context& context_;
     ring::signal_hub hub_;

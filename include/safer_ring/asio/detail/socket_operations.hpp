@@ -33,7 +33,8 @@ class iovec_array {
 public:
     static constexpr std::size_t max_size = 64;
 
-    template <typename Buffers> explicit iovec_array(const Buffers& buffers) noexcept
+    template <typename Buffers>
+    explicit iovec_array(const Buffers& buffers) noexcept
     {
         const auto end = net::buffer_sequence_end(buffers);
         for (auto it = net::buffer_sequence_begin(buffers); it != end && size_ < max_size; ++it) {
@@ -59,7 +60,8 @@ private:
 
 /// Repeats a system call that a signal interrupted; the negated errno on
 /// failure.
-template <typename F> ssize_t retry_interrupted(F&& call) noexcept
+template <typename F>
+ssize_t retry_interrupted(F&& call) noexcept
 {
     for (;;) {
         const ssize_t n = call();
@@ -70,7 +72,8 @@ template <typename F> ssize_t retry_interrupted(F&& call) noexcept
     }
 }
 
-template <typename Buffers> class stream_receive : public ring::receive_operation {
+template <typename Buffers>
+class stream_receive : public ring::receive_operation {
 protected:
     stream_receive(const Buffers& buffers, int flags)
         : ring::receive_operation(net::buffer_size(buffers), flags), buffers_(buffers)
@@ -101,7 +104,8 @@ private:
     Buffers buffers_;
 };
 
-template <typename Buffers> class stream_send : public ring::send_operation {
+template <typename Buffers>
+class stream_send : public ring::send_operation {
 protected:
     stream_send(const Buffers& buffers, int flags)
         : ring::send_operation(net::buffer_size(buffers), flags), buffers_(buffers)
@@ -238,7 +242,8 @@ protected:
     }
 };
 
-template <typename Endpoint> class stream_connect : public ring::connect_operation {
+template <typename Endpoint>
+class stream_connect : public ring::connect_operation {
 protected:
     explicit stream_connect(const Endpoint& peer)
         : ring::connect_operation(peer.data(), peer.size())
@@ -249,7 +254,8 @@ protected:
     std::tuple<error_code> take_arguments() const noexcept { return {to_error_code(result())}; }
 };
 
-template <typename Endpoint> class accept_base : public ring::accept_operation {
+template <typename Endpoint>
+class accept_base : public ring::accept_operation {
 protected:
     accept_base(Endpoint* peer_endpoint, bool reports_aborted) noexcept
         : ring::accept_operation(peer_endpoint != nullptr, reports_aborted),
@@ -309,8 +315,7 @@ private:
 /// Accepts into a new socket, which goes to the handler.
 template <typename Protocol, typename PeerExecutor>
 class accept_new : public accept_base<typename Protocol::endpoint> {
-    using socket_type =
-        typename Protocol::socket::template rebind_executor<PeerExecutor>::other;
+    using socket_type = typename Protocol::socket::template rebind_executor<PeerExecutor>::other;
 
 protected:
     accept_new(const PeerExecutor& ex, const Protocol& protocol,

@@ -86,8 +86,7 @@ public:
     {
         std::size_t size = option.size(impl.protocol_);
         socket_ops::getsockopt(impl.socket_, impl.state_, option.level(impl.protocol_),
-                               option.name(impl.protocol_), option.data(impl.protocol_), &size,
-                               ec);
+                               option.name(impl.protocol_), option.data(impl.protocol_), &size, ec);
         if (!ec)
             option.resize(impl.protocol_, size);
         return ec;
@@ -167,8 +166,7 @@ public:
     }
 
     std::size_t receive_from(implementation_type& impl, const net::null_buffers&,
-                             endpoint_type& sender, net::socket_base::message_flags,
-                             error_code& ec)
+                             endpoint_type& sender, net::socket_base::message_flags, error_code& ec)
     {
         wait(impl, net::socket_base::wait_read, ec);
         sender = endpoint_type();
@@ -211,10 +209,10 @@ public:
             if (peer_endpoint != nullptr)
                 socket_ops::getpeername(socket.get(), peer_endpoint->data(), &size, false, ec);
         } else {
-            socket.reset(socket_ops::sync_accept(
-                impl.socket_, impl.state_,
-                peer_endpoint != nullptr ? peer_endpoint->data() : nullptr,
-                peer_endpoint != nullptr ? &size : nullptr, ec));
+            socket.reset(
+                socket_ops::sync_accept(impl.socket_, impl.state_,
+                                        peer_endpoint != nullptr ? peer_endpoint->data() : nullptr,
+                                        peer_endpoint != nullptr ? &size : nullptr, ec));
         }
         if (socket.get() == net::detail::invalid_socket || ec)
             return ec;

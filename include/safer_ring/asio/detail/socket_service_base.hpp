@@ -76,9 +76,7 @@ public:
     std::size_t available(const base_implementation_type& impl, error_code& ec) const
     {
         const std::size_t n = socket_ops::available(impl.socket_, ec);
-        return impl.descriptor_ != nullptr && !ec
-                   ? n + loop().leftover_size(*impl.descriptor_)
-                   : n;
+        return impl.descriptor_ != nullptr && !ec ? n + loop().leftover_size(*impl.descriptor_) : n;
     }
 
     error_code listen(base_implementation_type& impl, int backlog, error_code& ec)
@@ -146,8 +144,8 @@ public:
     }
 
     template <typename Handler, typename IoExecutor>
-    void async_wait(base_implementation_type& impl, net::socket_base::wait_type w,
-                    Handler& handler, const IoExecutor& io_ex)
+    void async_wait(base_implementation_type& impl, net::socket_base::wait_type w, Handler& handler,
+                    const IoExecutor& io_ex)
     {
         using op = handler_operation<readiness_wait, Handler, IoExecutor>;
         switch (w) {
@@ -239,8 +237,8 @@ public:
             if (stream && net::buffer_size(buffers) == 0)
                 return complete_at_once<op>(0, handler, io_ex, buffers, flags, false, nullptr,
                                             nullptr);
-            return start<op>(impl, receive_direction(flags), handler, io_ex, buffers, flags,
-                             stream, nullptr, nullptr);
+            return start<op>(impl, receive_direction(flags), handler, io_ex, buffers, flags, stream,
+                             nullptr, nullptr);
         }
         if (net::buffer_size(buffers) == 0) {
             using op = handler_operation<empty_receive, Handler, IoExecutor>;
@@ -324,8 +322,10 @@ protected:
     /// A buffer sequence for Asio's synchronous calls.
     class io_vectors {
     public:
-        template <typename Buffers> explicit io_vectors(const Buffers& buffers)
-            : vectors_(buffers), header_(vectors_.header()), all_empty_(net::buffer_size(buffers) == 0)
+        template <typename Buffers>
+        explicit io_vectors(const Buffers& buffers)
+            : vectors_(buffers), header_(vectors_.header()),
+              all_empty_(net::buffer_size(buffers) == 0)
         {
         }
         iovec* data() noexcept { return header_.msg_iov; }

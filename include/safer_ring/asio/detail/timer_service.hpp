@@ -112,8 +112,7 @@ public:
         impl.expiry = expiry;
         return count;
     }
-    std::size_t expires_after(implementation_type& impl, const duration_type& delay,
-                              error_code& ec)
+    std::size_t expires_after(implementation_type& impl, const duration_type& delay, error_code& ec)
     {
         return expires_at(impl, Traits::add(Traits::now(), delay), ec);
     }
