@@ -58,6 +58,7 @@ simulation_plan simulation_plan::random(std::uint64_t seed)
     plan.interrupted = now_and_then(0.2);
     plan.would_block = now_and_then(0.2);
     plan.no_buffers = now_and_then(0.3);
+    plan.connection_error = now_and_then(0.01);
     plan.lost_thread = now_and_then(0.1);
     plan.spurious_ready = now_and_then(0.1);
     plan.late_start = now_and_then(0.5);

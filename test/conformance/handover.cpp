@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(socket_is_handed_between_asios_context_and_this_on
 class numbered_sender {
 public:
     numbered_sender(test_support::blocking_peer& peer, std::uint32_t count)
-        : thread_([this, &peer, count] {
+        : all_(static_cast<int>(count)), thread_([this, &peer, count] {
               for (std::uint32_t n = 0; n < count; ++n) {
                   permits_.acquire();
                   char bytes[sizeof n];
@@ -163,6 +163,7 @@ public:
     }
 
 private:
+    int all_;
     std::counting_semaphore<> permits_{0};
     std::thread thread_;
 };

@@ -97,8 +97,7 @@ outcome_of_run converse(const style& how, const std::function<void(simulation&)>
 }
 
 /// Runs it and checks that everything is back.
-outcome_of_run check_conversation(const style& how,
-                                  const std::function<void(simulation&)>& prepare)
+outcome_of_run check_conversation(const style& how, const std::function<void(simulation&)>& prepare)
 {
     const std::size_t descriptors = open_descriptors();
     const outcome_of_run outcome = converse(how, prepare);
@@ -120,17 +119,17 @@ std::vector<int> errors_of(opcode op)
 {
     switch (op) {
     case opcode::recv:
-        return {EINTR,    EAGAIN,   ENOBUFS, ECONNRESET, ETIMEDOUT,   ENOTCONN,
-                ECANCELED, EBADF,   ENOMEM,  EFAULT,     EHOSTUNREACH, EINVAL};
+        return {EINTR,     EAGAIN, ENOBUFS, ECONNRESET, ETIMEDOUT,    ENOTCONN,
+                ECANCELED, EBADF,  ENOMEM,  EFAULT,     EHOSTUNREACH, EINVAL};
     case opcode::send:
-        return {EINTR,   EAGAIN, EPIPE,  ECONNRESET, ENOBUFS, ENOMEM,
-                ECANCELED, EBADF, EFAULT, ENOTCONN,   EACCES,  EINVAL};
+        return {EINTR,     EAGAIN, EPIPE,  ECONNRESET, ENOBUFS, ENOMEM,
+                ECANCELED, EBADF,  EFAULT, ENOTCONN,   EACCES,  EINVAL};
     case opcode::accept:
-        return {EINTR,  EAGAIN, ECONNABORTED, EPROTO, EMFILE, ENFILE,
+        return {EINTR,   EAGAIN, ECONNABORTED, EPROTO, EMFILE,    ENFILE,
                 ENOBUFS, ENOMEM, EPERM,        EBADF,  ECANCELED, EINVAL};
     case opcode::connect:
-        return {EINTR,     EAGAIN,      EINPROGRESS, EALREADY, ECONNREFUSED, ETIMEDOUT, EACCES,
-                ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE,  EISCONN,  EBADF,      ECANCELED};
+        return {EINTR,       EAGAIN,        EINPROGRESS, EALREADY, ECONNREFUSED, ETIMEDOUT, EACCES,
+                ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE,  EISCONN,  EBADF,        ECANCELED};
     case opcode::poll_add:
         return {EINTR, ECANCELED, EBADF, ENOMEM, EINVAL};
     case opcode::async_cancel:
@@ -171,7 +170,7 @@ BOOST_AUTO_TEST_CASE(nothing_fails)
 {
     for (const style& how : all_styles)
         BOOST_TEST_CONTEXT(how.name)
-            check_complete(how, check_conversation(how, [](simulation&) {}));
+    check_complete(how, check_conversation(how, [](simulation&) {}));
 }
 
 BOOST_AUTO_TEST_CASE(the_nth_enter_fails)
@@ -201,9 +200,9 @@ BOOST_AUTO_TEST_CASE(enter_fails_for_a_while)
             for (unsigned n = 1; n <= enters; n += 3)
                 BOOST_TEST_CONTEXT(how.name << ", enters from " << n << ": "
                                             << std::strerror(error))
-                check_complete(how, check_conversation(how, [&](simulation& kernel) {
-                                   kernel.fail_nth(simulation::call::enter, n, error, 10);
-                               }));
+        check_complete(how, check_conversation(how, [&](simulation& kernel) {
+                           kernel.fail_nth(simulation::call::enter, n, error, 10);
+                       }));
     }
 }
 
@@ -220,9 +219,8 @@ BOOST_AUTO_TEST_CASE(the_nth_entry_fails)
                                                 << std::strerror(error))
                     {
                         ++runs;
-                        const auto outcome = check_conversation(
-                            how,
-                            [&, kind = op](simulation& kernel) {
+                        const auto outcome =
+                            check_conversation(how, [&, kind = op](simulation& kernel) {
                                 kernel.fail_nth(kind, n, error);
                             });
                         const bool passes_over =
@@ -230,8 +228,7 @@ BOOST_AUTO_TEST_CASE(the_nth_entry_fails)
                             (error == EAGAIN && op != opcode::connect) ||
                             (error == ENOBUFS && op == opcode::recv) ||
                             op == opcode::async_cancel ||
-                            (op == opcode::accept &&
-                             (error == ECONNABORTED || error == EPROTO));
+                            (op == opcode::accept && (error == ECONNABORTED || error == EPROTO));
                         if (passes_over)
                             check_complete(how, outcome);
                     }
@@ -244,9 +241,9 @@ BOOST_AUTO_TEST_CASE(the_nth_registration_fails)
     for (const style& how : all_styles)
         for (const int error : {EINVAL, ENOMEM, EEXIST, EPERM, EFAULT})
             BOOST_TEST_CONTEXT(how.name << ": " << std::strerror(error))
-            check_complete(how, check_conversation(how, [&](simulation& kernel) {
-                               kernel.fail_nth(simulation::call::register_buffer_ring, 1, error);
-                           }));
+    check_complete(how, check_conversation(how, [&](simulation& kernel) {
+                       kernel.fail_nth(simulation::call::register_buffer_ring, 1, error);
+                   }));
 }
 
 BOOST_AUTO_TEST_CASE(the_nth_system_call_outside_the_ring_fails)

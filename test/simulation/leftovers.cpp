@@ -117,8 +117,7 @@ BOOST_FIXTURE_TEST_CASE(waits_for_readability_see_them, socket_with_leftover)
 {
     socket.wait(net::socket_base::wait_read);
     bool readable = false;
-    socket.async_wait(net::socket_base::wait_read,
-                      [&](const error_code& ec) { readable = !ec; });
+    socket.async_wait(net::socket_base::wait_read, [&](const error_code& ec) { readable = !ec; });
     ring.poll();
     BOOST_TEST(readable);
 }

@@ -4,10 +4,10 @@
 #include "conversation.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/asio/read.hpp>
 
 namespace simulated {
 namespace {
@@ -34,12 +34,12 @@ public:
 private:
     void write(std::size_t n)
     {
-        net::async_write(socket_, net::buffer(buffer_.data(), n),
-                         once(result_, [self = shared_from_this()](const error_code& ec,
-                                                                   std::size_t) {
-                             if (!ec)
-                                 self->read();
-                         }));
+        net::async_write(
+            socket_, net::buffer(buffer_.data(), n),
+            once(result_, [self = shared_from_this()](const error_code& ec, std::size_t) {
+                if (!ec)
+                    self->read();
+            }));
     }
 
     tcp_socket socket_;
@@ -87,8 +87,7 @@ class client_session : public std::enable_shared_from_this<client_session> {
 public:
     client_session(safer_ring::io_context& context, std::weak_ptr<listener> server,
                    conversation_result& result, std::size_t message_size)
-        : socket_(context), server_(std::move(server)), result_(result),
-          message_(message_size, 'm')
+        : socket_(context), server_(std::move(server)), result_(result), message_(message_size, 'm')
     {
     }
     /// With the client the conversation ends: nobody else will connect.
@@ -101,26 +100,26 @@ public:
 
     void connect(const tcp::endpoint& server)
     {
-        socket_.async_connect(
-            server, once(result_, [self = shared_from_this()](const error_code& ec) {
-                if (!ec)
-                    self->write();
-            }));
+        socket_.async_connect(server,
+                              once(result_, [self = shared_from_this()](const error_code& ec) {
+                                  if (!ec)
+                                      self->write();
+                              }));
     }
 
 private:
     void write()
     {
-        net::async_write(socket_, net::buffer(message_),
-                         once(result_, [self = shared_from_this()](const error_code& ec,
-                                                                   std::size_t) {
-                             if (ec)
-                                 return;
-                             error_code failed;
-                             self->socket_.shutdown(tcp_socket::shutdown_send, failed);
-                             if (!failed)
-                                 self->read();
-                         }));
+        net::async_write(
+            socket_, net::buffer(message_),
+            once(result_, [self = shared_from_this()](const error_code& ec, std::size_t) {
+                if (ec)
+                    return;
+                error_code failed;
+                self->socket_.shutdown(tcp_socket::shutdown_send, failed);
+                if (!failed)
+                    self->read();
+            }));
     }
 
     void read()
@@ -245,11 +244,10 @@ void start_coroutine_conversation(simulated_context& ring, conversation_result& 
     const auto acceptor = std::make_shared<tcp_acceptor>(
         *ring.context, tcp::endpoint(net::ip::address_v4::loopback(), 0));
     const tcp::endpoint endpoint = acceptor->local_endpoint();
-    net::co_spawn(ring.context->get_executor(),
-                  converse(acceptor, endpoint, result, message_size), rethrow{});
+    net::co_spawn(ring.context->get_executor(), converse(acceptor, endpoint, result, message_size),
+                  rethrow{});
     try {
-        net::co_spawn(ring.context->get_executor(), listen_and_serve(acceptor, result),
-                      rethrow{});
+        net::co_spawn(ring.context->get_executor(), listen_and_serve(acceptor, result), rethrow{});
     } catch (...) {
         acceptor->close();
         throw;

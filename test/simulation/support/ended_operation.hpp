@@ -156,10 +156,11 @@ private:
     void start()
     {
         auto handler = net::bind_cancellation_slot(
-            signal_.slot(), owning_handler(state_, ends_context()
-                                                       ? std::vector<std::shared_ptr<void>>{
-                                                             socket_, acceptor_, accepted_}
-                                                       : std::vector<std::shared_ptr<void>>{}));
+            signal_.slot(),
+            owning_handler(state_,
+                           ends_context()
+                               ? std::vector<std::shared_ptr<void>>{socket_, acceptor_, accepted_}
+                               : std::vector<std::shared_ptr<void>>{}));
         const auto buffer = net::buffer(memory_.data(), memory_.size());
         switch (what_) {
         case operation::read:
@@ -285,8 +286,8 @@ private:
 
     void check()
     {
-        BOOST_TEST(std::all_of(memory_.begin(), memory_.end(),
-                               [](char c) { return c == new_owner; }));
+        BOOST_TEST(
+            std::all_of(memory_.begin(), memory_.end(), [](char c) { return c == new_owner; }));
         const bool destroyed = ends_context() || when_ == timing::never;
         BOOST_TEST(state_.calls == (destroyed ? 0 : 1));
         BOOST_TEST(state_.alive == 0);
@@ -309,8 +310,8 @@ private:
         if (!state_.error) {
             // What the kernel has done is told to those who can go on; what
             // was sent was sent, also when the socket is closed.
-            BOOST_TEST((goes_on || what_ == operation::small_write ||
-                        what_ == operation::large_write));
+            BOOST_TEST(
+                (goes_on || what_ == operation::small_write || what_ == operation::large_write));
             const bool tells_late = what_ == operation::small_write && when_ == timing::late;
             BOOST_TEST((when_ == timing::early || tells_late));
             if (what_ == operation::read)

@@ -70,7 +70,8 @@ bool call_is_due(const char* name) noexcept
     return due;
 }
 
-template <class Function> Function* next_definition(const char* name) noexcept
+template <class Function>
+Function* next_definition(const char* name) noexcept
 {
     return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
 }
@@ -110,8 +111,8 @@ std::vector<std::string> system_call_failure::calls() const
 {
     const bool armed = system_calls.armed;
     system_calls.armed = false;
-    std::vector<std::string> names(trace, trace + std::min<std::size_t>(system_calls.count,
-                                                                        longest_trace));
+    std::vector<std::string> names(
+        trace, trace + std::min<std::size_t>(system_calls.count, longest_trace));
     system_calls.armed = armed;
     return names;
 }
@@ -177,7 +178,7 @@ void* mmap(void* address, std::size_t size, int protection, int flags, int fd,
 
 // ---- system calls
 
-#define SAFER_RING_TEST_FAILING_CALL(result, name, parameters, arguments)                         \
+#define SAFER_RING_TEST_FAILING_CALL(result, name, parameters, arguments)                          \
     result name parameters                                                                         \
     {                                                                                              \
         static auto* const next = injected::next_definition<result parameters>(#name);             \
@@ -187,8 +188,7 @@ void* mmap(void* address, std::size_t size, int protection, int flags, int fd,
     }
 
 SAFER_RING_TEST_FAILING_CALL(int, socket, (int a, int b, int c) noexcept, (a, b, c))
-SAFER_RING_TEST_FAILING_CALL(int, bind, (int s, const sockaddr* a, socklen_t n) noexcept,
-                             (s, a, n))
+SAFER_RING_TEST_FAILING_CALL(int, bind, (int s, const sockaddr* a, socklen_t n) noexcept, (s, a, n))
 SAFER_RING_TEST_FAILING_CALL(int, listen, (int s, int n) noexcept, (s, n))
 SAFER_RING_TEST_FAILING_CALL(int, setsockopt,
                              (int s, int level, int option, const void* p, socklen_t n) noexcept,

@@ -18,8 +18,8 @@
 namespace simulated {
 
 namespace net = boost::asio;
-using net::ip::tcp;
 using boost::system::error_code;
+using net::ip::tcp;
 using safer_ring::options;
 using safer_ring::backend::opcode;
 using safer_ring::backend::simulation;

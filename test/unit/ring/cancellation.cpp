@@ -26,8 +26,8 @@ struct pending_receive : simulated_loop {
     std::string take(std::size_t size, bool peek = false)
     {
         std::string bytes(size, '\0');
-        bytes.resize(loop.take_leftover(*c, reinterpret_cast<std::byte*>(bytes.data()), size,
-                                        peek));
+        bytes.resize(
+            loop.take_leftover(*c, reinterpret_cast<std::byte*>(bytes.data()), size, peek));
         return bytes;
     }
 };

@@ -60,8 +60,7 @@ BOOST_FIXTURE_TEST_CASE(work_that_is_only_counted_keeps_it_running, many_threads
     std::thread runner([&] { ran.set_value(run()); });
     post("a", [this] { loop.work_finished(); });
     auto result = ran.get_future();
-    const bool returned =
-        result.wait_for(test_support::watchdog_time) == std::future_status::ready;
+    const bool returned = result.wait_for(test_support::watchdog_time) == std::future_status::ready;
     BOOST_TEST(returned);
     if (!returned)
         loop.stop();
@@ -118,7 +117,8 @@ BOOST_FIXTURE_TEST_CASE(a_handler_that_reposts_itself_starves_no_io, simulated_l
             post("spin", repost);
     };
     post("spin", repost);
-    start_named<receive_into>("receive", [&] { received = true; }, *c, direction::read, buffer);
+    start_named<receive_into>(
+        "receive", [&] { received = true; }, *c, direction::read, buffer);
     run();
     BOOST_TEST(received);
     BOOST_TEST(reposts < 1000);
@@ -187,8 +187,8 @@ BOOST_FIXTURE_TEST_CASE(an_operation_started_by_another_thread_is_submitted, sim
             std::this_thread::yield();
         c.peer.write("hello");
         record& r = note();
-        auto* op = new recorded<receive_into>(
-            reporter{&r, nullptr, "", [&] { loop.stop(); }}, other);
+        auto* op =
+            new recorded<receive_into>(reporter{&r, nullptr, "", [&] { loop.stop(); }}, other);
         loop.start(*c, direction::read, *op, nullptr);
         started = &r;
     });
@@ -226,16 +226,15 @@ BOOST_FIXTURE_TEST_CASE(while_one_handler_blocks_another_thread_delivers, many_t
     std::promise<void> received;
     auto delivered = std::future_status::deferred;
     record& blocking = note();
-    loop.post(new posted(reporter{&blocking, nullptr, "",
-                                  [&] {
-                                      delivered = received.get_future().wait_for(
-                                          test_support::watchdog_time);
-                                  }}),
-              false, nullptr);
+    loop.post(
+        new posted(reporter{
+            &blocking, nullptr, "",
+            [&] { delivered = received.get_future().wait_for(test_support::watchdog_time); }}),
+        false, nullptr);
     record& r = note();
     loop.start(*c, direction::read,
-               *new recorded<receive_into>(
-                   reporter{&r, nullptr, "", [&] { received.set_value(); }}, buffer),
+               *new recorded<receive_into>(reporter{&r, nullptr, "", [&] { received.set_value(); }},
+                                           buffer),
                nullptr);
     c.peer.write("x");
     std::thread other([this] {
@@ -276,9 +275,9 @@ BOOST_FIXTURE_TEST_CASE(a_refused_batch_does_not_strand_what_is_behind_it, simul
         std::deque<std::string> buffers;
         for (int i = 0; i < 40; ++i) {
             auto& c = connections.emplace_back(*this);
-            start_named<receive_into>("", i == 39 ? std::function<void()>([&] { loop.stop(); })
-                                                  : std::function<void()>(),
-                                      *c, direction::read, buffers.emplace_back(8, '\0'));
+            start_named<receive_into>(
+                "", i == 39 ? std::function<void()>([&] { loop.stop(); }) : std::function<void()>(),
+                *c, direction::read, buffers.emplace_back(8, '\0'));
         }
         connections.back().peer.write("x");
         kernel->fail_nth(simulation::call::enter, 1, error);

@@ -15,10 +15,9 @@ namespace {
 
 struct queued_operations {
     record ignored;
-    std::array<posted, 4> ops{posted(reporter{&ignored, nullptr, "", {}}),
-                              posted(reporter{&ignored, nullptr, "", {}}),
-                              posted(reporter{&ignored, nullptr, "", {}}),
-                              posted(reporter{&ignored, nullptr, "", {}})};
+    std::array<posted, 4> ops{
+        posted(reporter{&ignored, nullptr, "", {}}), posted(reporter{&ignored, nullptr, "", {}}),
+        posted(reporter{&ignored, nullptr, "", {}}), posted(reporter{&ignored, nullptr, "", {}})};
     ring::operation_queue queue;
 
     std::vector<std::size_t> drain()

@@ -15,11 +15,11 @@
 
 namespace unit {
 
-using safer_ring::options;
 using backend::opcode;
 using backend::simulation;
 using backend::simulation_plan;
 using ring::direction;
+using safer_ring::options;
 
 /// Few and small buffers, so that a test reaches their bounds.
 inline options small_options()
@@ -40,8 +40,7 @@ struct simulated_loop {
                             const simulation_plan& plan = {},
                             ring::threading threads = ring::threading::one)
         : kernel(std::make_shared<simulation>(plan)),
-          loop(settings, threads,
-               std::make_unique<backend::simulated_backend>(kernel, settings))
+          loop(settings, threads, std::make_unique<backend::simulated_backend>(kernel, settings))
     {
     }
 
@@ -122,10 +121,7 @@ struct simulated_loop {
 
 /// A descriptor of the loop with the other end of its connection.
 struct connection {
-    explicit connection(simulated_loop& l)
-        : connection(l, test_support::local_descriptor_pair())
-    {
-    }
+    explicit connection(simulated_loop& l) : connection(l, test_support::local_descriptor_pair()) {}
     connection(simulated_loop& l,
                std::pair<test_support::unique_descriptor, test_support::unique_descriptor> ends)
         : loop(l), socket(std::move(ends.first)), peer(std::move(ends.second)),

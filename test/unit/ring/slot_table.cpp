@@ -69,8 +69,7 @@ BOOST_FIXTURE_TEST_CASE(an_id_is_never_none_and_never_has_the_bit_of_cancellatio
 
 BOOST_FIXTURE_TEST_CASE(an_id_beyond_the_table_finds_nothing, table_of_slots)
 {
-    BOOST_TEST(table.find(static_cast<ring::operation_id>(std::uint64_t{1} << 32 | 77)) ==
-               nullptr);
+    BOOST_TEST(table.find(static_cast<ring::operation_id>(std::uint64_t{1} << 32 | 77)) == nullptr);
     table.insert(first);
     BOOST_TEST(table.find(static_cast<ring::operation_id>(~std::uint64_t{0})) == nullptr);
 }

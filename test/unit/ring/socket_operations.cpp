@@ -90,8 +90,7 @@ BOOST_AUTO_TEST_CASE(does_not_poll_first_where_the_kernel_does_not_know_it)
     BOOST_TEST(l.submitted(opcode::recv).at(0).ioprio == 0);
 }
 
-BOOST_FIXTURE_TEST_CASE(end_of_stream_is_a_result_of_zero_and_its_buffer_comes_back,
-                        simulated_loop)
+BOOST_FIXTURE_TEST_CASE(end_of_stream_is_a_result_of_zero_and_its_buffer_comes_back, simulated_loop)
 {
     connection c(*this);
     std::string buffer(4, '\0');

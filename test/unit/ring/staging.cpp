@@ -28,11 +28,10 @@ BOOST_AUTO_TEST_CASE(blocks_do_not_overlap_and_have_the_size_asked_for)
     BOOST_TEST(pool.outstanding() == 600U);
     for (int i = 0; i < 600; ++i) {
         auto& [block, pattern] = blocks[static_cast<std::size_t>(i)];
-        const std::size_t size =
-            i % 3 == 0 ? large_bytes : ring::staging_pool::small_size_bytes;
+        const std::size_t size = i % 3 == 0 ? large_bytes : ring::staging_pool::small_size_bytes;
         const auto* bytes = reinterpret_cast<const unsigned char*>(block.data);
-        BOOST_REQUIRE(std::all_of(bytes, bytes + size,
-                                  [p = pattern](unsigned char c) { return c == p; }));
+        BOOST_REQUIRE(
+            std::all_of(bytes, bytes + size, [p = pattern](unsigned char c) { return c == p; }));
         pool.release(block);
         BOOST_REQUIRE(!block);
     }

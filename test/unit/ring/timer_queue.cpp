@@ -203,8 +203,7 @@ BOOST_FIXTURE_TEST_CASE(the_heap_keeps_its_order_under_random_use, queue_of_time
         }
     }
     std::int64_t last = 0;
-    for (set_clock::current_us = 2000; set_clock::current_us < 110000;
-         set_clock::current_us += 500)
+    for (set_clock::current_us = 2000; set_clock::current_us < 110000; set_clock::current_us += 500)
         for (const int n : due()) {
             BOOST_REQUIRE(pending.count(n) == 1U);
             BOOST_REQUIRE(pending[n] <= set_clock::current_us);
