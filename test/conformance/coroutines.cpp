@@ -153,17 +153,15 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(coroutine_runs_on_its_executor, Ctx, contexts)
 BOOST_AUTO_TEST_CASE_TEMPLATE(coroutine_moves_between_contexts, Ctx, contexts)
 {
     Ctx ctx, other;
-    auto work = net::make_work_guard(other);
-    std::thread runner([&] { other.run(); });
+    test_support::running_context runner(other);
     std::thread::id here, there;
-    const auto id = runner.get_id();
+    const auto id = runner.id();
     run_coroutine(ctx, [&]() -> net::awaitable<void> {
         co_await net::post(net::bind_executor(other, net::use_awaitable));
         there = std::this_thread::get_id();
         co_await net::post(net::bind_executor(ctx, net::use_awaitable));
         here = std::this_thread::get_id();
     });
-    work.reset();
     runner.join();
     BOOST_TEST((there == id));
     BOOST_TEST((here == std::this_thread::get_id()));

@@ -334,8 +334,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_can_be_started_by_threads_that_do_not_r
     for (const int hint : {1, 2}) {
         handler_checks checks;
         Ctx ctx(hint);
-        auto work = net::make_work_guard(ctx);
-        std::thread runner([&] { ctx.run(); });
+        test_support::running_context runner(ctx);
         for (int i = 0; i < 50; ++i) {
             auto [socket, peer] = test_support::connect_to_peer<socket_of<Ctx>>(ctx);
             std::array<char, 4> buffer{};
@@ -346,7 +345,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_can_be_started_by_threads_that_do_not_r
             BOOST_TEST(wait_for(write) == 4u);
             BOOST_TEST(peer.read(4) == "abcd");
         }
-        work.reset();
         runner.join();
     }
 }
@@ -355,8 +353,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_can_be_cancelled_by_threads_that_do_not
 {
     for (const int hint : {1, 2}) {
         Ctx ctx(hint);
-        auto work = net::make_work_guard(ctx);
-        std::thread runner([&] { ctx.run(); });
+        test_support::running_context runner(ctx);
         for (int i = 0; i < 50; ++i) {
             auto [socket, peer] = test_support::connect_to_peer<socket_of<Ctx>>(ctx);
             std::array<char, 4> buffer{};
@@ -371,7 +368,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_can_be_cancelled_by_threads_that_do_not
             BOOST_TEST(wait_for(read.get_future()) == net::error::operation_aborted);
             BOOST_TEST(wait_for(waited.get_future()) == net::error::operation_aborted);
         }
-        work.reset();
         runner.join();
     }
 }

@@ -8,8 +8,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
-#include <mutex>
+#include <optional>
 #include <string_view>
 #include <thread>
 
@@ -19,21 +20,41 @@ using namespace simulated;
 
 namespace {
 
-std::uint64_t seed_count()
+bool is_soak()
 {
     const char* const soak = std::getenv("SAFER_RING_SOAK");
-    return soak != nullptr && std::string_view(soak) == "full" ? 20000 : 400;
+    return soak != nullptr && std::string_view(soak) == "full";
 }
 
-std::vector<std::uint64_t> seeds()
-{
-    if (const char* const one = std::getenv("SAFER_RING_SEED"))
-        return {std::strtoull(one, nullptr, 10)};
-    std::vector<std::uint64_t> all;
-    for (std::uint64_t seed = 1; seed <= seed_count(); ++seed)
-        all.push_back(seed);
-    return all;
-}
+/// The seeds of one run: some hundred, in a soak as many as fit into its time.
+class seed_range {
+public:
+    seed_range()
+    {
+        if (const char* const one = std::getenv("SAFER_RING_SEED")) {
+            next_ = std::strtoull(one, nullptr, 10);
+            end_ = next_ + 1;
+            single_ = true;
+        }
+    }
+
+    std::optional<std::uint64_t> next()
+    {
+        const bool more =
+            next_ < end_ || (!single_ && is_soak() && std::chrono::steady_clock::now() < soak_end_);
+        return more ? std::optional(next_++) : std::nullopt;
+    }
+    [[nodiscard]] bool single() const { return single_; }
+
+private:
+    // Well below the time that a whole test case has.
+    static constexpr auto soak_time = test_support::test_case_time / 2;
+
+    std::uint64_t next_ = 1;
+    std::uint64_t end_ = 401;
+    bool single_ = false;
+    std::chrono::steady_clock::time_point soak_end_ = std::chrono::steady_clock::now() + soak_time;
+};
 
 } // namespace
 
@@ -42,10 +63,13 @@ BOOST_AUTO_TEST_SUITE(conversations)
 BOOST_AUTO_TEST_CASE(streams_arrive_whole_whatever_the_kernel_does)
 {
     random_conversations::totals totals;
-    for (const std::uint64_t seed : seeds()) {
+    std::size_t conversations = 0;
+    seed_range seeds;
+    while (const auto seed = seeds.next()) {
+        ++conversations;
         const std::size_t descriptors = open_descriptors();
         {
-            random_conversations all(seed);
+            random_conversations all(*seed);
             all.run();
             for (const std::string& problem : all.problems())
                 BOOST_ERROR(problem << "\n" << all.describe());
@@ -56,14 +80,14 @@ BOOST_AUTO_TEST_CASE(streams_arrive_whole_whatever_the_kernel_does)
             totals.streams_completed += all.counted().streams_completed;
         }
         BOOST_REQUIRE_MESSAGE(open_descriptors() == descriptors,
-                              "descriptors are left open by seed " << seed);
+                              "descriptors are left open by seed " << *seed);
     }
-    BOOST_TEST_MESSAGE(totals.operations << " operations, " << totals.aborted << " aborted, "
-                                         << totals.cancelled_with_data
-                                         << " cancelled with a result, " << totals.bytes_received
-                                         << " bytes received, " << totals.streams_completed
-                                         << " streams complete");
-    if (seeds().size() > 1) {
+    BOOST_TEST_MESSAGE(conversations << " conversations, " << totals.operations << " operations, "
+                                     << totals.aborted << " aborted, " << totals.cancelled_with_data
+                                     << " cancelled with a result, " << totals.bytes_received
+                                     << " bytes received, " << totals.streams_completed
+                                     << " streams complete");
+    if (!seeds.single()) {
         BOOST_TEST(totals.bytes_received > 100000U);
         BOOST_TEST(totals.aborted > 100U);
         BOOST_TEST(totals.cancelled_with_data > 10U);

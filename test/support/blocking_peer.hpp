@@ -50,31 +50,11 @@ inline bool wait_ready(int fd, short events)
     return n > 0;
 }
 
-/// True when a TCP socket has received data at some time, be it that a read
-/// which was pending has taken it already.
-inline bool has_received(int fd)
-{
-    // tcp_info::tcpi_bytes_received, which glibc's header does not have.
-    constexpr std::size_t bytes_received_offset = 128;
-    unsigned char info[256] = {};
-    socklen_t size = sizeof info;
-    std::uint64_t received = 0;
-    if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 &&
-        size >= bytes_received_offset + sizeof received)
-        std::memcpy(&received, info + bytes_received_offset, sizeof received);
-    return received != 0;
-}
-
-/// Waits until data has come; throws when it does not.
+/// Throws when `fd` does not become readable.
 inline void wait_readable(int fd)
 {
-    const auto deadline = std::chrono::steady_clock::now() + watchdog_time;
-    while (std::chrono::steady_clock::now() < deadline) {
-        pollfd p{fd, POLLIN, 0};
-        if (::poll(&p, 1, 1) == 1 || has_received(fd))
-            return;
-    }
-    throw std::runtime_error("descriptor " + std::to_string(fd) + " has not become readable");
+    if (!wait_ready(fd, POLLIN))
+        throw std::runtime_error("descriptor " + std::to_string(fd) + " has not become readable");
 }
 
 /// A descriptor that closes itself.
@@ -212,8 +192,9 @@ private:
     {
         for (;;) {
             wait_readable(fd());
+            // A descriptor that was taken over from a socket may be non-blocking.
             const auto n = ::recv(fd(), data, size, 0);
-            if (n < 0 && errno == EINTR)
+            if (n < 0 && (errno == EINTR || errno == EAGAIN))
                 continue;
             return static_cast<std::size_t>(check_call(n, "recv", fd()));
         }
@@ -227,6 +208,11 @@ inline unique_descriptor loopback_listener(int backlog = 128)
 {
     unique_descriptor listener(
         check_call(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket", -1));
+    // Without this, ports of connections that were closed a minute ago count as
+    // taken, and repeated runs run out of them.
+    const int reuse = 1;
+    check_call(::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse),
+               "setsockopt", listener.get());
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

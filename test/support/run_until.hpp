@@ -5,11 +5,13 @@
 #include "results.hpp"
 #include "watchdog.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/assert/source_location.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <chrono>
 #include <future>
+#include <thread>
 
 namespace test_support {
 
@@ -56,5 +58,39 @@ T wait_for(std::future<T>&& future, boost::source_location where = BOOST_CURRENT
 {
     return wait_for(future, where);
 }
+
+/// Runs a context on a thread of its own. Leaves nothing running when a test
+/// fails and unwinds.
+template <class Context>
+class running_context {
+public:
+    explicit running_context(Context& context)
+        : context_(context), work_(boost::asio::make_work_guard(context)),
+          thread_([&context] { context.run(); })
+    {
+    }
+
+    ~running_context()
+    {
+        if (thread_.joinable())
+            context_.stop();
+        join();
+    }
+
+    /// Waits until the context has run out of work.
+    void join()
+    {
+        work_.reset();
+        if (thread_.joinable())
+            thread_.join();
+    }
+
+    std::thread::id id() const { return thread_.get_id(); }
+
+private:
+    Context& context_;
+    boost::asio::executor_work_guard<typename Context::executor_type> work_;
+    std::thread thread_;
+};
 
 } // namespace test_support

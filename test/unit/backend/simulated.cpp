@@ -217,8 +217,8 @@ BOOST_FIXTURE_TEST_CASE(buffers_are_chosen_in_the_order_they_were_offered_in, ba
     std::array<backend::provided_buffer, 2> ring_of_two{};
     std::array<std::string, 2> memory{std::string(4, '.'), std::string(4, '.')};
     BOOST_TEST(seam->register_buffer_ring(ring_of_two.data(), 2, 3) == 0);
-    const auto receive = [&](std::uint64_t user_data) {
-        auto& entry = add(opcode::recv, user_data, socket.get());
+    const auto receive = [&, fd = socket.get()](std::uint64_t user_data) {
+        auto& entry = add(opcode::recv, user_data, fd);
         entry.flags = backend::entry_buffer_select;
         entry.buffer_group = 3;
         entry.length = 4;
@@ -241,9 +241,9 @@ BOOST_FIXTURE_TEST_CASE(buffers_are_chosen_in_the_order_they_were_offered_in, ba
     seam->for_each_completion(
         [&](const backend::completion_entry& c) { flags.push_back(c.flags); });
     BOOST_REQUIRE(flags.size() == 2U);
-    BOOST_TEST(flags[0] >> backend::completion_buffer_shift == 40U);
+    BOOST_TEST((flags[0] >> backend::completion_buffer_shift) == 40U);
     BOOST_TEST((flags[0] & backend::completion_socket_nonempty) != 0U);
-    BOOST_TEST(flags[1] >> backend::completion_buffer_shift == 41U);
+    BOOST_TEST((flags[1] >> backend::completion_buffer_shift) == 41U);
     BOOST_TEST((flags[1] & backend::completion_socket_nonempty) == 0U);
     BOOST_TEST(memory[0] == "aaaa");
     BOOST_TEST(memory[1] == "bbbb");
