@@ -107,6 +107,8 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     // it too, so that its port is free; a whole context drains all at once.
     if (mode != cancel_mode::cancel && !shut_down_)
         await_kernel(held, d, mode == cancel_mode::release ? release_deadline : close_deadline);
+    // The lock was given up meanwhile, so that a thread may be performing again.
+    wait_until_performed(held, d);
     for (const direction dir : all_directions)
         for (io_operation* op = d.front(dir); op != nullptr;) {
             io_operation* const next = op->after_;

@@ -19,8 +19,6 @@
 
 // Where our contract goes beyond what Asio's own context does. These tests
 // run on ours only; each says what Asio does instead.
-#if !defined(SAFER_RING_CONFORMANCE_ASIO_ONLY)
-
 namespace conformance {
 namespace {
 
@@ -183,5 +181,3 @@ BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace
 } // namespace conformance
-
-#endif

@@ -7,9 +7,7 @@
 #include <chrono>
 #include <tuple>
 
-#if !defined(SAFER_RING_CONFORMANCE_ASIO_ONLY)
 #include <safer_ring/asio.hpp>
-#endif
 
 // Every test of this suite is written once, as a template on the context, and
 // runs on Asio's own context, which proves that what it expects is what Asio
@@ -20,11 +18,7 @@ namespace net = boost::asio;
 using net::ip::tcp;
 using error_code = boost::system::error_code;
 
-#if defined(SAFER_RING_CONFORMANCE_ASIO_ONLY)
-using contexts = std::tuple<net::io_context>;
-#else
 using contexts = std::tuple<net::io_context, safer_ring::io_context>;
-#endif
 
 template <class Ctx>
 using executor_of = typename Ctx::executor_type;

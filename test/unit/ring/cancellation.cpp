@@ -61,6 +61,25 @@ BOOST_FIXTURE_TEST_CASE(data_that_was_there_is_copied_before_cancel_returns, pen
     BOOST_TEST(everything_is_back());
 }
 
+BOOST_FIXTURE_TEST_CASE(a_read_done_when_it_was_started_is_delivered_by_the_cancellation,
+                        simulated_loop)
+{
+    connection c(*this);
+    std::string first(256, '.');
+    c.peer.write(std::string(64 + 100, 'x')); // A full receive buffer, and more.
+    start<receive_into>(*c, direction::read, first);
+    poll();
+    BOOST_REQUIRE((*c).bulk_read);
+    std::string second(256, '.');
+    record& r = start<receive_into>(*c, direction::read, second); // Reads at once.
+    loop.cancel(*c);
+    BOOST_TEST(second == std::string(100, 'x') + std::string(156, '.'));
+    second.assign(256, '.');
+    poll();
+    BOOST_TEST(r.result == 100);
+    BOOST_TEST(second == std::string(256, '.'));
+}
+
 BOOST_FIXTURE_TEST_CASE(closing_discards_data_that_was_there, pending_receive)
 {
     c.peer.write("early");
