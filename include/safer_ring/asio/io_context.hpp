@@ -62,8 +62,9 @@ private:
 /// net::io_context, with the same interface and behaviour.
 ///
 /// *Thread safety*: distinct objects: safe. Shared objects: safe, with the
-/// exceptions that net::io_context names for restart(), notify_fork() and the
-/// UNSAFE concurrency hints.
+/// exceptions that net::io_context names for restart() and the UNSAFE
+/// concurrency hints. A child after fork() must not use it: notify_fork() does
+/// nothing.
 ///
 /// *Concurrency hint*: with 1, the kernel runs completions only when the
 /// running thread enters it (cooperative task work, Linux 5.19), and work
