@@ -61,6 +61,7 @@ server::server(io_context& context, const std::string& address, unsigned short p
       most_connections_(limits.connections != 0 ? limits.connections : connections_within_limit()),
       acceptor_(listen(context, address, port)), connection_ended_(context), stop_deadline_(context)
 {
+    acceptor_.non_blocking(true); // for accept_waiting
 }
 
 std::string server::url() const
@@ -89,10 +90,25 @@ task<void> server::accept()
             co_return;
         if (!error) {
             add(std::move(connected));
+            accept_waiting();
         } else if (!is_of_connection(error)) {
             const auto why = with_likely_cause(error);
             co_await pause_accepting(why, true);
         }
+    }
+}
+
+// Clients that come together are let in together: with one in each turn of the loop, the last of a
+// crowd would wait for as many turns as it has members, and each would serve those before it.
+void server::accept_waiting()
+{
+    constexpr int most_at_once = 64; // connections already open get their turn in between
+    for (int i = 0; i < most_at_once && sessions_.size() < most_connections_; ++i) {
+        error_code error;
+        auto connected = acceptor_.accept(error);
+        if (error)
+            return; // Nobody waits, or async_accept will meet the same error and report it.
+        add(std::move(connected));
     }
 }
 
