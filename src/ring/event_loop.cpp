@@ -42,6 +42,7 @@ event_loop::event_loop(const options& settings, threading threads,
 /// and the work it posted, and queues the latter.
 struct event_loop::after_completion {
     event_loop& loop;
+    guard& held;
     loop_thread& self;
 
     ~after_completion()
@@ -52,7 +53,7 @@ struct event_loop::after_completion {
             loop.work_finished();
         self.private_work = 0;
         if (!self.private_ready.empty()) {
-            const guard held(loop.mutex_);
+            held.lock(); // The caller goes on with it.
             loop.ready_.splice_back(self.private_ready);
         }
     }
@@ -60,13 +61,24 @@ struct event_loop::after_completion {
 
 std::size_t event_loop::run_one(loop_thread& self, backend::backend::timeout wait)
 {
-    return has_work() ? run_one_counted(self, wait) : 0;
-}
-
-std::size_t event_loop::run_one_counted(loop_thread& self, backend::backend::timeout wait)
-{
+    if (!has_work())
+        return 0;
     guard held(mutex_);
     return do_run_one(held, self, wait);
+}
+
+/// Another thread is having the kernel's turn.
+void event_loop::wait_for_turn(guard& held, backend::backend::timeout wait)
+{
+    ++idle_threads_;
+    const auto woken = [this] { return wakeups_ > 0 || stopped_; };
+    if (wait == wait_forever)
+        idle_.wait(held, woken);
+    else
+        idle_.wait_for(held, wait, woken);
+    --idle_threads_;
+    if (wakeups_ > 0)
+        --wakeups_;
 }
 
 std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::backend::timeout wait)
@@ -75,18 +87,10 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
     bool waited = false;
     while (!stopped_) {
         operation* op = ready_.front();
-        if (op == nullptr) { // Another thread is having the kernel's turn.
+        if (op == nullptr) {
             if (waited || wait == wait_not)
                 return 0;
-            ++idle_threads_;
-            const auto woken = [this] { return wakeups_ > 0 || stopped_; };
-            if (forever)
-                idle_.wait(held, woken);
-            else
-                waited = !idle_.wait_for(held, wait, woken);
-            --idle_threads_;
-            if (wakeups_ > 0)
-                --wakeups_;
+            wait_for_turn(held, wait);
             waited = !forever;
             continue;
         }
@@ -109,7 +113,7 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
         if (!ready_.empty() && !one_thread())
             wake_for_more(held);
         held.unlock();
-        const after_completion count{*this, self};
+        const after_completion count{*this, held, self};
         op->complete(*this);
         return 1;
     }
@@ -276,19 +280,18 @@ void event_loop::adopt(loop_thread& outer)
 void event_loop::start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
                        operation_id* id)
 {
-    guard held(mutex_);
-    start_locked(held, d, dir, op, self, id, true);
+    do_start(d, dir, op, self, id, true);
 }
 
 void event_loop::start_internal(descriptor& d, direction dir, io_operation& op)
 {
-    guard held(mutex_);
-    start_locked(held, d, dir, op, nullptr, nullptr, false);
+    do_start(d, dir, op, nullptr, nullptr, false);
 }
 
-void event_loop::start_locked(guard& held, descriptor& d, direction dir, io_operation& op,
-                              loop_thread* self, operation_id* id, bool counts)
+inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
+                                 loop_thread* self, operation_id* id, bool counts)
 {
+    guard held(mutex_);
     if (!kernel_) { // Started by a handler's destructor after the memory was set aside.
         work_started();
         op.result_ = -ECANCELED;

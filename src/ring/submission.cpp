@@ -252,7 +252,7 @@ void event_loop::begin(io_operation& op) noexcept
         begin_next(op);
         return;
     }
-    if (op.complete_from_leftover(*this)) {
+    if (op.descriptor_->has_leftover() && op.complete_from_leftover(*this)) {
         make_ready(op);
         begin_next(op);
         return;

@@ -5,6 +5,7 @@
 
 #include <safer_ring/backend/backend.hpp>
 #include <safer_ring/ring/descriptor.hpp>
+#include <safer_ring/ring/loop_mutex.hpp>
 #include <safer_ring/ring/slot_table.hpp>
 #include <safer_ring/ring/staging.hpp>
 #include <safer_ring/ring/timer_queue_base.hpp>
@@ -30,26 +31,6 @@ enum class threading {
     one,    ///< One at a time; cooperative task work where the kernel has it.
     many,   ///< Any number at once.
     unsafe, ///< One, and no other thread touches the loop at all: no locks.
-};
-
-/// The lock of a loop; does nothing in `threading::unsafe`.
-class loop_mutex {
-public:
-    explicit loop_mutex(bool enabled) noexcept : enabled_(enabled) {}
-    void lock()
-    {
-        if (enabled_)
-            mutex_.lock();
-    }
-    void unlock()
-    {
-        if (enabled_)
-            mutex_.unlock();
-    }
-
-private:
-    std::mutex mutex_;
-    bool enabled_;
 };
 
 /// What closing a descriptor's operations does with results that are there
@@ -220,10 +201,13 @@ private:
         std::size_t n = 0;
         if (!has_work())
             return 0;
-        while (run_one_counted(self, wait) != 0) {
+        guard held(mutex_);
+        while (do_run_one(held, self, wait) != 0) {
             after_handler();
             if (n != static_cast<std::size_t>(-1))
                 ++n;
+            if (!held.owns_lock())
+                held.lock();
         }
         return n;
     }
@@ -235,8 +219,11 @@ private:
         stop();
         return false;
     }
-    SAFER_RING_API std::size_t run_one_counted(loop_thread& self, backend::backend::timeout wait);
-    std::size_t do_run_one(guard& held, loop_thread& self, backend::backend::timeout wait);
+    /// Called with the lock held, which it releases to call the handler; what
+    /// follows the handler may have taken it again.
+    SAFER_RING_API std::size_t do_run_one(guard& held, loop_thread& self,
+                                          backend::backend::timeout wait);
+    void wait_for_turn(guard& held, backend::backend::timeout wait);
     bool settle_before_handler(guard& held, io_operation& op);
     bool perform_unlocked(guard& held, io_operation& op);
     void wake_for_more(guard& held);
@@ -254,8 +241,8 @@ private:
     void reap() noexcept;
     void completed(const backend::completion_entry& entry) noexcept;
     void settle(io_operation& op) noexcept;
-    void start_locked(guard& held, descriptor& d, direction dir, io_operation& op,
-                      loop_thread* self, operation_id* id, bool counts);
+    void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
+                  operation_id* id, bool counts);
     void begin(io_operation& op) noexcept;
     void make_ready(io_operation& op) noexcept;
     void begin_next(io_operation& op) noexcept;

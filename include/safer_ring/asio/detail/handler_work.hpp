@@ -84,12 +84,12 @@ public:
     template <typename Arguments>
     void complete(Handler&& handler, Arguments&& arguments)
     {
-        bound_handler<Handler, std::decay_t<Arguments>> f{std::move(handler),
-                                                          std::forward<Arguments>(arguments)};
         if (!elsewhere_) {
-            f();
+            std::apply(std::move(handler), std::forward<Arguments>(arguments));
             return;
         }
+        bound_handler<Handler, std::decay_t<Arguments>> f{std::move(handler),
+                                                          std::forward<Arguments>(arguments)};
         const auto allocator = net::get_associated_allocator(f.handler);
         if constexpr (net::execution::is_executor<executor_type>::value)
             net::prefer(*elsewhere_, net::execution::allocator(allocator)).execute(std::move(f));
