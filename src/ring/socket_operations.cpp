@@ -49,8 +49,11 @@ bool receive_operation::attempts_first(event_loop& loop) const noexcept
 
 void receive_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
 {
+    submitted_in_turn_ = loop.current_turn();
     if (by_readiness_ || wants_bulk(loop)) {
         by_readiness_ = true;
+        if (found_nothing_)
+            descriptor_->attempt_in_vain = true;
         prepare_poll(entry, POLLIN);
         return;
     }
@@ -59,7 +62,6 @@ void receive_operation::prepare(event_loop& loop, backend::submission_entry& ent
     entry.buffer_group = receive_buffers::group;
     entry.length =
         static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes_, loop.buffers().size_bytes()));
-    submitted_in_turn_ = loop.current_turn();
     // A non-blocking receive, which Asio's are, ignores MSG_WAITALL; the ring
     // would wait for all of it.
     entry.op_flags = static_cast<std::uint32_t>(flags_ & ~MSG_WAITALL);
@@ -69,8 +71,12 @@ void receive_operation::prepare(event_loop& loop, backend::submission_entry& ent
 
 io_operation::step receive_operation::settle(event_loop& loop) noexcept
 {
-    if (by_readiness_)
+    const bool at_once = submitted_in_turn_ == loop.current_turn();
+    if (by_readiness_) {
+        if (at_once)
+            descriptor_->attempt_in_vain = false;
         return is_ready(result_) ? step::perform : step::done;
+    }
     if (would_block(result_) || result_ == -ENOBUFS) {
         // EAGAIN: the user made the descriptor non-blocking. ENOBUFS: all
         // buffers are in use. Both read straight into the caller's memory
@@ -83,8 +89,8 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
     }
     // Where data came within the turn, or was left, it is likely to be there
     // next time; elsewhere an attempt before polling is wasted.
-    descriptor_->expect_data = (completion_flags_ & backend::completion_socket_nonempty) != 0 ||
-                               submitted_in_turn_ == loop.current_turn();
+    descriptor_->expect_data =
+        at_once || (completion_flags_ & backend::completion_socket_nonempty) != 0;
     if (result_ == static_cast<int>(loop.buffers().size_bytes()) &&
         size_bytes_ > loop.buffers().size_bytes())
         descriptor_->bulk_read = true;
@@ -94,7 +100,8 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
 bool receive_operation::perform(int fd) noexcept
 {
     const ssize_t n = receive_now(fd, flags_ | MSG_DONTWAIT);
-    if (would_block(n))
+    found_nothing_ = would_block(n);
+    if (found_nothing_)
         return false;
     result_ = static_cast<int>(n);
     completion_flags_ = 0;
@@ -111,7 +118,7 @@ void receive_operation::deliver(event_loop& loop) noexcept
         // Half a buffer or less is better off with the copy again.
         const auto size = static_cast<std::size_t>(result_);
         descriptor_->bulk_read = size > loop.buffers().size_bytes() / 2;
-        descriptor_->expect_data = size == size_bytes_;
+        descriptor_->expect_data = size == size_bytes_ && !descriptor_->attempt_in_vain;
     }
 }
 
@@ -427,9 +434,7 @@ void wait_operation::discard(event_loop&) noexcept
 
 bool wait_operation::complete_from_leftover(event_loop&) noexcept
 {
-    const bool there =
-        descriptor_->leftover_buffer != descriptor::none || descriptor_->leftover_socket >= 0;
-    if (!there || (events_ & POLLIN) == 0)
+    if (!descriptor_->has_leftover() || (events_ & POLLIN) == 0)
         return false;
     result_ = 0;
     return true;

@@ -39,7 +39,7 @@ struct options {
 
     /// Writes up to this size are copied and submitted with everything else
     /// of a turn; larger ones are written straight from the caller's memory.
-    unsigned send_buffer_size_bytes = 16384;
+    unsigned send_buffer_size_bytes = 4096;
 
     /// How long the destructor waits for the kernel to let go of operations
     /// before it sets their memory aside for good.

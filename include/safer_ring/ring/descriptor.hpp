@@ -25,6 +25,8 @@ struct descriptor {
     bool bulk_read = false;
     /// The last receive left data behind (IORING_CQE_F_SOCK_NONEMPTY).
     bool expect_data = false;
+    /// A full read does not mean that there is more: an attempt found nothing.
+    bool attempt_in_vain = false;
 
     /// Bytes of a receive that completed after its cancellation, in provided
     /// buffer `leftover_buffer`.
@@ -34,6 +36,11 @@ struct descriptor {
     std::uint32_t leftover_size = 0;
     /// The socket of an accept that completed after its cancellation.
     int leftover_socket = -1;
+
+    [[nodiscard]] bool has_leftover() const noexcept
+    {
+        return leftover_buffer != none || leftover_socket >= 0;
+    }
 
     [[nodiscard]] io_operation* front(direction d) const noexcept { return lists[index(d)].head; }
 

@@ -58,6 +58,7 @@ private:
     int flags_;
     std::uint32_t submitted_in_turn_ = 0;
     bool by_readiness_ = false;
+    bool found_nothing_ = false;
 };
 
 /// Sends some bytes. Up to a staging buffer they are copied when the
