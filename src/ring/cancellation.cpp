@@ -259,6 +259,7 @@ void event_loop::drop_leftovers(descriptor& d) noexcept
     if (d.leftover_buffer != descriptor::none)
         buffers_.give_back(d.leftover_buffer);
     d.leftover_buffer = descriptor::none;
+    d.leftover_error = 0;
     if (d.leftover_socket >= 0)
         ::close(d.leftover_socket);
     d.leftover_socket = -1;
@@ -270,6 +271,18 @@ void event_loop::forget(descriptor* d) noexcept
     if (d->next != nullptr)
         d->next->previous = d->previous;
     delete d;
+}
+
+bool event_loop::has_leftover(descriptor& d)
+{
+    const guard held(mutex_);
+    return d.has_leftover();
+}
+
+int event_loop::take_leftover_error(descriptor& d)
+{
+    const guard held(mutex_);
+    return d.leftover_buffer == descriptor::none ? std::exchange(d.leftover_error, 0) : 0;
 }
 
 std::size_t event_loop::leftover_size(descriptor& d)
@@ -301,13 +314,10 @@ void event_loop::consume_leftover(descriptor& d, std::uint32_t size, bool peek) 
     }
 }
 
-int event_loop::take_leftover_socket(descriptor& d, bool peek)
+int event_loop::take_leftover_socket(descriptor& d)
 {
     const guard held(mutex_);
-    const int socket = d.leftover_socket;
-    if (!peek)
-        d.leftover_socket = -1;
-    return socket;
+    return std::exchange(d.leftover_socket, -1);
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

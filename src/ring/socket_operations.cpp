@@ -7,6 +7,7 @@
 #include <cstring>
 #include <poll.h>
 #include <unistd.h>
+#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 namespace {
@@ -43,8 +44,7 @@ bool receive_operation::wants_bulk(const event_loop& loop) const noexcept
 
 bool receive_operation::attempts_first(event_loop& loop) const noexcept
 {
-    return wants_bulk(loop) && descriptor_->expect_data &&
-           descriptor_->leftover_buffer == descriptor::none;
+    return wants_bulk(loop) && descriptor_->expect_data && !descriptor_->has_leftover();
 }
 
 void receive_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
@@ -137,6 +137,10 @@ void receive_operation::release_buffer(event_loop& loop) noexcept
 
 void receive_operation::keep_for_later(event_loop& loop) noexcept
 {
+    const bool is_of_socket = result_ < 0 && !by_readiness_ && !would_block(result_) &&
+                              result_ != -ECANCELED && result_ != -EINTR && result_ != -ENOBUFS;
+    if (is_of_socket)
+        descriptor_->leftover_error = result_;
     if (holds_buffer() && result_ > 0 && (flags_ & MSG_PEEK) == 0) {
         descriptor_->leftover_buffer = buffer_id();
         descriptor_->leftover_offset = 0;
@@ -149,8 +153,14 @@ void receive_operation::keep_for_later(event_loop& loop) noexcept
 bool receive_operation::complete_from_leftover(event_loop& loop) noexcept
 {
     descriptor& d = *descriptor_;
-    if (d.leftover_buffer == descriptor::none || (flags_ & MSG_OOB) != 0)
+    if ((flags_ & MSG_OOB) != 0)
         return false;
+    if (d.leftover_buffer == descriptor::none) {
+        if (d.leftover_error == 0)
+            return false;
+        result_ = std::exchange(d.leftover_error, 0);
+        return true;
+    }
     // Copied at once, since the operation behind this one takes what follows.
     const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes_, d.leftover_size));
     scatter(loop.buffers().data(d.leftover_buffer) + d.leftover_offset, n);

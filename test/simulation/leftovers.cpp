@@ -48,6 +48,31 @@ struct socket_with_leftover {
     }
 };
 
+/// A socket whose read was cancelled and then met the peer's reset: a local
+/// socket is reset when its peer closes with data unread.
+struct socket_with_late_error {
+    simulated_context ring;
+    local_socket socket{*ring.context};
+
+    socket_with_late_error()
+    {
+        auto [ours, theirs] = test_support::local_descriptor_pair();
+        socket.assign(net::local::stream_protocol(), ours.release());
+        socket.write_some(net::buffer("unread", 6));
+        ring.kernel->hold(opcode::recv);
+        std::array<char, 64> memory{};
+        error_code aborted;
+        socket.async_read_some(net::buffer(memory),
+                               [&](const error_code& ec, std::size_t) { aborted = ec; });
+        ring.poll();
+        socket.cancel();
+        theirs.reset();
+        ring.kernel->release();
+        ring.settle();
+        BOOST_REQUIRE(aborted == net::error::operation_aborted);
+    }
+};
+
 struct acceptor_with_leftover {
     simulated_context ring;
     tcp_acceptor acceptor{*ring.context, {net::ip::address_v4::loopback(), 0}};
@@ -135,6 +160,28 @@ BOOST_FIXTURE_TEST_CASE(closing_drops_them, socket_with_leftover)
     socket.close();
     BOOST_TEST(ring.everything_is_back());
     BOOST_TEST(ring.kernel->buffers_on_offer() == small_options().receive_buffer_count);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_error_that_came_too_late_is_the_next_reads, socket_with_late_error)
+{
+    error_code reported;
+    std::array<char, 4> bytes{};
+    socket.async_read_some(net::buffer(bytes),
+                           [&](const error_code& ec, std::size_t) { reported = ec; });
+    ring.poll();
+    BOOST_TEST(reported == net::error::connection_reset);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_error_that_came_too_late_is_the_next_synchronous_reads,
+                        socket_with_late_error)
+{
+    error_code reported;
+    std::array<char, 4> bytes{};
+    socket.wait(net::socket_base::wait_read);
+    socket.read_some(net::buffer(bytes), reported);
+    BOOST_TEST(reported == net::error::connection_reset);
+    socket.read_some(net::buffer(bytes), reported);
+    BOOST_TEST(reported == net::error::eof); // As the kernel does, the error is told once.
 }
 
 BOOST_FIXTURE_TEST_CASE(a_synchronous_accept_gets_the_socket, acceptor_with_leftover)

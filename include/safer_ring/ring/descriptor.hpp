@@ -34,12 +34,15 @@ struct descriptor {
     std::uint32_t leftover_buffer = none;
     std::uint32_t leftover_offset = 0;
     std::uint32_t leftover_size = 0;
+    /// The error, negated, that a receive met after its cancellation. The
+    /// kernel tells most of them once, as it does ECONNRESET.
+    int leftover_error = 0;
     /// The socket of an accept that completed after its cancellation.
     int leftover_socket = -1;
 
     [[nodiscard]] bool has_leftover() const noexcept
     {
-        return leftover_buffer != none || leftover_socket >= 0;
+        return leftover_buffer != none || leftover_error != 0 || leftover_socket >= 0;
     }
 
     [[nodiscard]] io_operation* front(direction d) const noexcept { return lists[index(d)].head; }

@@ -148,13 +148,17 @@ public:
     /// writes, in order, so that the call comes after them.
     SAFER_RING_API void attempt_writes(descriptor& d);
 
-    /// Bytes that a cancelled receive of `d` brought in.
+    /// Whether a cancelled operation of `d` brought in anything.
+    SAFER_RING_API bool has_leftover(descriptor& d);
+    /// Bytes that a cancelled receive brought in.
     SAFER_RING_API std::size_t leftover_size(descriptor& d);
     /// Hands out up to `size` of them; `peek` leaves them in place.
     SAFER_RING_API std::size_t take_leftover(descriptor& d, std::byte* out, std::size_t size,
                                              bool peek);
-    /// The socket that a cancelled accept of `d` brought in, or -1.
-    SAFER_RING_API int take_leftover_socket(descriptor& d, bool peek);
+    /// The error, negated, that one met behind those bytes, or zero.
+    SAFER_RING_API int take_leftover_error(descriptor& d);
+    /// The socket that a cancelled accept brought in, or -1.
+    SAFER_RING_API int take_leftover_socket(descriptor& d);
 
     // ---- timers
 

@@ -213,6 +213,11 @@ public:
             ec = {};
             return n;
         }
+        if (impl.descriptor_ != nullptr && (flags & net::socket_base::message_out_of_band) == 0)
+            if (const int error = loop().take_leftover_error(*impl.descriptor_); error != 0) {
+                ec = to_error_code(error);
+                return 0;
+            }
         io_vectors vectors(buffers);
         return socket_ops::sync_recv(impl.socket_, impl.state_, vectors.data(), vectors.size(),
                                      flags, vectors.all_empty(), ec);
@@ -362,9 +367,7 @@ protected:
 
     bool has_leftover(const base_implementation_type& impl)
     {
-        return impl.descriptor_ != nullptr &&
-               (loop().leftover_size(*impl.descriptor_) != 0 ||
-                loop().take_leftover_socket(*impl.descriptor_, true) >= 0);
+        return impl.descriptor_ != nullptr && loop().has_leftover(*impl.descriptor_);
     }
 
     template <typename Buffers>
