@@ -288,8 +288,8 @@ void event_loop::start_internal(descriptor& d, direction dir, io_operation& op)
     do_start(d, dir, op, nullptr, nullptr, false);
 }
 
-inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
-                                 loop_thread* self, operation_id* id, bool counts)
+inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
+                                 operation_id* id, bool counts)
 {
     guard held(mutex_);
     if (!kernel_) { // Started by a handler's destructor after the memory was set aside.

@@ -43,6 +43,13 @@ public:
         }
     }
 
+    /// The buffer, if it is the only one: send(2) and recv(2) cost less than
+    /// sendmsg(2) and recvmsg(2), which read their arguments from memory.
+    [[nodiscard]] const iovec* only() const noexcept
+    {
+        return size_ == 1 ? iovecs_.data() : nullptr;
+    }
+
     msghdr header() noexcept
     {
         msghdr h{};
@@ -89,6 +96,9 @@ protected:
     ssize_t receive_now(int fd, int flags) noexcept override
     {
         iovec_array vectors(buffers_);
+        if (const iovec* one = vectors.only())
+            return retry_interrupted(
+                [&] { return ::recv(fd, one->iov_base, one->iov_len, flags); });
         msghdr header = vectors.header();
         return retry_interrupted([&] { return ::recvmsg(fd, &header, flags); });
     }
@@ -121,6 +131,9 @@ protected:
     ssize_t send_now(int fd, int flags) noexcept override
     {
         iovec_array vectors(buffers_);
+        if (const iovec* one = vectors.only())
+            return retry_interrupted(
+                [&] { return ::send(fd, one->iov_base, one->iov_len, flags); });
         const msghdr header = vectors.header();
         return retry_interrupted([&] { return ::sendmsg(fd, &header, flags); });
     }

@@ -201,9 +201,9 @@ public:
         if (peer.is_open())
             return ec = net::error::already_open;
         std::size_t size = peer_endpoint != nullptr ? peer_endpoint->capacity() : 0;
-        net::detail::socket_holder socket(
-            impl.descriptor_ != nullptr ? loop().take_leftover_socket(*impl.descriptor_)
-                                        : net::detail::invalid_socket);
+        net::detail::socket_holder socket(impl.descriptor_ != nullptr
+                                              ? loop().take_leftover_socket(*impl.descriptor_)
+                                              : net::detail::invalid_socket);
         if (socket.get() != net::detail::invalid_socket) {
             ec = {};
             if (peer_endpoint != nullptr)
