@@ -7,7 +7,7 @@
 # sanitizer builds keep the assertions.
 tests_of_preset() { # <preset>
     case $1 in
-        release) echo '^(unit|kernel|conformance|simulation|package\..*|example\..*)$' ;;
+        release) echo '^(unit|kernel|conformance|simulation|stress|package\..*|example\..*)$' ;;
         asan) echo '^(unit|kernel|conformance|simulation|stress|example\..*)$' ;;
         tsan) echo '^(unit|kernel|conformance|stress)$' ;;
     esac
