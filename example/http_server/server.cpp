@@ -10,6 +10,7 @@
 #include <boost/asio/detached.hpp>
 
 #include <iostream>
+#include <new>
 #include <sstream>
 #include <utility>
 
@@ -61,7 +62,10 @@ server::server(io_context& context, const std::string& address, unsigned short p
       most_connections_(limits.connections != 0 ? limits.connections : connections_within_limit()),
       acceptor_(listen(context, address, port)), connection_ended_(context), stop_deadline_(context)
 {
-    acceptor_.non_blocking(true); // for accept_waiting
+    // For accept_waiting: without the second, Asio would wait for the client after one that has
+    // gone already.
+    acceptor_.non_blocking(true);
+    acceptor_.set_option(acceptor::enable_connection_aborted{true});
 }
 
 std::string server::url() const
@@ -85,13 +89,12 @@ task<void> server::accept()
             co_await pause_accepting(why, false);
             continue;
         }
-        auto [error, connected] = co_await acceptor_.async_accept(as_tuple_awaitable);
+        auto [error] = co_await acceptor_.async_wait(acceptor::wait_read, as_tuple_awaitable);
         if (stopping_)
             co_return;
-        if (!error) {
-            add(std::move(connected));
-            accept_waiting();
-        } else if (!is_of_connection(error)) {
+        if (!error)
+            error = accept_waiting();
+        if (error) {
             const auto why = with_likely_cause(error);
             co_await pause_accepting(why, true);
         }
@@ -100,16 +103,25 @@ task<void> server::accept()
 
 // Clients that come together are let in together: with one in each turn of the loop, the last of a
 // crowd would wait for as many turns as it has members, and each would serve those before it.
-void server::accept_waiting()
-{
+error_code server::accept_waiting()
+try {
     constexpr int most_at_once = 64; // connections already open get their turn in between
     for (int i = 0; i < most_at_once && sessions_.size() < most_connections_; ++i) {
         error_code error;
         auto connected = acceptor_.accept(error);
-        if (error)
-            return; // Nobody waits, or async_accept will meet the same error and report it.
-        add(std::move(connected));
+        if (error == net::error::would_block) { // Everyone is in.
+            if (sessions_.size() < resume_below_)
+                resume_below_ = 0;
+            break;
+        }
+        if (!error)
+            add(std::move(connected));
+        else if (!is_of_connection(error))
+            return error;
     }
+    return {};
+} catch (const std::bad_alloc&) {
+    return net::error::no_memory;
 }
 
 void server::add(socket connected)
@@ -118,16 +130,19 @@ void server::add(socket connected)
         sessions_.emplace(sessions_.end(), std::move(connected), limits_, site_, numbers_);
     ++numbers_.connections;
     numbers_.open_connections = sessions_.size();
-    net::co_spawn(context_, added->run(),
-                  [this, added](std::exception_ptr error) { remove(added, std::move(error)); });
+    try {
+        net::co_spawn(context_, added->run(),
+                      [this, added](std::exception_ptr error) { remove(added, std::move(error)); });
+    } catch (...) {
+        remove(added, nullptr);
+        throw;
+    }
 }
 
 void server::remove(sessions::iterator ended, std::exception_ptr error)
 {
     sessions_.erase(ended);
     numbers_.open_connections = sessions_.size();
-    if (sessions_.size() < resume_below_)
-        resume_below_ = 0;
     connection_ended_.cancel();
     if (stopping_)
         finish_stop();
@@ -142,8 +157,8 @@ void server::remove(sessions::iterator ended, std::exception_ptr error)
 }
 
 // New clients wait in the kernel's queue meanwhile. A shortage is reported once, until half of the
-// connections it came with are gone: at the limit, each connection that ends is followed by the
-// next one, and the next shortage.
+// connections it came with are gone and nobody waits: at the limit, each connection that ends is
+// followed by the next one, and the next shortage.
 task<void> server::pause_accepting(const std::string& why, bool retry)
 {
     if (resume_below_ == 0) {

@@ -40,7 +40,7 @@ private:
     using sessions = std::list<session>;
 
     task<void> accept();
-    void accept_waiting();
+    error_code accept_waiting();
     void add(socket connected);
     void remove(sessions::iterator ended, std::exception_ptr error);
     task<void> pause_accepting(const std::string& why, bool retry);

@@ -227,7 +227,7 @@ def make_root():
     (root / "with space & \u00fc?.txt").write_bytes(b"odd name\n")
     # With its header just less than a staging buffer of 4 KiB, and just more.
     (root / "fits.bin").write_bytes(bytes(i * 5 % 249 for i in range(3584)))
-    (root / "small.bin").write_bytes(bytes(i * 7 % 251 for i in range(16 * 1024)))
+    (root / "small.bin").write_bytes(bytes(i * 7 % 251 for i in range(4096)))
     (root / "large.bin").write_bytes(bytes(i * 11 % 253 for i in range(1 << 16)) * 256 + b"end")
     (root / "folder").mkdir()
     (root / "folder" / "index.html").write_bytes(b"the folder's page\n")
