@@ -213,12 +213,14 @@ public:
             ec = {};
             return n;
         }
-        if (impl.descriptor_ != nullptr && (flags & net::socket_base::message_out_of_band) == 0)
+        io_vectors vectors(buffers);
+        const bool takes_error =
+            !vectors.all_empty() && (flags & net::socket_base::message_out_of_band) == 0;
+        if (takes_error && impl.descriptor_ != nullptr)
             if (const int error = loop().take_leftover_error(*impl.descriptor_); error != 0) {
                 ec = to_error_code(error);
                 return 0;
             }
-        io_vectors vectors(buffers);
         return socket_ops::sync_recv(impl.socket_, impl.state_, vectors.data(), vectors.size(),
                                      flags, vectors.all_empty(), ec);
     }
