@@ -48,10 +48,15 @@ std::string no_io_uring()
     return found.io_uring ? "" : found.notes.empty() ? "no io_uring" : found.notes.front();
 }
 
-/// What malloc's own bookkeeping may differ by from one cycle to the next: its
-/// thread cache, and the ends of blocks that are too small to be split off.
-/// One byte for each connection would be more.
-constexpr std::size_t slack_of_malloc_bytes = 1024;
+/// mallinfo(3) counts what glibc's thread cache keeps as live, a few hundred
+/// bytes that come and go. CMakeLists.txt turns it off for this program.
+std::string why_bytes_cannot_be_counted()
+{
+    const char* tunables = std::getenv("GLIBC_TUNABLES");
+    const bool off = tunables != nullptr &&
+                     std::string_view(tunables).find("tcache_count=0") != std::string::npos;
+    return off ? "" : "GLIBC_TUNABLES=glibc.malloc.tcache_count=0 is not set";
+}
 
 struct usage {
     std::size_t live_bytes;
@@ -178,7 +183,8 @@ void cycle(safer_ring::io_context& context, const acceptor& listener, int connec
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(connections, *test_support::unless(no_io_uring))
+BOOST_AUTO_TEST_SUITE(connections, *test_support::unless(no_io_uring) *
+                                       test_support::unless(why_bytes_cannot_be_counted))
 
 BOOST_AUTO_TEST_CASE(thousands_kept_open_and_used_leave_nothing_behind)
 {
@@ -202,7 +208,7 @@ BOOST_AUTO_TEST_CASE(thousands_kept_open_and_used_leave_nothing_behind)
     const usage second = usage::now();
     std::cout << count << " connections kept open: " << first.live_bytes << " bytes live, then "
               << second.live_bytes << '\n';
-    BOOST_TEST(second.live_bytes <= first.live_bytes + slack_of_malloc_bytes);
+    BOOST_TEST(second.live_bytes <= first.live_bytes);
     BOOST_TEST(second.descriptors == first.descriptors);
 }
 
@@ -235,7 +241,7 @@ BOOST_AUTO_TEST_CASE(many_one_after_another_leave_nothing_behind)
     const usage second = run();
     std::cout << count << " connections one after another: " << first.live_bytes
               << " bytes live, then " << second.live_bytes << '\n';
-    BOOST_TEST(second.live_bytes <= first.live_bytes + slack_of_malloc_bytes);
+    BOOST_TEST(second.live_bytes <= first.live_bytes);
     BOOST_TEST(second.descriptors == first.descriptors);
     BOOST_TEST(context.impl().loop().buffers().outstanding() == 0u);
     BOOST_TEST(context.impl().loop().staging().outstanding() == 0u);
