@@ -196,6 +196,34 @@ BOOST_FIXTURE_TEST_CASE(full_buffers_switch_to_bulk_and_small_reads_switch_back,
     BOOST_TEST(submitted(opcode::recv).size() == 2U);
 }
 
+BOOST_FIXTURE_TEST_CASE(bulk_reads_stop_attempting_in_vain_until_data_is_early_again,
+                        simulated_loop)
+{
+    connection c(*this);
+    std::string buffer(200, '\0');
+    const std::string message(200, 'x');
+    const auto polls = [this] { return submitted(opcode::poll_add).size(); };
+    const auto read = [&](bool data_is_there) {
+        if (data_is_there)
+            c.peer.write(message);
+        record& r = start<receive_into>(*c, direction::read, buffer);
+        poll();
+        if (!data_is_there)
+            c.peer.write(message);
+        poll();
+        BOOST_TEST(r.result == 200);
+    };
+    c.peer.write(std::string(small_options().receive_buffer_size_bytes, 'x'));
+    start<receive_into>(*c, direction::read, buffer); // Fills a receive buffer: bulk from here on.
+    poll();
+    read(false); // Attempts, finds nothing, and waits.
+    BOOST_TEST(polls() == 1U);
+    read(true); // A whole message again, but it waits before it reads.
+    BOOST_TEST(polls() == 2U);
+    read(true); // The wait was over at once, so this one attempts, and needs none.
+    BOOST_TEST(polls() == 2U);
+}
+
 BOOST_FIXTURE_TEST_CASE(peeking_leaves_the_data, simulated_loop)
 {
     connection c(*this);
