@@ -89,11 +89,16 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
     }
     // Where data came within the turn, or was left, it is likely to be there
     // next time; elsewhere an attempt before polling is wasted.
-    descriptor_->expect_data =
-        at_once || (completion_flags_ & backend::completion_socket_nonempty) != 0;
-    if (result_ == static_cast<int>(loop.buffers().size_bytes()) &&
-        size_bytes_ > loop.buffers().size_bytes())
-        descriptor_->bulk_read = true;
+    const bool more = (completion_flags_ & backend::completion_socket_nonempty) != 0;
+    descriptor_->expect_data = at_once || more;
+    if (holds_buffer() && result_ > 0) {
+        receive_buffers& buffers = loop.buffers();
+        const auto size = static_cast<unsigned>(result_);
+        const bool filled = size == buffers.length_bytes(buffer_id()) && size_bytes_ > size;
+        buffers.learn(size, filled && more);
+        if (filled && size == buffers.size_bytes())
+            descriptor_->bulk_read = true;
+    }
     return step::done;
 }
 

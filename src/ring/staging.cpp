@@ -51,7 +51,17 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
         return;
     }
     ring_memory_ = mapped_memory(std::size_t{count} * sizeof(backend::provided_buffer));
-    memory_ = mapped_memory(std::size_t{count} * stride_bytes());
+    while (most_halvings_ < max_halvings &&
+           size_bytes >> (most_halvings_ + 1) >= least_length_bytes)
+        ++most_halvings_;
+    std::size_t total = 0;
+    for (unsigned h = 0; h <= most_halvings_; ++h)
+        total += count * stride_bytes(h);
+    memory_ = mapped_memory(total);
+    regions_[0] = memory_.data();
+    for (unsigned h = 1; h <= most_halvings_; ++h)
+        regions_[h] = regions_[h - 1] + count * stride_bytes(h - 1);
+    halvings_of_ = std::make_unique<std::uint8_t[]>(count);
     reserve_ = std::make_unique<std::uint16_t[]>(count);
     auto* ring = reinterpret_cast<backend::provided_buffer*>(ring_memory_.data());
     const int error = kernel.register_buffer_ring(ring, count, group);
@@ -74,18 +84,26 @@ staging_pool::~staging_pool() = default;
 
 staged staging_pool::grow(std::uint32_t which)
 {
-    if (slabs_.size() == max_slabs) {
+    if (slab_count_ == max_slabs) {
         staged block{static_cast<std::byte*>(::operator new(sizes_[which])), heap_class};
         ++outstanding_;
         return block;
     }
-    slabs_.reserve(slabs_.size() + 1);
-    slabs_.emplace_back(std::max(slab_size_bytes, sizes_[which]));
-    const mapped_memory& slab = slabs_.back();
+    const mapped_memory& slab = slabs_[slab_count_] =
+        mapped_memory(std::max(slab_size_bytes, sizes_[which]));
+    ++slab_count_;
     // Pushed backwards, so that blocks are handed out in order of address.
     for (std::size_t n = slab.size() / sizes_[which]; n-- > 0;)
         free_[which] = ::new (slab.data() + n * sizes_[which]) node{free_[which]};
     return acquire(sizes_[which]);
+}
+
+void staging_pool::give_slabs_back() noexcept
+{
+    for (node*& first : free_)
+        first = nullptr;
+    while (slab_count_ != 0)
+        slabs_[--slab_count_] = mapped_memory();
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -14,6 +14,8 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 ///
 /// Lives from `event_loop::open` to `event_loop::close` or `release`; I/O
 /// objects that move pass the pointer on.
+///
+/// What a transfer looks at comes first.
 struct descriptor {
     explicit descriptor(int native) noexcept : fd(native) {}
 
@@ -32,13 +34,27 @@ struct descriptor {
     /// buffer `leftover_buffer`.
     static constexpr std::uint32_t none = ~std::uint32_t{0};
     std::uint32_t leftover_buffer = none;
-    std::uint32_t leftover_offset = 0;
-    std::uint32_t leftover_size = 0;
     /// The error, negated, that a receive met after its cancellation. The
     /// kernel tells most of them once, as it does ECONNRESET.
     int leftover_error = 0;
     /// The socket of an accept that completed after its cancellation.
     int leftover_socket = -1;
+    std::uint32_t leftover_offset = 0;
+
+private:
+    struct list {
+        io_operation* head = nullptr;
+        io_operation* tail = nullptr;
+    };
+
+    static std::size_t index(direction d) noexcept { return static_cast<std::size_t>(d); }
+
+    list lists[direction_count];
+
+public:
+    std::uint32_t leftover_size = 0;
+    descriptor* previous = nullptr; // In the loop's list of open descriptors.
+    descriptor* next = nullptr;
 
     [[nodiscard]] bool has_leftover() const noexcept
     {
@@ -63,19 +79,6 @@ struct descriptor {
         (op.after_ != nullptr ? op.after_->before_ : l.tail) = op.before_;
         op.after_ = op.before_ = nullptr;
     }
-
-    descriptor* previous = nullptr; // In the loop's list of open descriptors.
-    descriptor* next = nullptr;
-
-private:
-    struct list {
-        io_operation* head = nullptr;
-        io_operation* tail = nullptr;
-    };
-
-    static std::size_t index(direction d) noexcept { return static_cast<std::size_t>(d); }
-
-    list lists[direction_count];
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

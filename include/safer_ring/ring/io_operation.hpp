@@ -105,9 +105,21 @@ protected:
         entry.op_flags = events;
     }
 
-    descriptor* descriptor_ = nullptr;
+private:
+    // Small members first: they fit behind those of the base, and an operation
+    // is a line of the cache shorter, of which a thousand are in flight.
+    io_state state_ = io_state::idle;
+    direction direction_ = direction::read;
+    backend::opcode submitted_as_ = backend::opcode::nop; // For who asks what is in flight.
+    bool needs_perform_ = false;                          // Ready means: the descriptor is ready.
+    bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.
+    bool detached_ = false;         // The caller's memory must not be touched.
+    bool delivered_ = false;        // deliver() has run ahead of the handler.
+
+protected:
     int result_ = -ECANCELED;
     std::uint32_t completion_flags_ = 0;
+    descriptor* descriptor_ = nullptr;
 
 private:
     friend class event_loop;
@@ -116,13 +128,6 @@ private:
     io_operation* after_ = nullptr;  // Next of the same descriptor and direction.
     io_operation* before_ = nullptr; // Previous of the same.
     operation_id id_ = operation_id::none;
-    direction direction_ = direction::read;
-    backend::opcode submitted_as_ = backend::opcode::nop; // For who asks what is in flight.
-    io_state state_ = io_state::idle;
-    bool needs_perform_ = false;    // Ready means: the descriptor is ready.
-    bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.
-    bool detached_ = false;         // The caller's memory must not be touched.
-    bool delivered_ = false;        // deliver() has run ahead of the handler.
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

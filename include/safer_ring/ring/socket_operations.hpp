@@ -7,6 +7,7 @@
 #include <safer_ring/ring/event_loop.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <utility>
@@ -15,6 +16,13 @@
 /// the kernel, what its answer means, and whose memory it may see.
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
+/// What one system call can transfer at most (read(2), MAX_RW_COUNT).
+inline std::uint32_t one_call(std::size_t size_bytes) noexcept
+{
+    constexpr std::size_t most = 0x7ffff000;
+    return static_cast<std::uint32_t>(size_bytes < most ? size_bytes : most);
+}
+
 /// Receives some bytes. The kernel picks one of its own receive buffers when
 /// data is there; the bytes are copied to the caller just before the handler.
 /// Where recent receives filled whole buffers, or the kernel has none, it
@@ -22,10 +30,13 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 class SAFER_RING_API receive_operation : public io_operation {
 protected:
     receive_operation(std::size_t size_bytes, int flags) noexcept
-        : size_bytes_(size_bytes), flags_(flags)
+        : size_bytes_(one_call(size_bytes)), flags_(flags)
     {
     }
     ~receive_operation() = default;
+
+    /// Of the caller's buffers together, as far as one call goes.
+    [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
 
     /// Copies `size` bytes to the caller's buffers.
     virtual void scatter(const std::byte* data, std::size_t size) noexcept = 0;
@@ -54,7 +65,7 @@ private:
     }
     void release_buffer(event_loop& loop) noexcept;
 
-    std::size_t size_bytes_;
+    std::uint32_t size_bytes_;
     int flags_;
     std::uint32_t submitted_in_turn_ = 0;
     bool by_readiness_ = false;
@@ -68,10 +79,13 @@ private:
 class SAFER_RING_API send_operation : public io_operation {
 protected:
     send_operation(std::size_t size_bytes, int flags) noexcept
-        : size_bytes_(size_bytes), flags_(flags)
+        : size_bytes_(one_call(size_bytes)), flags_(flags)
     {
     }
     ~send_operation() = default;
+
+    /// Of the caller's buffers together, as far as one call goes.
+    [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
 
     /// Copies the caller's bytes, all of them, to `out`.
     virtual void gather(std::byte* out) noexcept = 0;
@@ -89,7 +103,7 @@ protected:
     void discard(event_loop& loop) noexcept final;
 
 private:
-    std::size_t size_bytes_;
+    std::uint32_t size_bytes_;
     int flags_;
     staged staged_;
     bool by_readiness_ = false;

@@ -196,6 +196,40 @@ BOOST_FIXTURE_TEST_CASE(full_buffers_switch_to_bulk_and_small_reads_switch_back,
     BOOST_TEST(submitted(opcode::recv).size() == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(one_that_a_short_buffer_cut_off_loses_nothing_and_restores_the_length)
+{
+    options settings = small_options();
+    settings.receive_buffer_size_bytes = 1024;
+    simulated_loop l(settings);
+    connection c(l);
+    for (int i = 0; i < 1024; ++i)
+        l.loop.buffers().learn(1, false);
+    std::string buffer(1000, '\0');
+    const auto receive = [&] {
+        record& r = l.start<receive_into>(*c, direction::read, buffer);
+        l.run();
+        return r.result;
+    };
+    for (unsigned i = 0; i < settings.receive_buffer_count; ++i) { // All are offered anew.
+        c.peer.write("x");
+        BOOST_TEST(receive() == 1);
+    }
+    std::string message(800, 'm');
+    message[512] = '!';
+    c.peer.write(message);
+    BOOST_TEST(receive() == 512);
+    BOOST_TEST(buffer.substr(0, 512) == message.substr(0, 512));
+    BOOST_TEST(receive() == 288);
+    BOOST_TEST(buffer.substr(0, 288) == message.substr(512));
+    for (unsigned i = 0; i < settings.receive_buffer_count; ++i) {
+        c.peer.write("x");
+        BOOST_TEST(receive() == 1);
+    }
+    c.peer.write(message);
+    BOOST_TEST(receive() == 800);
+    BOOST_TEST(l.everything_is_back());
+}
+
 BOOST_FIXTURE_TEST_CASE(bulk_reads_stop_attempting_in_vain_until_data_is_early_again,
                         simulated_loop)
 {

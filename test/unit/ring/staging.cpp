@@ -51,14 +51,51 @@ BOOST_AUTO_TEST_CASE(the_last_block_given_back_is_the_first_to_be_used_again)
     BOOST_TEST(pool.acquire(10).data == where_a);
 }
 
-BOOST_AUTO_TEST_CASE(small_and_large_blocks_are_told_apart_at_the_boundary)
+BOOST_AUTO_TEST_CASE(a_block_is_of_the_least_size_that_fits)
 {
-    ring::staging_pool pool(4096);
-    ring::staged small = pool.acquire(ring::staging_pool::small_size_bytes);
-    ring::staged large = pool.acquire(ring::staging_pool::small_size_bytes + 1);
-    BOOST_TEST(small.size_class != large.size_class);
-    pool.release(small);
-    pool.release(large);
+    constexpr std::size_t small = ring::staging_pool::small_size_bytes;
+    ring::staging_pool pool(8 * small);
+    std::uint32_t expected = 0;
+    for (const std::size_t size : {small, 2 * small, 4 * small, 8 * small}) {
+        ring::staged fits = pool.acquire(size);
+        BOOST_TEST(fits.size_class == expected++);
+        pool.release(fits);
+        if (size == 8 * small)
+            break;
+        ring::staged next = pool.acquire(size + 1);
+        BOOST_TEST(next.size_class == expected);
+        pool.release(next);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_large_size_below_the_small_one_is_as_good)
+{
+    ring::staging_pool pool(64);
+    ring::staged address = pool.acquire(ring::staging_pool::small_size_bytes);
+    std::memset(address.data, 1, ring::staging_pool::small_size_bytes);
+    pool.release(address);
+}
+
+BOOST_AUTO_TEST_CASE(after_a_burst_the_memory_goes_back_to_the_system)
+{
+    constexpr std::size_t large_bytes = 4096;
+    ring::staging_pool pool(large_bytes);
+    const auto burst = [&](std::size_t slabs) {
+        std::vector<ring::staged> blocks;
+        while (pool.slabs() < slabs)
+            blocks.push_back(pool.acquire(large_bytes));
+        for (std::size_t i = 0; i < blocks.size(); ++i) {
+            BOOST_REQUIRE(pool.slabs() == slabs); // Not while anything is outstanding.
+            pool.release(blocks[i]);
+        }
+    };
+    burst(ring::staging_pool::kept_slabs);
+    BOOST_TEST(pool.slabs() == ring::staging_pool::kept_slabs);
+    burst(ring::staging_pool::kept_slabs + 1);
+    BOOST_TEST(pool.slabs() == 0U);
+    ring::staged again = pool.acquire(large_bytes);
+    std::memset(again.data, 1, large_bytes);
+    pool.release(again);
 }
 
 BOOST_AUTO_TEST_CASE(releasing_nothing_does_nothing)
@@ -122,6 +159,64 @@ BOOST_FIXTURE_TEST_CASE(one_that_was_taken_is_on_offer_again_when_given_back, bu
         buffers.give_back(i % 2);
         BOOST_REQUIRE(buffers.outstanding() == 0U);
     }
+}
+
+BOOST_FIXTURE_TEST_CASE(small_receives_shorten_the_buffers_and_one_cut_off_restores_them,
+                        buffers_on_a_backend)
+{
+    constexpr unsigned many = 1024;
+    ring::receive_buffers buffers(backend, 4, 4096);
+    const auto length_when_offered_again = [&](std::uint32_t id) {
+        buffers.taken();
+        buffers.give_back(id);
+        return buffers.length_bytes(id);
+    };
+    for (const unsigned length : {2048U, 1024U, 512U, 512U}) {
+        for (unsigned i = 0; i < many - 1; ++i)
+            buffers.learn(256, false);
+        buffers.learn(length == 2048U ? 2048 : 256, false); // Half is small.
+        BOOST_TEST(length_when_offered_again(0) == length);
+    }
+    for (unsigned i = 0; i < many; ++i)
+        buffers.learn(257, i == many / 2);
+    BOOST_TEST(length_when_offered_again(1) == 4096U);
+}
+
+BOOST_FIXTURE_TEST_CASE(one_receive_that_is_not_small_keeps_the_length, buffers_on_a_backend)
+{
+    ring::receive_buffers buffers(backend, 4, 4096);
+    for (unsigned i = 0; i < 5000; ++i)
+        buffers.learn(i % 1000 == 0 ? 2049 : 1, false);
+    buffers.taken();
+    buffers.give_back(2);
+    BOOST_TEST(buffers.length_bytes(2) == 4096U);
+}
+
+BOOST_FIXTURE_TEST_CASE(buffers_of_different_lengths_do_not_overlap, buffers_on_a_backend)
+{
+    constexpr std::uint32_t count = 8;
+    ring::receive_buffers buffers(backend, count, 4096);
+    for (std::uint32_t id = 0; id < count; ++id) {
+        buffers.taken();
+        buffers.give_back(id);
+        for (unsigned i = 0; i < 512; ++i) // Two of each length.
+            buffers.learn(1, false);
+    }
+    std::set<unsigned> lengths;
+    std::vector<std::pair<const std::byte*, unsigned>> ranges;
+    for (std::uint32_t id = 0; id < count; ++id) {
+        ranges.emplace_back(buffers.data(id), buffers.length_bytes(id));
+        lengths.insert(buffers.length_bytes(id));
+    }
+    BOOST_TEST(lengths.size() == 4U);
+    std::sort(ranges.begin(), ranges.end());
+    for (std::size_t i = 1; i < ranges.size(); ++i)
+        BOOST_TEST((ranges[i - 1].first + ranges[i - 1].second <= ranges[i].first));
+    const auto offered = kernel->referenced_memory();
+    for (const auto& [begin, length] : ranges)
+        BOOST_TEST(std::any_of(offered.begin(), offered.end(), [&](const auto& r) {
+            return r.begin == begin && r.size_bytes == length;
+        }));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_count_that_cannot_be_is_refused_with_its_reason, buffers_on_a_backend)
