@@ -94,7 +94,13 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             waited = !forever;
             continue;
         }
-        if (op == &turn_marker_) {
+        if (op != &turn_marker_) {
+            ready_.pop_front();
+        } else if (batch_ != 0) {
+            op = take_completed();
+            if (op == nullptr)
+                continue;
+        } else {
             if (waited && !forever) {
                 wake_for_more(held);
                 return 0;
@@ -107,7 +113,6 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             waited = true;
             continue;
         }
-        ready_.pop_front();
         if (op->is_io() && !settle_before_handler(held, static_cast<io_operation&>(*op)))
             continue;
         if (!ready_.empty() && !one_thread())

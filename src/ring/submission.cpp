@@ -109,7 +109,7 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         kernel_->enter(0, 1, &retry_wait);
         held.lock();
     }
-    reap();
+    batch_ = kernel_->completions();
     for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
         if (!q->empty())
             q->take_due(ready_);
@@ -153,10 +153,23 @@ void event_loop::submit_started(guard& held, loop_thread* self)
         wake_waiter(held);
 }
 
+/// Takes in every completion there is, also those that a thread had yet to
+/// take one by one; their operations go to the end of the queue.
 void event_loop::reap() noexcept
 {
-    const unsigned count = kernel_->for_each_completion(
-        [this](const backend::completion_entry& entry) { completed(entry); });
+    batch_ = 0;
+    const unsigned count =
+        kernel_->for_each_completion([this](const backend::completion_entry& entry) {
+            io_operation* op = find_completed(entry);
+            if (op == nullptr)
+                return;
+            const io_operation::step next = settle(*op);
+            if (next == io_operation::step::again)
+                return;
+            make_ready(*op);
+            if (next == io_operation::step::done)
+                begin_next(*op);
+        });
     if (count != 0 && waiting_) {
         // These may have been what was to wake the waiting thread, the no-op
         // of an earlier wake-up among them.
@@ -165,35 +178,56 @@ void event_loop::reap() noexcept
     }
 }
 
-void event_loop::completed(const backend::completion_entry& entry) noexcept
+/// The operation of the next completion of this turn, if its handler is to be
+/// called. Settled no earlier than that, an operation comes into the cache
+/// once; with a thousand connections, all of a turn do not fit there.
+io_operation* event_loop::take_completed() noexcept
+{
+    --batch_;
+    io_operation* op = find_completed(kernel_->take_completion());
+    if (op == nullptr)
+        return nullptr;
+    const io_operation::step next = settle(*op);
+    if (next == io_operation::step::again)
+        return nullptr;
+    op->state_ = io_state::ready;
+    if (next == io_operation::step::done)
+        begin_next(*op);
+    return op;
+}
+
+/// The operation that `entry` belongs to, with its result; null when it
+/// belongs to none.
+io_operation* event_loop::find_completed(const backend::completion_entry& entry) noexcept
 {
     if (entry.user_data == wake_tag)
-        return;
+        return nullptr;
     if ((entry.user_data & cancel_tag) != 0) {
         // ENOENT and EALREADY can mean that the request is between two
         // states; whether it is still there is looked at in the next turn.
         if (entry.result < 0)
             cancel_missed_ = true;
-        return;
+        return nullptr;
     }
+    const bool has_buffer = (entry.flags & backend::completion_buffer) != 0;
+    if (has_buffer)
+        buffers_.taken();
     io_operation* op = slots_.find(static_cast<operation_id>(entry.user_data));
     if (op == nullptr || op->state_ != io_state::in_kernel) {
         ++stale_completions_;
-        if ((entry.flags & backend::completion_buffer) != 0) {
-            buffers_.taken();
+        if (has_buffer)
             buffers_.give_back(entry.flags >> backend::completion_buffer_shift);
-        }
-        return;
+        return nullptr;
     }
     op->result_ = entry.result;
     op->completion_flags_ = entry.flags;
-    if ((entry.flags & backend::completion_buffer) != 0)
-        buffers_.taken();
     --in_kernel_;
-    settle(*op);
+    return op;
 }
 
-void event_loop::settle(io_operation& op) noexcept
+/// Judges a result, and sends the operation to the kernel again if that is
+/// what follows; the caller sees to it otherwise.
+io_operation::step event_loop::settle(io_operation& op) noexcept
 {
     using step = io_operation::step;
     // A polled request of a thread that has exited is failed with ECANCELED
@@ -210,9 +244,7 @@ void event_loop::settle(io_operation& op) noexcept
             op.discard(*this);
         if (!counts)
             op.result_ = -ECANCELED;
-        make_ready(op);
-        begin_next(op);
-        return;
+        return step::done;
     }
     step next = lost_thread || op.result_ == -EINTR ? step::again : step::done;
     if (next == step::done && op.result_ != -ECANCELED)
@@ -221,20 +253,12 @@ void event_loop::settle(io_operation& op) noexcept
         op.result_ = -ECANCELED;
         next = step::done;
     }
-    switch (next) {
-    case step::again:
+    if (next == step::again) {
         op.state_ = io_state::pending;
         pending_.push_back(&op);
-        break;
-    case step::perform:
-        op.needs_perform_ = true;
-        make_ready(op);
-        break;
-    case step::done:
-        make_ready(op);
-        begin_next(op);
-        break;
     }
+    op.needs_perform_ = next == step::perform;
+    return next;
 }
 
 void event_loop::make_ready(io_operation& op) noexcept

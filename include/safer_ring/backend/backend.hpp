@@ -60,9 +60,20 @@ public:
         return (std::atomic_ref(*sq_kflags_).load(std::memory_order_relaxed) & sq_attention_) != 0;
     }
 
-    [[nodiscard]] bool has_completions() const noexcept
+    /// How many completions there are.
+    [[nodiscard]] unsigned completions() const noexcept
     {
-        return std::atomic_ref(*cq_ktail_).load(std::memory_order_acquire) != cq_head_;
+        return std::atomic_ref(*cq_ktail_).load(std::memory_order_acquire) - cq_head_;
+    }
+
+    [[nodiscard]] bool has_completions() const noexcept { return completions() != 0; }
+
+    /// Takes the next completion, which must be there.
+    completion_entry take_completion() noexcept
+    {
+        const completion_entry entry = cq_[cq_head_++ & cq_mask_];
+        std::atomic_ref(*cq_khead_).store(cq_head_, std::memory_order_release);
+        return entry;
     }
 
     /// Calls `f(const completion_entry&)` for every completion there is.

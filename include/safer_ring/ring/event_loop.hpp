@@ -243,8 +243,9 @@ private:
     void submit_started(guard& held, loop_thread* self);
     void retry_missed_cancels() noexcept;
     void reap() noexcept;
-    void completed(const backend::completion_entry& entry) noexcept;
-    void settle(io_operation& op) noexcept;
+    io_operation* take_completed() noexcept;
+    io_operation* find_completed(const backend::completion_entry& entry) noexcept;
+    io_operation::step settle(io_operation& op) noexcept;
     void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
                   operation_id* id, bool counts);
     void begin(io_operation& op) noexcept;
@@ -292,6 +293,7 @@ private:
     std::size_t performing_waiters_ = 0;
     std::size_t in_kernel_ = 0;
     std::uint32_t turn_ = 0; // Counts the kernel's turns.
+    unsigned batch_ = 0;     // Completions of the last turn that wait where the marker stands.
     std::size_t stale_completions_ = 0;
     bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel.
     bool wake_sent_ = false;        // It has been woken already.

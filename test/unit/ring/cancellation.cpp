@@ -304,6 +304,10 @@ BOOST_FIXTURE_TEST_CASE(a_second_completion_of_what_waits_for_its_handler_is_sta
     c.peer.write("abc");
     kernel->step();
     kernel->post({static_cast<std::uint64_t>(last_id), 8, 0}); // In the same batch.
+    connection other{*this};
+    std::string elsewhere(8, '.');
+    start<receive_into>(*other, direction::read, elsewhere);
+    loop.cancel(*other); // Takes in both, ahead of the handlers.
     poll();
     BOOST_TEST(loop.stale_completions() == 1U);
     BOOST_TEST(r.result == 3);
