@@ -273,27 +273,42 @@ void event_loop::forget(descriptor* d) noexcept
     delete d;
 }
 
+/// A cancelled operation may have completed although no thread has taken its
+/// completion yet: what it brought comes before what the socket has now.
+void event_loop::take_in_late(guard& held, descriptor& d)
+{
+    const io_operation* first = d.front(direction::read);
+    if (first == nullptr || !first->detached_ || !kernel_ || !kernel_->has_completions())
+        return;
+    reap();
+    hand_back(held);
+}
+
 bool event_loop::has_leftover(descriptor& d)
 {
-    const guard held(mutex_);
+    guard held(mutex_);
+    take_in_late(held, d);
     return d.has_leftover();
 }
 
 int event_loop::take_leftover_error(descriptor& d)
 {
-    const guard held(mutex_);
+    guard held(mutex_);
+    take_in_late(held, d);
     return d.leftover_buffer == descriptor::none ? std::exchange(d.leftover_error, 0) : 0;
 }
 
 std::size_t event_loop::leftover_size(descriptor& d)
 {
-    const guard held(mutex_);
+    guard held(mutex_);
+    take_in_late(held, d);
     return d.leftover_buffer == descriptor::none ? 0 : d.leftover_size;
 }
 
 std::size_t event_loop::take_leftover(descriptor& d, std::byte* out, std::size_t size, bool peek)
 {
-    const guard held(mutex_);
+    guard held(mutex_);
+    take_in_late(held, d);
     if (d.leftover_buffer == descriptor::none)
         return 0;
     const std::size_t n = std::min<std::size_t>(size, d.leftover_size);
@@ -316,7 +331,8 @@ void event_loop::consume_leftover(descriptor& d, std::uint32_t size, bool peek) 
 
 int event_loop::take_leftover_socket(descriptor& d)
 {
-    const guard held(mutex_);
+    guard held(mutex_);
+    take_in_late(held, d);
     return std::exchange(d.leftover_socket, -1);
 }
 

@@ -100,6 +100,11 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             op = take_completed();
             if (op == nullptr)
                 continue;
+        } else if (!due_.empty()) {
+            ready_.pop_front();
+            ready_.splice_back(due_);
+            ready_.push_back(&turn_marker_);
+            continue;
         } else {
             if (waited && !forever) {
                 wake_for_more(held);

@@ -39,7 +39,9 @@ bool is_false_alarm(int fd, short events) noexcept
 bool receive_operation::wants_bulk(const event_loop& loop) const noexcept
 {
     auto& buffers = const_cast<event_loop&>(loop).buffers();
-    return !buffers.available() || (descriptor_->bulk_read && size_bytes_ > buffers.size_bytes());
+    // A peek has to see all there is, however short the buffers on offer are.
+    return (flags_ & MSG_PEEK) != 0 || !buffers.available() ||
+           (descriptor_->bulk_read && size_bytes_ > buffers.size_bytes());
 }
 
 bool receive_operation::attempts_first(event_loop& loop) const noexcept
@@ -95,7 +97,7 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
         receive_buffers& buffers = loop.buffers();
         const auto size = static_cast<unsigned>(result_);
         const bool filled = size == buffers.length_bytes(buffer_id()) && size_bytes_ > size;
-        buffers.learn(size, filled && more);
+        buffers.learn(size, filled, more);
         if (filled && size == buffers.size_bytes())
             descriptor_->bulk_read = true;
     }
@@ -119,7 +121,8 @@ void receive_operation::deliver(event_loop& loop) noexcept
         if (result_ > 0)
             scatter(loop.buffers().data(buffer_id()), static_cast<std::size_t>(result_));
         release_buffer(loop);
-    } else if (by_readiness_ && result_ >= 0 && loop.buffers().available()) {
+    } else if (by_readiness_ && result_ >= 0 && (flags_ & MSG_PEEK) == 0 &&
+               loop.buffers().available()) {
         // Half a buffer or less is better off with the copy again.
         const auto size = static_cast<std::size_t>(result_);
         descriptor_->bulk_read = size > loop.buffers().size_bytes() / 2;

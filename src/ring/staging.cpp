@@ -92,6 +92,7 @@ staged staging_pool::grow(std::uint32_t which)
     const mapped_memory& slab = slabs_[slab_count_] =
         mapped_memory(std::max(slab_size_bytes, sizes_[which]));
     ++slab_count_;
+    quiet_ = 0;
     // Pushed backwards, so that blocks are handed out in order of address.
     for (std::size_t n = slab.size() / sizes_[which]; n-- > 0;)
         free_[which] = ::new (slab.data() + n * sizes_[which]) node{free_[which]};

@@ -76,8 +76,10 @@ unsigned event_loop::fill_submissions() noexcept
     return kernel_->unsubmitted();
 }
 
-/// One turn of the kernel: flush, wait, reap, collect due timers. The turn
-/// marker goes back to the end of the queue whatever happens.
+/// One turn of the kernel: flush, wait, count what has completed, collect due
+/// timers. The turn marker goes back to the end of the queue whatever happens;
+/// where it stands, the completions are taken, and then the timers, so that
+/// data that came in time is seen before its time-out, as in Asio's reactors.
 void event_loop::turn(guard& held, backend::backend::timeout wait)
 {
     const put_back at_the_end{ready_, turn_marker_};
@@ -112,7 +114,9 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
     batch_ = kernel_->completions();
     for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
         if (!q->empty())
-            q->take_due(ready_);
+            q->take_due(due_);
+    if (batch_ == 0)
+        ready_.splice_back(due_);
     if (error < 0 && !is_transient(error))
         throw std::system_error(-error, std::system_category(),
                                 "safer_ring: io_uring_enter failed; the ring cannot go on");

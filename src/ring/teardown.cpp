@@ -60,6 +60,7 @@ void event_loop::shutdown()
         operation_queue doomed;
         ready_.remove(&turn_marker_);
         doomed.splice_back(ready_);
+        doomed.splice_back(due_);
         ready_.push_back(&turn_marker_);
         for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
             q->take_all(doomed);
@@ -88,6 +89,8 @@ bool event_loop::drain(guard& held)
 {
     using clock = std::chrono::steady_clock;
     const auto deadline = clock::now() + std::chrono::milliseconds(options_.drain_deadline_ms);
+    if (kernel_)
+        reap(); // What has completed holds no memory, whatever the deadline.
     while (in_kernel_ != 0 && kernel_) {
         retry_missed_cancels();
         flush_published();

@@ -3,12 +3,15 @@
 
 #include "contexts.hpp"
 
+#include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
 #include "support/manual_clock.hpp"
 #include "support/run_until.hpp"
 
 #include <boost/test/unit_test.hpp>
 
+#include <array>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -68,6 +71,30 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(system_clock_timer, Ctx, contexts)
 BOOST_AUTO_TEST_CASE_TEMPLATE(high_resolution_clock_timer, Ctx, contexts)
 {
     wait_on_clock<Ctx, std::chrono::high_resolution_clock>();
+}
+
+// A loop that was held up finds data and its time-out at once: the data came in
+// time, and its handler must have the chance to cancel the timer.
+BOOST_AUTO_TEST_CASE_TEMPLATE(data_goes_before_a_time_out_that_is_due_with_it, Ctx, contexts)
+{
+    struct tag {};
+    using clock = test_support::manual_clock<tag>;
+    Ctx ctx;
+    auto [socket, peer] = test_support::connect_to_peer<local_socket_of<Ctx>>(ctx);
+    manual_timer_of<Ctx, clock> timer(ctx);
+    timer.expires_after(1s);
+    std::vector<std::string> order;
+    timer.async_wait([&](error_code) { order.push_back("time-out"); });
+    std::array<char, 8> data;
+    socket.async_read_some(net::buffer(data),
+                           [&](error_code, std::size_t) { order.push_back("data"); });
+    ctx.poll(); // Both wait.
+    BOOST_TEST(order.empty());
+    peer.write("x");
+    clock::advance(2s);
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(order == (std::vector<std::string>{"data", "time-out"}), per_element());
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(timers_of_different_clocks_run_side_by_side, Ctx, contexts)

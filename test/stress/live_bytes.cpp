@@ -47,6 +47,8 @@ struct header {
     std::size_t size;
 };
 
+constexpr std::size_t page_bytes = 4096;
+
 std::atomic<std::size_t> live{0};
 
 header& header_of(void* block)
@@ -118,6 +120,21 @@ void* aligned_alloc(std::size_t alignment, std::size_t size)
 void* memalign(std::size_t alignment, std::size_t size)
 {
     return allocate(size, alignment);
+}
+
+void* valloc(std::size_t size)
+{
+    return allocate(size, page_bytes);
+}
+
+void* pvalloc(std::size_t size)
+{
+    return allocate((size + page_bytes - 1) / page_bytes * page_bytes, page_bytes);
+}
+
+std::size_t malloc_usable_size(void* block)
+{
+    return block != nullptr ? header_of(block).size : 0;
 }
 
 int posix_memalign(void** block, std::size_t alignment, std::size_t size)

@@ -34,7 +34,9 @@ struct options {
     /// waits for readiness and reads straight into the caller's memory.
     unsigned receive_buffer_count = 1024;
 
-    /// Size of each of them.
+    /// Longest size of each of them. While receives are small they are offered
+    /// at down to an eighth of it, from memory of their own: less than twice
+    /// count times size is mapped, of which only what is used takes memory.
     unsigned receive_buffer_size_bytes = 4096;
 
     /// Writes up to this size are copied and submitted with everything else

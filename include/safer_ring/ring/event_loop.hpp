@@ -262,6 +262,7 @@ private:
     void conclude(io_operation& op, cancel_mode mode) noexcept;
     void hand_back(guard& held);
     void await_kernel(guard& held, descriptor& d, backend::backend::timeout limit);
+    void take_in_late(guard& held, descriptor& d);
     void drop_leftovers(descriptor& d) noexcept;
     void forget(descriptor* d) noexcept;
 
@@ -283,7 +284,10 @@ private:
     slot_table slots_;
     descriptor* descriptors_ = nullptr;
     timer_queue_base* timer_queues_ = nullptr;
-    marker turn_marker_; // Stands in `ready_` for "let the kernel have a turn".
+    // Stands in `ready_` for "take the completions of the last turn, then its
+    // timers, then let the kernel have another turn".
+    marker turn_marker_;
+    operation_queue due_; // Timers of the last turn, while `batch_` is not zero.
 
     std::atomic<long> outstanding_work_{0};
     std::condition_variable_any idle_;
@@ -293,7 +297,7 @@ private:
     std::size_t performing_waiters_ = 0;
     std::size_t in_kernel_ = 0;
     std::uint32_t turn_ = 0; // Counts the kernel's turns.
-    unsigned batch_ = 0;     // Completions of the last turn that wait where the marker stands.
+    unsigned batch_ = 0;     // Completions of the last turn that are still to be taken.
     std::size_t stale_completions_ = 0;
     bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel.
     bool wake_sent_ = false;        // It has been woken already.

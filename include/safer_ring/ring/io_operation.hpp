@@ -25,7 +25,7 @@ enum class io_state : std::uint8_t {
     queued,     ///< Behind another operation of its descriptor and direction.
     pending,    ///< First in line; will be written to the submission queue at the next flush.
     in_kernel,  ///< Submitted; the kernel owes a completion.
-    ready,      ///< Has its result, or is due to perform; in the loop's ready queue.
+    ready,      ///< Has its result, or is due to perform: its handler is next, or queued.
     performing, ///< A thread is in a non-blocking system call for it, without the loop's lock.
 };
 

@@ -44,7 +44,7 @@ inline constexpr std::size_t padding_bytes = 128;
 /// Each is offered at the length that recent receives needed, half or less of
 /// the full one where they were small: packed side by side, small messages
 /// share pages and are fetched ahead, which is worth 3 % at 1,000 connections.
-/// A receive that a short buffer cut off restores the full length.
+/// A receive that fills a short buffer restores the length.
 class receive_buffers {
 public:
     /// Registers `count` buffers; with zero, or where the kernel lacks them,
@@ -83,12 +83,14 @@ public:
         return size_bytes_ >> halvings_of_[id];
     }
 
-    /// Learns from a receive of `size` bytes; `cut_off` if there was more than
-    /// its buffer held.
-    void learn(unsigned size, bool cut_off) noexcept
+    /// Learns from a receive of `size` bytes. `filled`: all of its buffer,
+    /// where the caller asked for more; `more`: the kernel tells that there is
+    /// more. It does not always tell (local sockets: since Linux 6.17), so that
+    /// filling alone takes back one step.
+    void learn(unsigned size, bool filled, bool more) noexcept
     {
-        if (cut_off) {
-            halvings_ = 0;
+        if (filled) {
+            halvings_ = more || halvings_ == 0 ? 0 : halvings_ - 1;
             small_receives_ = 0;
         } else if (2 * size > size_bytes_ >> halvings_) {
             small_receives_ = 0;
@@ -180,7 +182,7 @@ struct staged {
 /// first out, so that hot memory is used again. Grows by slabs up to a bound;
 /// past it, single blocks come from the heap and go back there, so that what
 /// the user starts is never refused. After a burst, slabs go back to the
-/// system as soon as nothing is outstanding.
+/// system.
 class staging_pool {
 public:
     explicit staging_pool(std::size_t large_size_bytes) noexcept
@@ -219,7 +221,7 @@ public:
             free_[block.size_class] = n;
         }
         block = {};
-        if (--outstanding_ == 0 && slab_count_ > kept_slabs)
+        if (--outstanding_ == 0 && slab_count_ > kept_slabs && ++quiet_ == patience)
             give_slabs_back();
     }
 
@@ -227,8 +229,12 @@ public:
     [[nodiscard]] std::size_t slabs() const noexcept { return slab_count_; }
 
     static constexpr std::size_t slab_size_bytes = std::size_t{256} * 1024;
-    /// So many stay when nothing is outstanding; past them all of them go.
+    /// More than these go back when, without a new one in between, so often
+    /// nothing has been outstanding: under a steady load that is rarely enough
+    /// to cost nothing. A block that stays outstanding, such as that of an
+    /// accept with the peer's address, holds them all.
     static constexpr std::size_t kept_slabs = 16;
+    static constexpr unsigned patience = 256;
 
 private:
     struct node {
@@ -254,6 +260,7 @@ private:
     node* free_[large_class + 1] = {};
     std::array<mapped_memory, max_slabs> slabs_;
     std::size_t slab_count_ = 0;
+    unsigned quiet_ = 0; // How often nothing was outstanding since the last new slab.
     std::size_t outstanding_ = 0;
 };
 

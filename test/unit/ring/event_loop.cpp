@@ -105,6 +105,75 @@ BOOST_FIXTURE_TEST_CASE(a_handler_that_throws_loses_no_other, simulated_loop)
     BOOST_TEST(order == (history{"a", "b", "c"}));
 }
 
+namespace {
+
+/// Two receives that complete in the same turn.
+struct batch_of_two : simulated_loop {
+    connection a{*this};
+    connection b{*this};
+    std::string buffer_a = std::string(8, '\0');
+    std::string buffer_b = std::string(8, '\0');
+
+    void receive(std::function<void()> then_a)
+    {
+        start_named<receive_into>("a", std::move(then_a), *a, direction::read, buffer_a);
+        start_named<receive_into>("b", {}, *b, direction::read, buffer_b);
+        poll();
+        a.peer.write("x");
+        kernel->step();
+        b.peer.write("y");
+        kernel->step();
+    }
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(what_a_handler_posts_comes_behind_its_whole_batch, batch_of_two)
+{
+    receive([this] { post("posted"); });
+    run();
+    BOOST_TEST(order == (history{"a", "b", "posted"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_handler_that_throws_leaves_the_rest_of_its_batch, batch_of_two)
+{
+    receive([] { throw std::runtime_error("from a handler"); });
+    BOOST_CHECK_THROW(run(), std::runtime_error);
+    BOOST_TEST(order == (history{"a"}));
+    BOOST_TEST(run() == 1U);
+    BOOST_TEST(order == (history{"a", "b"}));
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_loop_stopped_within_a_batch_keeps_the_rest, batch_of_two)
+{
+    receive([this] { loop.stop(); });
+    BOOST_TEST(run() == 1U);
+    BOOST_TEST(order == (history{"a"}));
+    BOOST_TEST(run() == 1U);
+    BOOST_TEST(order == (history{"a", "b"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_batch_is_run_one_by_one_too, batch_of_two)
+{
+    receive({});
+    BOOST_TEST(loop.run_one(self, loop.wait_not) == 1U);
+    BOOST_TEST(order == (history{"a"}));
+    BOOST_TEST(loop.run_one(self, loop.wait_not) == 1U);
+    BOOST_TEST(order == (history{"a", "b"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_loop_destroyed_within_a_batch_destroys_the_rest, batch_of_two)
+{
+    receive([this] { loop.stop(); });
+    run();
+    a.close();
+    b.close();
+    loop.shutdown();
+    BOOST_TEST(records.back().destroyed());
+    BOOST_TEST(everything_is_back());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_handler_that_reposts_itself_starves_no_io, simulated_loop)
 {
     connection c(*this);

@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(one_that_a_short_buffer_cut_off_loses_nothing_and_restores_
     simulated_loop l(settings);
     connection c(l);
     for (int i = 0; i < 1024; ++i)
-        l.loop.buffers().learn(1, false);
+        l.loop.buffers().learn(1, false, false);
     std::string buffer(1000, '\0');
     const auto receive = [&] {
         record& r = l.start<receive_into>(*c, direction::read, buffer);

@@ -70,10 +70,16 @@ BOOST_AUTO_TEST_CASE(a_block_is_of_the_least_size_that_fits)
 
 BOOST_AUTO_TEST_CASE(a_large_size_below_the_small_one_is_as_good)
 {
+    constexpr std::size_t small = ring::staging_pool::small_size_bytes;
     ring::staging_pool pool(64);
-    ring::staged address = pool.acquire(ring::staging_pool::small_size_bytes);
-    std::memset(address.data, 1, ring::staging_pool::small_size_bytes);
-    pool.release(address);
+    ring::staged a = pool.acquire(small);
+    ring::staged b = pool.acquire(small);
+    std::memset(a.data, 'a', small);
+    std::memset(b.data, 'b', small);
+    BOOST_TEST(std::string(reinterpret_cast<const char*>(a.data), small) ==
+               std::string(small, 'a'));
+    pool.release(a);
+    pool.release(b);
 }
 
 BOOST_AUTO_TEST_CASE(after_a_burst_the_memory_goes_back_to_the_system)
@@ -89,9 +95,21 @@ BOOST_AUTO_TEST_CASE(after_a_burst_the_memory_goes_back_to_the_system)
             pool.release(blocks[i]);
         }
     };
-    burst(ring::staging_pool::kept_slabs);
-    BOOST_TEST(pool.slabs() == ring::staging_pool::kept_slabs);
-    burst(ring::staging_pool::kept_slabs + 1);
+    const auto quiet = [&](unsigned times) {
+        for (unsigned i = 0; i < times; ++i) {
+            ring::staged one = pool.acquire(large_bytes);
+            pool.release(one);
+        }
+    };
+    constexpr std::size_t kept = ring::staging_pool::kept_slabs;
+    constexpr unsigned patience = ring::staging_pool::patience;
+    burst(kept);
+    quiet(patience);
+    BOOST_TEST(pool.slabs() == kept);
+    burst(kept + 8);
+    quiet(patience - 2);
+    BOOST_TEST(pool.slabs() == kept + 8);
+    quiet(1);
     BOOST_TEST(pool.slabs() == 0U);
     ring::staged again = pool.acquire(large_bytes);
     std::memset(again.data, 1, large_bytes);
@@ -173,20 +191,37 @@ BOOST_FIXTURE_TEST_CASE(small_receives_shorten_the_buffers_and_one_cut_off_resto
     };
     for (const unsigned length : {2048U, 1024U, 512U, 512U}) {
         for (unsigned i = 0; i < many - 1; ++i)
-            buffers.learn(256, false);
-        buffers.learn(length == 2048U ? 2048 : 256, false); // Half is small.
+            buffers.learn(256, false, false);
+        buffers.learn(length == 2048U ? 2048 : 256, false, false); // Half is small.
         BOOST_TEST(length_when_offered_again(0) == length);
     }
     for (unsigned i = 0; i < many; ++i)
-        buffers.learn(257, i == many / 2);
+        buffers.learn(257, i == many / 2, i == many / 2);
     BOOST_TEST(length_when_offered_again(1) == 4096U);
+}
+
+BOOST_FIXTURE_TEST_CASE(filling_a_buffer_takes_back_one_step_where_the_rest_is_not_told,
+                        buffers_on_a_backend)
+{
+    ring::receive_buffers buffers(backend, 4, 4096);
+    const auto length_when_offered_again = [&] {
+        buffers.taken();
+        buffers.give_back(0);
+        return buffers.length_bytes(0);
+    };
+    for (unsigned i = 0; i < 3 * 1024; ++i)
+        buffers.learn(1, false, false);
+    for (const unsigned length : {512U, 1024U, 2048U, 4096U, 4096U}) {
+        BOOST_TEST(length_when_offered_again() == length);
+        buffers.learn(length, true, false);
+    }
 }
 
 BOOST_FIXTURE_TEST_CASE(one_receive_that_is_not_small_keeps_the_length, buffers_on_a_backend)
 {
     ring::receive_buffers buffers(backend, 4, 4096);
     for (unsigned i = 0; i < 5000; ++i)
-        buffers.learn(i % 1000 == 0 ? 2049 : 1, false);
+        buffers.learn(i % 1000 == 0 ? 2049 : 1, false, false);
     buffers.taken();
     buffers.give_back(2);
     BOOST_TEST(buffers.length_bytes(2) == 4096U);
@@ -200,7 +235,7 @@ BOOST_FIXTURE_TEST_CASE(buffers_of_different_lengths_do_not_overlap, buffers_on_
         buffers.taken();
         buffers.give_back(id);
         for (unsigned i = 0; i < 512; ++i) // Two of each length.
-            buffers.learn(1, false);
+            buffers.learn(1, false, false);
     }
     std::set<unsigned> lengths;
     std::vector<std::pair<const std::byte*, unsigned>> ranges;

@@ -92,17 +92,28 @@ private:
     Buffers buffers_;
 };
 
+template <typename T, typename Buffer>
+inline constexpr bool is_derived_buffer = std::is_convertible_v<const T*, const Buffer*>;
+
+/// Asio's own buffers and what adds nothing to them. Another type may own the
+/// memory, or be a sequence that also converts to a buffer, and is kept whole.
+template <typename T>
+inline constexpr bool is_plain_buffer =
+    (is_derived_buffer<T, net::const_buffer> ||
+     is_derived_buffer<T, net::mutable_buffer>)&&std::is_trivially_copyable_v<T> &&
+    sizeof(T) == 2 * sizeof(void*);
+
 /// One buffer, without its size. A buffer that has just been made is copied
 /// by a load of 16 bytes from two stores of 8, for which the processor waits
 /// until all earlier stores are done: 1 % of an echo each time.
 template <typename Buffer>
-requires std::is_convertible_v<const Buffer&, net::const_buffer>
+requires is_plain_buffer<Buffer>
 class kept_buffers<Buffer> {
-    using buffer = std::conditional_t<std::is_convertible_v<const Buffer&, net::mutable_buffer>,
+    using buffer = std::conditional_t<is_derived_buffer<Buffer, net::mutable_buffer>,
                                       net::mutable_buffer, net::const_buffer>;
 
 public:
-    explicit kept_buffers(const Buffer& b) noexcept : data_(buffer(b).data()) {}
+    explicit kept_buffers(const Buffer& b) noexcept : data_(static_cast<const buffer&>(b).data()) {}
     buffer get(std::size_t size_bytes) const noexcept { return buffer(data_, size_bytes); }
 
 private:
