@@ -370,6 +370,52 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(associated_allocator_gives_the_memory_of_operation
     BOOST_TEST(counts.live == 0);
 }
 
+// A sequence of several buffers may convert to one as well; it is a sequence.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_sequence_that_also_converts_to_a_buffer_is_sent_whole, Ctx,
+                              contexts)
+{
+    struct both {
+        std::array<net::const_buffer, 2> parts;
+        auto begin() const { return parts.begin(); }
+        auto end() const { return parts.end(); }
+        operator net::const_buffer() const { return parts[0]; }
+    };
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    const std::string first = "first, ";
+    const std::string second = "second";
+    std::size_t sent = 0;
+    socket.async_write_some(both{{net::buffer(first), net::buffer(second)}},
+                            [&](error_code, std::size_t n) { sent = n; });
+    ctx.run();
+    BOOST_TEST(sent == first.size() + second.size());
+    BOOST_TEST(peer.read(sent) == first + second);
+}
+
+// A buffer type may own its memory: the operation keeps the whole of it.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_buffer_that_owns_its_memory_lives_as_long_as_the_operation, Ctx,
+                              contexts)
+{
+    struct owner : net::mutable_buffer {
+        explicit owner(std::shared_ptr<std::string> s)
+            : net::mutable_buffer(net::buffer(*s)), kept(std::move(s))
+        {
+        }
+        std::shared_ptr<std::string> kept;
+    };
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    auto memory = std::make_shared<std::string>(8, '.');
+    const std::weak_ptr<std::string> watched = memory;
+    socket.async_read_some(owner(std::move(memory)), [](error_code, std::size_t) {});
+    ctx.poll();
+    BOOST_TEST(!watched.expired());
+    peer.write("x");
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(watched.expired());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

@@ -13,7 +13,8 @@
 
 #if defined(SAFER_RING_TEST_SANITIZED)
 
-#include <sanitizer/allocator_interface.h>
+// From sanitizer/allocator_interface.h, which GCC's packages leave out.
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 
 namespace stress {
 

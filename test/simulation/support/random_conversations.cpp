@@ -31,7 +31,7 @@ options random_options(std::mt19937_64& random)
     settings.submission_entries = one_of({2, 4, 16, 64});
     settings.completion_entries = one_of({4, 8, 32, 128});
     settings.receive_buffer_count = one_of({1, 2, 4, 16});
-    settings.receive_buffer_size_bytes = one_of({16, 64, 256});
+    settings.receive_buffer_size_bytes = one_of({16, 64, 256, 2048});
     settings.send_buffer_size_bytes = one_of({32, 128, 1024});
     settings.drain_deadline_ms = 20000;
     return settings;
@@ -96,6 +96,11 @@ random_conversations::random_conversations(std::uint64_t seed)
     : random_(seed), seed_(seed), settings_(random_options(random_)),
       ring_(settings_, simulation_plan::random(seed), random_() % 2 == 0 ? 1 : 2)
 {
+    // Buffers that are offered short where they may be: 512 bytes of 2048.
+    constexpr int until_short = 2 * 1024;
+    const int learnt = chance(50) ? until_short : 0;
+    for (int i = 0; i < learnt; ++i)
+        ring_.context->impl().loop().buffers().learn(1, false, false);
     const std::size_t connections = 1 + below(12);
     for (std::size_t i = 0; i < connections; ++i) {
         auto [first, second] = test_support::local_descriptor_pair();

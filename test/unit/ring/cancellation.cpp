@@ -136,6 +136,21 @@ BOOST_FIXTURE_TEST_CASE(data_that_comes_after_the_cancellation_stays_with_the_de
     BOOST_TEST(everything_is_back());
 }
 
+BOOST_FIXTURE_TEST_CASE(late_data_is_there_for_a_synchronous_call_although_no_turn_came,
+                        pending_receive)
+{
+    kernel->hold(opcode::recv);
+    loop.cancel(*c);
+    c.peer.write("late");
+    kernel->release();
+    kernel->step();
+    BOOST_TEST(loop.leftover_size(*c) == 4U);
+    BOOST_TEST(take(8) == "late");
+    poll();
+    BOOST_TEST(r.result == -ECANCELED);
+    BOOST_TEST(everything_is_back());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_receive_started_behind_a_cancelled_one_gets_its_late_data,
                         pending_receive)
 {

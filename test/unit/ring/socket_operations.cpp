@@ -273,6 +273,26 @@ BOOST_FIXTURE_TEST_CASE(peeking_leaves_the_data, simulated_loop)
     BOOST_TEST(buffer == "abcd");
 }
 
+BOOST_AUTO_TEST_CASE(peeking_sees_all_however_short_the_buffers_are)
+{
+    options settings = small_options();
+    settings.receive_buffer_size_bytes = 1024;
+    simulated_loop l(settings);
+    connection c(l);
+    for (int i = 0; i < 1024; ++i)
+        l.loop.buffers().learn(1, false, false);
+    std::string buffer(1000, '\0');
+    for (unsigned i = 0; i < settings.receive_buffer_count; ++i) { // All are offered anew.
+        c.peer.write("x");
+        l.start<receive_into>(*c, direction::read, buffer);
+        l.run();
+    }
+    c.peer.write(std::string(800, 'm'));
+    record& peek = l.start<receive_into>(*c, direction::read, buffer, MSG_PEEK);
+    l.run();
+    BOOST_TEST(peek.result == 800);
+}
+
 BOOST_FIXTURE_TEST_CASE(wait_all_is_not_passed_on, simulated_loop)
 {
     connection c(*this);
