@@ -16,6 +16,42 @@ void make_nonblocking(int fd)
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
+/// Receive buffers of 1024 bytes that are offered at 512, since receives were
+/// small.
+struct short_buffers : simulated_loop {
+    connection c{*this};
+    std::string buffer = std::string(1000, '\0');
+
+    short_buffers() : simulated_loop(settings())
+    {
+        for (int i = 0; i < 1024; ++i)
+            loop.buffers().learn(1, false, false);
+        offer_all_anew();
+    }
+
+    static options settings()
+    {
+        options s = small_options();
+        s.receive_buffer_size_bytes = 1024;
+        return s;
+    }
+
+    int receive(int flags = 0)
+    {
+        record& r = start<receive_into>(*c, direction::read, buffer, flags);
+        run();
+        return r.result;
+    }
+
+    void offer_all_anew()
+    {
+        for (unsigned i = 0; i < settings().receive_buffer_count; ++i) {
+            c.peer.write("x");
+            BOOST_TEST(receive() == 1);
+        }
+    }
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(receive_operation)
@@ -196,24 +232,9 @@ BOOST_FIXTURE_TEST_CASE(full_buffers_switch_to_bulk_and_small_reads_switch_back,
     BOOST_TEST(submitted(opcode::recv).size() == 2U);
 }
 
-BOOST_AUTO_TEST_CASE(one_that_a_short_buffer_cut_off_loses_nothing_and_restores_the_length)
+BOOST_FIXTURE_TEST_CASE(one_that_a_short_buffer_cut_off_loses_nothing_and_restores_the_length,
+                        short_buffers)
 {
-    options settings = small_options();
-    settings.receive_buffer_size_bytes = 1024;
-    simulated_loop l(settings);
-    connection c(l);
-    for (int i = 0; i < 1024; ++i)
-        l.loop.buffers().learn(1, false, false);
-    std::string buffer(1000, '\0');
-    const auto receive = [&] {
-        record& r = l.start<receive_into>(*c, direction::read, buffer);
-        l.run();
-        return r.result;
-    };
-    for (unsigned i = 0; i < settings.receive_buffer_count; ++i) { // All are offered anew.
-        c.peer.write("x");
-        BOOST_TEST(receive() == 1);
-    }
     std::string message(800, 'm');
     message[512] = '!';
     c.peer.write(message);
@@ -221,13 +242,10 @@ BOOST_AUTO_TEST_CASE(one_that_a_short_buffer_cut_off_loses_nothing_and_restores_
     BOOST_TEST(buffer.substr(0, 512) == message.substr(0, 512));
     BOOST_TEST(receive() == 288);
     BOOST_TEST(buffer.substr(0, 288) == message.substr(512));
-    for (unsigned i = 0; i < settings.receive_buffer_count; ++i) {
-        c.peer.write("x");
-        BOOST_TEST(receive() == 1);
-    }
+    offer_all_anew();
     c.peer.write(message);
     BOOST_TEST(receive() == 800);
-    BOOST_TEST(l.everything_is_back());
+    BOOST_TEST(everything_is_back());
 }
 
 BOOST_FIXTURE_TEST_CASE(bulk_reads_stop_attempting_in_vain_until_data_is_early_again,
@@ -273,24 +291,10 @@ BOOST_FIXTURE_TEST_CASE(peeking_leaves_the_data, simulated_loop)
     BOOST_TEST(buffer == "abcd");
 }
 
-BOOST_AUTO_TEST_CASE(peeking_sees_all_however_short_the_buffers_are)
+BOOST_FIXTURE_TEST_CASE(peeking_sees_all_however_short_the_buffers_are, short_buffers)
 {
-    options settings = small_options();
-    settings.receive_buffer_size_bytes = 1024;
-    simulated_loop l(settings);
-    connection c(l);
-    for (int i = 0; i < 1024; ++i)
-        l.loop.buffers().learn(1, false, false);
-    std::string buffer(1000, '\0');
-    for (unsigned i = 0; i < settings.receive_buffer_count; ++i) { // All are offered anew.
-        c.peer.write("x");
-        l.start<receive_into>(*c, direction::read, buffer);
-        l.run();
-    }
     c.peer.write(std::string(800, 'm'));
-    record& peek = l.start<receive_into>(*c, direction::read, buffer, MSG_PEEK);
-    l.run();
-    BOOST_TEST(peek.result == 800);
+    BOOST_TEST(receive(MSG_PEEK) == 800);
 }
 
 BOOST_FIXTURE_TEST_CASE(wait_all_is_not_passed_on, simulated_loop)
