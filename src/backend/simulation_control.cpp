@@ -104,6 +104,12 @@ void simulation::fail_nth(call which, unsigned n, int error, unsigned times)
     state_->call_failures[which].push_back({state_->calls[which] + n, times, error});
 }
 
+void simulation::fail_no_more(call which)
+{
+    const std::lock_guard held(state_->mutex);
+    state_->call_failures[which].clear();
+}
+
 void simulation::fail_nth(opcode op, unsigned n, int error)
 {
     const std::lock_guard held(state_->mutex);

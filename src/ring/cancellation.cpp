@@ -107,6 +107,8 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     // it too, so that its port is free; a whole context drains all at once.
     if (mode != cancel_mode::cancel && !shut_down_)
         await_kernel(held, d, mode == cancel_mode::release ? release_deadline : close_deadline);
+    if (mode != cancel_mode::cancel && kernel_ && kernel_->unsubmitted() != 0)
+        kernel_->disown(d.fd); // The kernel takes nothing; the number is given up all the same.
     // The lock was given up meanwhile, so that a thread may be performing again.
     wait_until_performed(held, d);
     for (const direction dir : all_directions)

@@ -43,7 +43,7 @@ public:
     void destroy() noexcept override
     {
         operation_ptr<function_operation, Allocator> self(Allocator(allocator_), this);
-        Function f(std::move(function_));
+        [[maybe_unused]] Function f(std::move(function_));
         self.reset();
     }
 

@@ -44,6 +44,16 @@ public:
         std::atomic_ref(*sq_ktail_).store(sq_tail_, std::memory_order_release);
     }
 
+    /// Takes `fd` out of the entries that no `enter` has taken yet, because the
+    /// number will soon be another file's: they will fail with EBADF. One that
+    /// the kernel is just reading has the old file, or gets none.
+    void disown(int fd) noexcept
+    {
+        for (unsigned i = sq_head(); i != sq_tail_; ++i)
+            if (std::int32_t& of_entry = sq_[i & sq_mask_].fd; of_entry == fd)
+                std::atomic_ref(of_entry).store(-1, std::memory_order_relaxed);
+    }
+
     /// Published entries that no `enter` has taken yet.
     [[nodiscard]] unsigned unsubmitted() const noexcept { return sq_tail_ - sq_head(); }
 

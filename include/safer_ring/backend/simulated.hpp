@@ -77,6 +77,9 @@ public:
     /// it answer `-error` without effect.
     void fail_nth(call which, unsigned n, int error, unsigned times = 1);
 
+    /// Takes back the failures of this call that are still to come.
+    void fail_no_more(call which);
+
     /// The n-th entry of this kind from now on ends with `-error`, without
     /// being executed.
     void fail_nth(opcode op, unsigned n, int error);

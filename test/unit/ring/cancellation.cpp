@@ -382,6 +382,29 @@ BOOST_FIXTURE_TEST_CASE(what_was_queued_when_the_number_was_reused_hits_the_old_
     BOOST_TEST(::recv(number, all, sizeof all, MSG_DONTWAIT) == 15);
 }
 
+BOOST_FIXTURE_TEST_CASE(what_the_kernel_refused_throughout_a_close_never_meets_a_new_file,
+                        simulated_loop)
+{
+    auto first = std::make_unique<connection>(*this);
+    std::string buffer(8, '.');
+    record& r = start<receive_into>(**first, direction::read, buffer);
+    constexpr unsigned forever = 1'000'000'000;
+    kernel->fail_nth(simulation::call::enter, 1, EAGAIN, forever);
+    poll();
+    const int number = first->socket.get();
+    first->close();
+    connection second(*this);
+    BOOST_REQUIRE(second.socket.get() == number);
+    second.peer.write("for the new one");
+    kernel->fail_no_more(simulation::call::enter);
+    poll();
+    BOOST_TEST(r.result == -ECANCELED);
+    for (const auto& e : submitted(opcode::recv))
+        BOOST_TEST(e.fd == -1);
+    char all[32];
+    BOOST_TEST(::recv(number, all, sizeof all, MSG_DONTWAIT) == 15);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_request_holds_on_to_its_file_when_the_number_is_reused, pending_receive)
 {
     kernel->hold(opcode::recv);

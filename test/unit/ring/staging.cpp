@@ -248,9 +248,9 @@ BOOST_FIXTURE_TEST_CASE(buffers_of_different_lengths_do_not_overlap, buffers_on_
     for (std::size_t i = 1; i < ranges.size(); ++i)
         BOOST_TEST((ranges[i - 1].first + ranges[i - 1].second <= ranges[i].first));
     const auto offered = kernel->referenced_memory();
-    for (const auto& [begin, length] : ranges)
+    for (const auto& range : ranges)
         BOOST_TEST(std::any_of(offered.begin(), offered.end(), [&](const auto& r) {
-            return r.begin == begin && r.size_bytes == length;
+            return r.begin == range.first && r.size_bytes == range.second;
         }));
 }
 
