@@ -353,7 +353,7 @@ template <typename Handler>
 auto io_context::wrap(Handler handler)
 {
     return [this, handler = std::move(handler)]<typename... Args>(Args&&... args) {
-        dispatch(std::bind(handler, std::forward<Args>(args)...));
+        this->dispatch(std::bind(handler, std::forward<Args>(args)...));
     };
 }
 #endif
