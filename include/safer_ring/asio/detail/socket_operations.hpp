@@ -98,10 +98,10 @@ inline constexpr bool is_derived_buffer = std::is_convertible_v<const T*, const 
 /// Asio's own buffers and what adds nothing to them. Another type may own the
 /// memory, or be a sequence that also converts to a buffer, and is kept whole.
 template <typename T>
-inline constexpr bool is_plain_buffer =
-    (is_derived_buffer<T, net::const_buffer> ||
-     is_derived_buffer<T, net::mutable_buffer>)&&std::is_trivially_copyable_v<T> &&
-    sizeof(T) == 2 * sizeof(void*);
+inline constexpr bool is_plain_buffer = std::is_trivially_copyable_v<T> &&
+                                        sizeof(T) == 2 * sizeof(void*) &&
+                                        (is_derived_buffer<T, net::const_buffer> ||
+                                         is_derived_buffer<T, net::mutable_buffer>);
 
 /// One buffer, without its size. A buffer that has just been made is copied
 /// by a load of 16 bytes from two stores of 8, for which the processor waits
