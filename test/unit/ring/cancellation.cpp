@@ -23,6 +23,15 @@ struct pending_receive : simulated_loop {
         BOOST_REQUIRE(kernel->in_flight_count() == 1U);
     }
 
+    /// Cancels, and lets the kernel complete with data all the same.
+    void receive_late_data()
+    {
+        kernel->hold(opcode::recv);
+        loop.cancel(*c);
+        c.peer.write("late");
+        kernel->release();
+    }
+
     std::string take(std::size_t size, bool peek = false)
     {
         std::string bytes(size, '\0');
@@ -109,10 +118,7 @@ BOOST_FIXTURE_TEST_CASE(releasing_delivers_data_that_was_there, pending_receive)
 BOOST_FIXTURE_TEST_CASE(data_that_comes_after_the_cancellation_stays_with_the_descriptor,
                         pending_receive)
 {
-    kernel->hold(opcode::recv);
-    loop.cancel(*c);
-    c.peer.write("late");
-    kernel->release();
+    receive_late_data();
     poll();
     BOOST_TEST(r.result == -ECANCELED);
     BOOST_TEST(buffer == untouched);
@@ -139,10 +145,7 @@ BOOST_FIXTURE_TEST_CASE(data_that_comes_after_the_cancellation_stays_with_the_de
 BOOST_FIXTURE_TEST_CASE(late_data_is_there_for_a_synchronous_call_although_no_turn_came,
                         pending_receive)
 {
-    kernel->hold(opcode::recv);
-    loop.cancel(*c);
-    c.peer.write("late");
-    kernel->release();
+    receive_late_data();
     kernel->step();
     BOOST_TEST(loop.leftover_size(*c) == 4U);
     BOOST_TEST(take(8) == "late");
@@ -188,10 +191,7 @@ BOOST_FIXTURE_TEST_CASE(late_data_of_a_closed_descriptor_is_dropped, pending_rec
 
 BOOST_FIXTURE_TEST_CASE(left_over_data_is_dropped_with_its_descriptor, pending_receive)
 {
-    kernel->hold(opcode::recv);
-    loop.cancel(*c);
-    c.peer.write("late");
-    kernel->release();
+    receive_late_data();
     poll();
     BOOST_TEST(loop.buffers().outstanding() == 1U);
     c.close();

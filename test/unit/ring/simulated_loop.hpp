@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <fcntl.h>
 
 namespace unit {
 
@@ -20,6 +21,11 @@ using backend::simulation;
 using backend::simulation_plan;
 using ring::direction;
 using safer_ring::options;
+
+inline void make_nonblocking(int fd)
+{
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
 
 /// Few and small buffers, so that a test reaches their bounds.
 inline options small_options()

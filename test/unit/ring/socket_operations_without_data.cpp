@@ -1,0 +1,187 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "simulated_loop.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using namespace unit;
+
+// The socket operations that carry no data: accept, connect, readiness, wait.
+
+BOOST_AUTO_TEST_SUITE(accept_operation)
+
+namespace {
+
+struct listening_loop : simulated_loop {
+    test_support::unique_descriptor listener = test_support::loopback_listener();
+    ring::descriptor* handle = loop.open(listener.get());
+
+    ~listening_loop() { loop.close(handle); }
+    test_support::unique_descriptor client() const
+    {
+        return test_support::loopback_client(test_support::local_port(listener.get()));
+    }
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(gives_the_socket_and_the_peers_address, listening_loop)
+{
+    const auto peer = client();
+    std::size_t address_size = 0;
+    record& with_address = start<accept_one>(*handle, direction::read, &address_size);
+    run();
+    const test_support::unique_descriptor accepted(with_address.result);
+    BOOST_TEST(accepted.get() >= 0);
+    BOOST_TEST(address_size == sizeof(sockaddr_in));
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(an_aborted_connection_is_passed_over_unless_asked_for, listening_loop)
+{
+    for (const int error : {ECONNABORTED, EPROTO}) {
+        const auto peer = client();
+        kernel->fail_nth(opcode::accept, 1, error);
+        record& silent = start<accept_one>(*handle, direction::read);
+        run();
+        const test_support::unique_descriptor accepted(silent.result);
+        BOOST_TEST(accepted.get() >= 0);
+        kernel->fail_nth(opcode::accept, 1, error);
+        record& telling = start<accept_one>(*handle, direction::read, nullptr, true);
+        run();
+        BOOST_TEST(telling.result == -error);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(on_a_listener_that_does_not_block_it_waits_for_readiness, listening_loop)
+{
+    make_nonblocking(listener.get());
+    record& r = start<accept_one>(*handle, direction::read);
+    while (submitted(opcode::poll_add).empty())
+        poll();
+    const auto peer = client();
+    run();
+    const test_support::unique_descriptor accepted(r.result);
+    BOOST_TEST(accepted.get() >= 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(errors_are_reported_and_the_address_block_comes_back, listening_loop)
+{
+    for (const int error : {ENOBUFS, ENOMEM, EPERM}) {
+        std::size_t address_size = 0;
+        kernel->fail_nth(opcode::accept, 1, error);
+        record& r = start<accept_one>(*handle, direction::read, &address_size);
+        run();
+        BOOST_TEST(r.result == -error);
+        BOOST_TEST(everything_is_back());
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_lack_of_descriptors_is_reported_only_when_there_is_a_connection,
+                        listening_loop)
+{
+    for (const int error : {EMFILE, ENFILE}) {
+        kernel->fail_nth(opcode::accept, 1, error);
+        record& r = start<accept_one>(*handle, direction::read);
+        for (int i = 0; i < 10; ++i)
+            poll();
+        BOOST_TEST(r.open()); // It waits for a connection instead.
+        kernel->fail_nth(opcode::accept, 1, error);
+        const auto peer = client();
+        run();
+        BOOST_TEST(r.result == -error);
+        const test_support::unique_descriptor left(::accept(listener.get(), nullptr, nullptr));
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(connect_operation)
+
+BOOST_FIXTURE_TEST_CASE(connects_with_an_address_of_its_own, simulated_loop)
+{
+    const auto listener = test_support::loopback_listener();
+    for (const bool nonblocking : {false, true}) {
+        test_support::unique_descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (nonblocking) // EAGAIN, then readiness and SO_ERROR.
+            make_nonblocking(socket.get());
+        ring::descriptor* handle = loop.open(socket.get());
+        sockaddr_in address = test_support::local_address(listener.get());
+        record& r = start<connect_to>(*handle, direction::write, &address, sizeof address);
+        std::memset(&address, 0xff, sizeof address); // The caller's is not needed any more.
+        run();
+        BOOST_TEST(r.result == 0);
+        BOOST_TEST(everything_is_back());
+        loop.close(handle);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_refusal_is_reported, simulated_loop)
+{
+    sockaddr_in address{};
+    {
+        const auto listener = test_support::loopback_listener();
+        address = test_support::local_address(listener.get());
+    }
+    for (const bool nonblocking : {false, true}) {
+        test_support::unique_descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (nonblocking)
+            make_nonblocking(socket.get());
+        ring::descriptor* handle = loop.open(socket.get());
+        record& r = start<connect_to>(*handle, direction::write, &address, sizeof address);
+        run();
+        BOOST_TEST(r.result == -ECONNREFUSED);
+        loop.close(handle);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(readiness_operation)
+
+BOOST_FIXTURE_TEST_CASE(calls_when_ready_and_waits_again_for_eagain, simulated_loop)
+{
+    connection c(*this);
+    int calls = 0;
+    record& r = start<call_when_ready>(*c, direction::read, short{POLLIN}, false,
+                                       [&](int) -> ssize_t { return ++calls < 3 ? -EAGAIN : 7; });
+    poll();
+    BOOST_TEST(calls == 0);
+    c.peer.write("x");
+    run();
+    BOOST_TEST(calls == 3);
+    BOOST_TEST(r.result == 7);
+    BOOST_TEST(submitted(opcode::poll_add).size() == 3U);
+}
+
+BOOST_FIXTURE_TEST_CASE(tries_before_it_waits_if_asked_to, simulated_loop)
+{
+    connection c(*this);
+    record& r = start<call_when_ready>(*c, direction::write, short{POLLOUT}, true,
+                                       [](int) -> ssize_t { return 5; });
+    BOOST_TEST(r.open()); // Its handler is not called from inside the start.
+    run();
+    BOOST_TEST(r.result == 5);
+    BOOST_TEST(submitted(opcode::poll_add).empty());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(wait_operation)
+
+BOOST_FIXTURE_TEST_CASE(is_level_triggered_and_takes_nothing, simulated_loop)
+{
+    connection c(*this);
+    c.peer.write("x");
+    for (int i = 0; i < 3; ++i) {
+        record& r = start<wait_for_events>(*c, direction::read, short{POLLIN});
+        run();
+        BOOST_TEST(r.result == 0);
+    }
+    record& writable = start<wait_for_events>(*c, direction::write, short{POLLOUT});
+    run();
+    BOOST_TEST(writable.result == 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
