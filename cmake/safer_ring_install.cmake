@@ -11,7 +11,7 @@ set(safer_ring_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/safer_ring")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/safer_ring"
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp")
-install(TARGETS safer_ring EXPORT safer_ring_targets
+install(TARGETS safer_ring safer_ring_drop_in EXPORT safer_ring_targets
   INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT safer_ring_targets NAMESPACE safer_ring::
   DESTINATION "${safer_ring_cmake_dir}")
@@ -29,6 +29,8 @@ write_basic_package_version_file(
 install(FILES
   "${PROJECT_BINARY_DIR}/safer_ring-config.cmake"
   "${PROJECT_BINARY_DIR}/safer_ring-config-version.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/safer_ring_check_drop_in.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/safer_ring_drop_in_checker.cmake"
   DESTINATION "${safer_ring_cmake_dir}")
 
 # pkg-config. The prefix is found from the file's own place, so that an installed tree can be

@@ -11,14 +11,32 @@
 
 // Every test of this suite is written once, as a template on the context, and
 // runs on Asio's own context, which proves that what it expects is what Asio
-// does, and on ours, which proves that ours does the same.
+// does, and on ours, which proves that ours does the same. What concerns I/O
+// objects is compiled a second time with the drop-in.
 namespace conformance {
 
 namespace net = boost::asio;
 using net::ip::tcp;
 using error_code = boost::system::error_code;
 
+#if defined(SAFER_RING_DROP_IN)
+
+/// Ours, as a program that was not written for it meets it: its I/O objects
+/// are those with net::any_io_executor.
+class drop_in_context : public safer_ring::io_context {
+public:
+    using safer_ring::io_context::io_context;
+    using executor_type = net::any_io_executor;
+    executor_type get_executor() noexcept { return safer_ring::io_context::get_executor(); }
+};
+
+using contexts = std::tuple<drop_in_context>;
+
+#else
+
 using contexts = std::tuple<net::io_context, safer_ring::io_context>;
+
+#endif
 
 template <class Ctx>
 using executor_of = typename Ctx::executor_type;

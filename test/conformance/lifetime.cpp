@@ -368,7 +368,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(memory_from_allocators_is_given_back_by_destructio
         socket.async_read_some(net::buffer(buffer), net::bind_allocator(allocator, checks.never()));
         timer.async_wait(net::bind_allocator(allocator, checks.never()));
         net::post(ctx, net::bind_allocator(allocator, checks.never()));
-        BOOST_TEST(counts.live >= 3);
+        // A net::any_io_executor does not pass the allocator of posted work on.
+        constexpr bool erased = std::is_same_v<executor_of<Ctx>, net::any_io_executor>;
+        BOOST_TEST(counts.live >= (erased ? 2 : 3));
     }
     BOOST_TEST(counts.live == 0);
 }

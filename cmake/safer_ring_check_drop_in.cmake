@@ -1,0 +1,28 @@
+# Copyright (c) 2026 The safer-ring authors.
+# Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+# safer_ring_check_drop_in(<target>)
+#
+# After each link of the program or shared library <target>, looks at everything that went into it,
+# shared libraries included, and fails if an object defines members of Asio's I/O objects without
+# having been compiled with the drop-in: two layouts of one class in one program.
+#
+# What went in is read from the linker's map, so it needs GNU ld, Debian's default. Undetectable
+# stays an object in which the compiler inlined every such member, a library without symbol table,
+# and what is loaded with dlopen().
+
+set(SAFER_RING_DROP_IN_CHECKER "${CMAKE_CURRENT_LIST_DIR}/safer_ring_drop_in_checker.cmake")
+
+function(safer_ring_check_drop_in target)
+  set(map "${CMAKE_CURRENT_BINARY_DIR}/${target}.drop_in.map")
+  target_link_options(${target} PRIVATE "LINKER:-Map,${map}")
+  add_custom_command(TARGET ${target} POST_BUILD
+    COMMAND "${CMAKE_COMMAND}"
+      "-DMAP=${map}"
+      "-DPROGRAM=$<TARGET_FILE:${target}>"
+      "-DNM=${CMAKE_NM}"
+      "-DREADELF=${CMAKE_READELF}"
+      -P "${SAFER_RING_DROP_IN_CHECKER}"
+    COMMENT "Checking that all of ${target} was compiled with the drop-in"
+    VERBATIM)
+endfunction()

@@ -1,0 +1,9 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+/// Opens and closes a socket on a context of Asio's.
+bool open_and_close(boost::asio::io_context& context);
