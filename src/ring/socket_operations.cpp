@@ -421,12 +421,15 @@ bool readiness_operation::perform(int fd) noexcept
     if (would_block(n))
         return false;
     result_ = static_cast<int>(n);
+    called_ = true;
     return true;
 }
 
 void readiness_operation::discard(event_loop&) noexcept
 {
-    result_ = -ECANCELED;
+    // What was sent was sent: its result stays.
+    if (!called_ || (events_ & POLLOUT) == 0)
+        result_ = -ECANCELED;
 }
 
 // ------------------------------------------------------------------- wait

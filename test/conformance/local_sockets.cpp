@@ -6,6 +6,7 @@
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
+#include "support/socket_path.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -25,29 +26,7 @@ using test_support::connect_to_peer;
 using test_support::handler_checks;
 using test_support::io_result;
 using test_support::run_until_done;
-
-/// A name for a local socket that is removed at the end.
-class socket_path {
-public:
-    socket_path()
-    {
-        static int count = 0;
-        path_ = std::filesystem::temp_directory_path() /
-                ("safer_ring_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
-        std::filesystem::remove(path_);
-    }
-    socket_path(const socket_path&) = delete;
-    socket_path& operator=(const socket_path&) = delete;
-    ~socket_path()
-    {
-        std::error_code ignored;
-        std::filesystem::remove(path_, ignored);
-    }
-    local::endpoint endpoint() const { return local::endpoint(path_.string()); }
-
-private:
-    std::filesystem::path path_;
-};
+using test_support::socket_path;
 
 template <class Ctx>
 using generic_socket_of = net::basic_stream_socket<net::generic::stream_protocol, executor_of<Ctx>>;
@@ -59,15 +38,15 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_connect_accept_and_echo, Ctx, contexts)
     handler_checks checks;
     const socket_path path;
     Ctx ctx;
-    local_acceptor_of<Ctx> acceptor(ctx, path.endpoint());
+    local_acceptor_of<Ctx> acceptor(ctx, local::endpoint(path.string()));
     local_socket_of<Ctx> client(ctx), server(ctx);
     io_result accepted, connected, write, read;
     acceptor.async_accept(server, checks.into(accepted));
-    client.async_connect(path.endpoint(), checks.into(connected));
+    client.async_connect(local::endpoint(path.string()), checks.into(connected));
     ctx.run();
     BOOST_TEST(accepted.ec == error_code());
     BOOST_TEST(connected.ec == error_code());
-    BOOST_TEST((client.remote_endpoint() == path.endpoint()));
+    BOOST_TEST((client.remote_endpoint() == local::endpoint(path.string())));
     std::array<char, 5> buffer{};
     net::async_write(client, net::buffer("hello", 5), checks.into(write));
     net::async_read(server, net::buffer(buffer), checks.into(read));
@@ -83,7 +62,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_accept_gives_sockets, Ctx, contexts)
     const socket_path path;
     Ctx ctx;
     Ctx other;
-    local_acceptor_of<Ctx> acceptor(ctx, path.endpoint());
+    local_acceptor_of<Ctx> acceptor(ctx, local::endpoint(path.string()));
     local_socket_of<Ctx> first(ctx), second(ctx), third(ctx);
     local::endpoint from;
     acceptor.async_accept(checks.once([&](error_code ec, local_socket_of<Ctx> socket) {
@@ -94,10 +73,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_accept_gives_sockets, Ctx, contexts)
         BOOST_TEST(ec == error_code());
         BOOST_TEST((socket.get_executor() == other.get_executor()));
     }));
-    first.connect(path.endpoint());
-    second.connect(path.endpoint());
+    first.connect(local::endpoint(path.string()));
+    second.connect(local::endpoint(path.string()));
     ctx.run();
-    third.connect(path.endpoint());
+    third.connect(local::endpoint(path.string()));
     BOOST_TEST(acceptor.accept().is_open());
 }
 
@@ -122,10 +101,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_address_in_use_is_reported, Ctx, contexts)
 {
     const socket_path path;
     Ctx ctx;
-    local_acceptor_of<Ctx> acceptor(ctx, path.endpoint());
+    local_acceptor_of<Ctx> acceptor(ctx, local::endpoint(path.string()));
     local_acceptor_of<Ctx> second(ctx, local());
     error_code ec;
-    second.bind(path.endpoint(), ec);
+    second.bind(local::endpoint(path.string()), ec);
     BOOST_TEST(ec == net::error::address_in_use);
 }
 
@@ -169,7 +148,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_operations_are_cancelled, Ctx, contexts)
     handler_checks checks;
     const socket_path path;
     Ctx ctx;
-    local_acceptor_of<Ctx> acceptor(ctx, path.endpoint());
+    local_acceptor_of<Ctx> acceptor(ctx, local::endpoint(path.string()));
     auto [socket, peer] = connect_to_peer<local_socket_of<Ctx>>(ctx);
     std::array<char, 8> buffer{};
     const std::string large(16 << 20, 'l');

@@ -312,11 +312,29 @@ class io_context::strand : public boost::asio::strand<executor> {
 public:
     explicit strand(io_context& context) : boost::asio::strand<executor>(context.get_executor()) {}
     io_context& context() const noexcept { return get_inner_executor().context(); }
+    /// (Deprecated: use net::bind_executor.) A function object that, called
+    /// from anywhere, runs `handler` on this strand.
     template <typename Handler>
     auto wrap(Handler handler)
     {
-        return boost::asio::bind_executor(*this, std::move(handler));
+        return wrapped<Handler>{*this, std::move(handler)};
     }
+
+private:
+    template <typename Handler>
+    struct wrapped {
+        using executor_type = boost::asio::strand<executor>;
+        executor_type get_executor() const noexcept { return where; }
+
+        template <typename... Args>
+        void operator()(Args&&... args)
+        {
+            boost::asio::dispatch(where, std::bind(handler, std::forward<Args>(args)...));
+        }
+
+        executor_type where;
+        Handler handler;
+    };
 };
 
 #if !defined(BOOST_ASIO_NO_DEPRECATED)

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <limits>
 #include <memory>
+#include <type_traits>
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
@@ -265,15 +266,33 @@ private:
     detail::loop_service& impl_;
 };
 
-/// Base of services that belong to a safer_ring::io_context.
+/// Base of services that belong to a safer_ring::io_context, with the members
+/// of net::io_context::service.
 class io_context::service : public boost::asio::execution_context::service {
 public:
     io_context& get_io_context() { return static_cast<io_context&>(context()); }
 
 protected:
     explicit service(io_context& owner) : boost::asio::execution_context::service(owner) {}
+
+private:
+#if !defined(BOOST_ASIO_NO_DEPRECATED)
+    void shutdown() override
+    {
+        shutdown_service();
+    }
+    virtual void shutdown_service() {}
+    void notify_fork(boost::asio::execution_context::fork_event event) override
+    {
+        fork_service(event);
+    }
+    virtual void fork_service(boost::asio::execution_context::fork_event) {}
+#else
+    void shutdown() override {}
+#endif
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI
 
+#include <safer_ring/asio/detail/services_of_ours.hpp>
 #include <safer_ring/asio/executor.hpp>

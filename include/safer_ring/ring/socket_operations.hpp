@@ -191,6 +191,7 @@ protected:
 private:
     short events_;
     bool attempts_first_;
+    bool called_ = false;
 };
 
 /// Waits for readiness, level-triggered, and consumes nothing.
