@@ -6,6 +6,7 @@
 /// Boost.Asio on io_uring: include this, give `safer_ring::executor` to the
 /// I/O objects, and run them on a `safer_ring::io_context`.
 
+#include <safer_ring/asio/attach.hpp>
 #include <safer_ring/asio/detail/io_object_impl.hpp>
 #include <safer_ring/asio/detail/signal_set_service.hpp>
 #include <safer_ring/asio/detail/socket_service.hpp>

@@ -111,6 +111,8 @@ public:
         return ::io_uring_register_buf_ring(&ring_, &request, 0);
     }
 
+    int ready_descriptor() const noexcept override { return ring_.ring_fd; }
+
     int close_when_drained(int fd) noexcept override
     {
         const int result = ::io_uring_register_files(&ring_, &fd, 1);

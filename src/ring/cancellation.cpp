@@ -176,7 +176,7 @@ void event_loop::hand_back(guard& held)
 
 void event_loop::wake_for_ready(guard& held)
 {
-    if (!ready_.empty() && ready_.front() != &turn_marker_)
+    if (ready_.holds_more_than(&turn_marker_))
         wake_one(held);
 }
 

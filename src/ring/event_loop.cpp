@@ -107,7 +107,8 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             continue;
         } else {
             if (waited && !forever) {
-                wake_for_more(held);
+                if (driver_ == nullptr) // It is told how to go on when its turn ends.
+                    wake_for_more(held);
                 return 0;
             }
             ready_.pop_front();
@@ -193,6 +194,8 @@ void event_loop::restart()
 
 void event_loop::stop_all(guard& held)
 {
+    if (driver_ != nullptr) // Its loop goes on; it is told that there is no work.
+        return wake_waiter(held);
     stopped_ = true;
     idle_.notify_all();
     wake_waiter(held);
@@ -226,6 +229,11 @@ void event_loop::wake_waiter(guard&)
 {
     if (!waiting_ || wake_sent_)
         return;
+    if (driver_ != nullptr) {
+        wake_sent_ = true;
+        driver_->wake();
+        return;
+    }
     backend::submission_entry* entry = kernel_->next_submission();
     if (entry == nullptr) {
         // The queue is full of entries that the waiting thread is about to
@@ -251,7 +259,7 @@ void event_loop::post(operation* op, bool is_continuation, loop_thread* self)
         self->private_ready.push_back(op);
         return;
     }
-    work_started();
+    count_work();
     guard held(mutex_);
     ready_.push_back(op);
     wake_one(held);
@@ -303,7 +311,7 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
 {
     guard held(mutex_);
     if (!kernel_) { // Started by a handler's destructor after the memory was set aside.
-        work_started();
+        count_work();
         op.result_ = -ECANCELED;
         make_ready(op);
         return;
@@ -318,7 +326,7 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     if (counts && self != nullptr && one_thread())
         ++self->private_work; // The handler that runs now keeps the count above zero.
     else if (counts)
-        work_started();
+        count_work();
     if (id != nullptr)
         *id = op.id_;
     op.descriptor_ = &d;

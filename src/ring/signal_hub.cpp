@@ -261,6 +261,7 @@ void signal_hub::cancel(std::uint64_t id)
 
 void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
 {
+    loop_.work_started();
     operation_queue ready;
     {
         const std::lock_guard lock(signal_state::get().mutex);
@@ -269,7 +270,6 @@ void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
             op.hub_ = this;
             op.id_ = *id = last_id_;
         }
-        loop_.work_started();
         signal_registration* pending = nullptr;
         for (signal_registration* r = set.signals; r != nullptr && pending == nullptr;
              r = r->next_in_set)

@@ -99,12 +99,14 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
     wait = ready_.empty() && pending_.empty() && !stopped_ ? wait_duration(wait) : wait_not;
     if (to_submit != 0 || wait != wait_not || kernel_->needs_enter()) {
         const bool blocks = wait != wait_not;
-        waiting_ = blocks;
-        wake_sent_ = false;
+        if (driver_ == nullptr) {
+            waiting_ = blocks;
+            wake_sent_ = false;
+        }
         held.unlock();
         error = kernel_->enter(to_submit, blocks ? 1 : 0, wait == wait_forever ? nullptr : &wait);
         held.lock();
-        waiting_ = false;
+        waiting_ = driver_ != nullptr;
     }
     if ((error == -EAGAIN || error == -EBUSY || error == -ENOMEM) && !kernel_->has_completions()) {
         held.unlock();
@@ -143,6 +145,8 @@ void event_loop::submit_started(guard& held, loop_thread* self)
 {
     if (!waiting_ || pending_.empty())
         return;
+    if (driver_ != nullptr && self != nullptr)
+        return; // Within drive(), whose next turn flushes it.
     if (one_thread() || self == nullptr) {
         // The request would belong to the calling thread, which may exit, or
         // not enter the kernel for long: leave it to the waiting one.

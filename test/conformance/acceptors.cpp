@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(async_accept_gives_a_socket_of_another_context, Ct
     io_result read;
     net::async_read(servers.front(), net::buffer(buffer), checks.into(read));
     net::write(client, net::buffer("data", 4));
-    BOOST_TEST(other.run() == 1u);
+    BOOST_TEST(ran(other, other.run(), 1u));
     BOOST_TEST(read.bytes == 4u);
 }
 
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(async_accept_into_a_socket_on_another_context, Ctx
     std::array<char, 4> buffer{};
     net::async_read(server, net::buffer(buffer), checks.into(read));
     net::write(client, net::buffer("data", 4));
-    BOOST_TEST(other.run() == 1u);
+    BOOST_TEST(ran(other, other.run(), 1u));
     BOOST_TEST(read.bytes == 4u);
 }
 
@@ -309,7 +309,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(close_cancel_and_destruction_abort_accepts, Ctx, c
             acceptor.reset();
         BOOST_TEST(!into.done);
         ctx.restart();
-        BOOST_TEST(ctx.run() == 2u);
+        BOOST_TEST(ran(ctx, ctx.run(), 2u));
         BOOST_TEST(into.ec == net::error::operation_aborted);
         BOOST_TEST(moved.ec == net::error::operation_aborted);
         BOOST_TEST(!server.is_open());

@@ -30,13 +30,43 @@ public:
     executor_type get_executor() noexcept { return safer_ring::io_context::get_executor(); }
 };
 
-using contexts = std::tuple<drop_in_context>;
+/// Asio's, with ours attached: its I/O objects are ours, whatever their type.
+class host_context : public net::io_context {
+public:
+    host_context() { safer_ring::attach(*this); }
+    explicit host_context(int concurrency_hint) : net::io_context(concurrency_hint)
+    {
+        safer_ring::attach(*this);
+    }
+};
+
+using contexts = std::tuple<drop_in_context, host_context>;
+
+/// Those whose run() and its kin are ours.
+using running_contexts = std::tuple<drop_in_context>;
+
+/// The host's run() counts its own handlers, in which ours take their turns.
+template <class Ctx>
+inline constexpr bool counts_handlers = !std::is_same_v<Ctx, host_context>;
 
 #else
 
 using contexts = std::tuple<net::io_context, safer_ring::io_context>;
 
+using running_contexts = contexts;
+
+template <class>
+inline constexpr bool counts_handlers = true;
+
 #endif
+
+/// Whether run() or one of its kin, which answered `count`, has run as many
+/// handlers as expected.
+template <class Ctx>
+bool ran(const Ctx&, std::size_t count, std::size_t expected)
+{
+    return !counts_handlers<Ctx> || count == expected;
+}
 
 template <class Ctx>
 using executor_of = typename Ctx::executor_type;

@@ -87,11 +87,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_connect_without_a_listener_fails, Ctx, conte
     Ctx ctx;
     local_socket_of<Ctx> bound(ctx);
     bound.open(local());
-    bound.bind(deaf.endpoint());
+    bound.bind(local::endpoint(deaf.string()));
     local_socket_of<Ctx> first(ctx), second(ctx);
     io_result no_file, refused;
-    first.async_connect(nothing.endpoint(), checks.into(no_file));
-    second.async_connect(deaf.endpoint(), checks.into(refused));
+    first.async_connect(local::endpoint(nothing.string()), checks.into(no_file));
+    second.async_connect(local::endpoint(deaf.string()), checks.into(refused));
     ctx.run();
     BOOST_TEST(no_file.ec == boost::system::errc::no_such_file_or_directory);
     BOOST_TEST(refused.ec == net::error::connection_refused);

@@ -26,7 +26,7 @@ using test_support::handler_checks;
 
 BOOST_AUTO_TEST_SUITE(run_family)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(posted_functions_run_in_order, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(posted_functions_run_in_order, Ctx, running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -40,7 +40,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(posted_functions_run_in_order, Ctx, contexts)
     BOOST_TEST(order == expected, per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_outside_of_run_is_queued, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_outside_of_run_is_queued, Ctx, running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -51,7 +51,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_outside_of_run_is_queued, Ctx, contexts)
     BOOST_TEST(order == (ints{1, 2}), per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_inside_of_a_handler_is_immediate, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_inside_of_a_handler_is_immediate, Ctx, running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -64,7 +64,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_inside_of_a_handler_is_immediate, Ctx, co
     BOOST_TEST(order == (ints{1, 2, 3}), per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_in_a_handler_of_another_context_is_queued, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_in_a_handler_of_another_context_is_queued, Ctx,
+                              running_contexts)
 {
     Ctx ctx;
     Ctx other;
@@ -76,7 +77,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_in_a_handler_of_another_context_is_queued
     BOOST_TEST(called);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(defer_inside_of_a_handler_is_queued, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(defer_inside_of_a_handler_is_queued, Ctx, running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -88,7 +89,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(defer_inside_of_a_handler_is_queued, Ctx, contexts
     BOOST_TEST(order == (ints{1, 2}), per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(post_in_a_handler_goes_behind_what_was_posted_before, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(post_in_a_handler_goes_behind_what_was_posted_before, Ctx,
+                              running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -102,7 +104,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(post_in_a_handler_goes_behind_what_was_posted_befo
     BOOST_TEST(order == (ints{1, 2, 3, 4}), per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(context_without_work_returns_and_is_stopped, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(context_without_work_returns_and_is_stopped, Ctx, running_contexts)
 {
     const auto expect = [](auto call) {
         Ctx ctx;
@@ -120,7 +122,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(context_without_work_returns_and_is_stopped, Ctx, 
     expect([](Ctx& ctx) { return ctx.run_one_until(std::chrono::system_clock::now() + 1h); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(the_last_handler_stops_the_context_until_restart, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(the_last_handler_stops_the_context_until_restart, Ctx,
+                              running_contexts)
 {
     Ctx ctx;
     int calls = 0;
@@ -138,7 +141,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_last_handler_stops_the_context_until_restart, 
     BOOST_TEST(calls == 2);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_one_runs_exactly_one_handler, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_one_runs_exactly_one_handler, Ctx, running_contexts)
 {
     Ctx ctx;
     int calls = 0;
@@ -154,7 +157,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_one_runs_exactly_one_handler, Ctx, contexts)
     BOOST_TEST(ctx.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready_and_what_that_posts, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready_and_what_that_posts, Ctx, running_contexts)
 {
     Ctx ctx;
     auto work = net::make_work_guard(ctx);
@@ -170,7 +173,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready_and_what_that_posts, Ctx, 
     BOOST_TEST(!ctx.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(timed_runs_return_while_work_is_outstanding, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(timed_runs_return_while_work_is_outstanding, Ctx, running_contexts)
 {
     Ctx ctx;
     auto work = net::make_work_guard(ctx);
@@ -185,7 +188,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(timed_runs_return_while_work_is_outstanding, Ctx, 
     BOOST_TEST(ctx.run_for(20ms) == 2u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_until_a_time_that_has_passed_runs_nothing, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_until_a_time_that_has_passed_runs_nothing, Ctx, running_contexts)
 {
     Ctx ctx;
     int calls = 0;
@@ -198,7 +201,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_until_a_time_that_has_passed_runs_nothing, Ctx
     BOOST_TEST(ctx.run() == 1u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(poll_inside_of_a_handler_runs_the_other_handlers, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(poll_inside_of_a_handler_runs_the_other_handlers, Ctx,
+                              running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -218,7 +222,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(poll_inside_of_a_handler_runs_the_other_handlers, 
 
 // With a concurrency hint of one, Asio's nested poll leaves some of what the
 // handler itself has posted for later, so that only the sum is compared.
-BOOST_AUTO_TEST_CASE_TEMPLATE(poll_inside_of_a_handler_runs_handlers_with_hint_one, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(poll_inside_of_a_handler_runs_handlers_with_hint_one, Ctx,
+                              running_contexts)
 {
     Ctx ctx(1);
     int calls = 0;
@@ -234,7 +239,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(poll_inside_of_a_handler_runs_handlers_with_hint_o
     BOOST_TEST(calls == 2);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_inside_of_a_handler_runs_one, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_inside_of_a_handler_runs_one, Ctx, running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -248,7 +253,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_inside_of_a_handler_runs_one, Ctx, contex
     BOOST_TEST(order == (ints{1, 2, 3}), per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_one_inside_of_a_handler_runs_one, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_one_inside_of_a_handler_runs_one, Ctx, running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -261,7 +266,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_one_inside_of_a_handler_runs_one, Ctx, context
     BOOST_TEST(order == (ints{1, 2}), per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_ends_a_nested_run_and_the_outer_one, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_ends_a_nested_run_and_the_outer_one, Ctx, running_contexts)
 {
     Ctx ctx;
     std::size_t inner = 0;
@@ -276,7 +281,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_ends_a_nested_run_and_the_outer_one, Ctx, con
     BOOST_TEST(ctx.run() == 1u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_is_immediate_in_nested_polls_too, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_is_immediate_in_nested_polls_too, Ctx, running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -289,7 +294,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(dispatch_is_immediate_in_nested_polls_too, Ctx, co
     BOOST_TEST(order == (ints{1, 2}), per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(work_guard_keeps_run_from_returning, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(work_guard_keeps_run_from_returning, Ctx, running_contexts)
 {
     Ctx ctx;
     auto work = net::make_work_guard(ctx);
@@ -303,7 +308,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(work_guard_keeps_run_from_returning, Ctx, contexts
     BOOST_TEST(ctx.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(every_copy_of_a_work_guard_counts, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(every_copy_of_a_work_guard_counts, Ctx, running_contexts)
 {
     Ctx ctx;
     auto first = net::make_work_guard(ctx);
@@ -318,7 +323,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(every_copy_of_a_work_guard_counts, Ctx, contexts)
     BOOST_TEST(ctx.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(work_guard_reset_in_a_handler_ends_run, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(work_guard_reset_in_a_handler_ends_run, Ctx, running_contexts)
 {
     Ctx ctx;
     auto work = net::make_work_guard(ctx.get_executor());
@@ -327,7 +332,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(work_guard_reset_in_a_handler_ends_run, Ctx, conte
     BOOST_TEST(ctx.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_before_run_leaves_the_work, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_before_run_leaves_the_work, Ctx, running_contexts)
 {
     Ctx ctx;
     int calls = 0;
@@ -342,7 +347,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_before_run_leaves_the_work, Ctx, contexts)
     BOOST_TEST(calls == 1);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_in_a_handler_ends_run_behind_it, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_in_a_handler_ends_run_behind_it, Ctx, running_contexts)
 {
     Ctx ctx;
     ints order;
@@ -359,7 +364,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_in_a_handler_ends_run_behind_it, Ctx, context
     BOOST_TEST(order == (ints{1, 2, 3}), per_element());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_in_a_handler_ends_poll_too, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_in_a_handler_ends_poll_too, Ctx, running_contexts)
 {
     Ctx ctx;
     net::post(ctx, [&] { ctx.stop(); });
@@ -370,7 +375,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_in_a_handler_ends_poll_too, Ctx, contexts)
     BOOST_TEST(ctx.poll() == 1u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_wakes_run, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_wakes_run, Ctx, running_contexts)
 {
     for (const int hint : {1, 2}) {
         Ctx ctx(hint);
@@ -384,7 +389,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_wakes_run, Ctx, contexts)
     }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_keeps_pending_timers_for_the_next_run, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_keeps_pending_timers_for_the_next_run, Ctx, running_contexts)
 {
     handler_checks checks;
     Ctx ctx;
@@ -399,7 +404,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_keeps_pending_timers_for_the_next_run, Ctx, c
     BOOST_TEST(result.ec == error_code());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_counts_completion_handlers, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_counts_completion_handlers, Ctx, running_contexts)
 {
     handler_checks checks;
     Ctx ctx;
@@ -411,7 +416,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_counts_completion_handlers, Ctx, contexts)
     BOOST_TEST(ctx.run() == 3u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(reset_is_restart, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(reset_is_restart, Ctx, running_contexts)
 {
 #if defined(BOOST_ASIO_NO_DEPRECATED)
     SAFER_RING_SKIP("reset() is deprecated and left out of this build");
@@ -423,7 +428,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(reset_is_restart, Ctx, contexts)
 #endif
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(every_concurrency_hint_runs, Ctx, contexts)
+BOOST_AUTO_TEST_CASE_TEMPLATE(every_concurrency_hint_runs, Ctx, running_contexts)
 {
     for (const int hint : {BOOST_ASIO_CONCURRENCY_HINT_1, BOOST_ASIO_CONCURRENCY_HINT_UNSAFE,
                            BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO, BOOST_ASIO_CONCURRENCY_HINT_SAFE,

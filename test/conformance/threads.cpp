@@ -322,7 +322,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(posts_of_foreign_threads_run_in_the_order_of_each,
                 if (--running == 0)
                     work.reset();
             });
-        BOOST_TEST(ctx.run() == static_cast<std::size_t>(producers * each));
+        BOOST_TEST(ran(ctx, ctx.run(), static_cast<std::size_t>(producers * each)));
         for (auto& thread : threads)
             thread.join();
         BOOST_TEST(wrong == 0);

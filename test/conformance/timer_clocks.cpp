@@ -208,7 +208,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(clock_that_steps_forward_is_seen_when_another_time
     timer_of<Ctx> other(ctx, 5ms);
     other.async_wait(checks.once([](error_code) {}));
     net::post(ctx, [] { clock::advance(2h); });
-    BOOST_TEST(ctx.run() == 3u);
+    BOOST_TEST(ran(ctx, ctx.run(), 3u));
     BOOST_TEST(result.ec == error_code());
 }
 
@@ -245,7 +245,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_expires, Ctx, contexts)
     deadline_timer_of<Ctx> timer(ctx, boost::posix_time::milliseconds(3));
     io_result result;
     timer.async_wait(checks.into(result));
-    BOOST_TEST(ctx.run() == 1u);
+    BOOST_TEST(ran(ctx, ctx.run(), 1u));
     BOOST_TEST(result.ec == error_code());
     BOOST_TEST((timer.expires_at() <= boost::posix_time::microsec_clock::universal_time()));
     timer.expires_from_now(boost::posix_time::milliseconds(1));

@@ -11,6 +11,8 @@
 #include <chrono>
 #include <limits>
 #include <memory>
+#include <stdexcept>
+#include <string>
 #include <type_traits>
 
 namespace safer_ring::inline SAFER_RING_ABI {
@@ -19,6 +21,8 @@ template <typename Allocator, unsigned Bits>
 class basic_executor;
 
 namespace detail {
+
+class attachment;
 
 /// One thread inside run(), poll() and their kin: the loop's part and Asio's.
 struct running_thread : thread_info_base {
@@ -86,6 +90,7 @@ class io_context : public boost::asio::execution_context {
 public:
     template <typename Allocator, unsigned Bits>
     friend class basic_executor;
+    friend class detail::attachment;
 
     using executor_type = basic_executor<std::allocator<void>, 0>;
     using count_type = std::size_t;
@@ -126,6 +131,7 @@ public:
 
     count_type run()
     {
+        refuse_if_attached("run");
         in_run scope(impl_);
         return impl_.loop().run(scope.thread().loop,
                                 [&] { scope.thread().rethrow_pending_exception(); });
@@ -174,6 +180,7 @@ public:
 
     count_type poll()
     {
+        refuse_if_attached("poll");
         in_run scope(impl_);
         return impl_.loop().poll(scope.thread().loop,
                                  [&] { scope.thread().rethrow_pending_exception(); });
@@ -181,9 +188,17 @@ public:
 
     count_type poll_one() { return run_one_within(ring::event_loop::wait_not); }
 
-    void stop() { impl_.loop().stop(); }
+    void stop()
+    {
+        refuse_if_attached("stop");
+        impl_.loop().stop();
+    }
     [[nodiscard]] bool stopped() const { return impl_.loop().stopped(); }
-    void restart() { impl_.loop().restart(); }
+    void restart()
+    {
+        refuse_if_attached("restart");
+        impl_.loop().restart();
+    }
 
 #if !defined(BOOST_ASIO_NO_DEPRECATED)
     count_type run(boost::system::error_code& ec)
@@ -239,10 +254,27 @@ private:
 
     std::size_t run_one_within(backend::backend::timeout wait)
     {
+        refuse_if_attached("run_one");
         in_run scope(impl_);
         const std::size_t n = impl_.loop().run_one(scope.thread().loop, wait);
         scope.thread().rethrow_pending_exception();
         return n;
+    }
+
+    void refuse_if_attached(const char* member) const
+    {
+        if (impl_.loop().is_driven())
+            throw std::logic_error(std::string("safer_ring::io_context::") + member +
+                                   ": this context is attached to a net::io_context; call that "
+                                   "one's member instead");
+    }
+
+    /// One turn of an attached context, on a thread of its host.
+    void drive()
+    {
+        in_run scope(impl_);
+        impl_.loop().drive(scope.thread().loop,
+                           [&] { scope.thread().rethrow_pending_exception(); });
     }
 
     static ring::threading threads_of(int hint) noexcept

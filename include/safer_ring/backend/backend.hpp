@@ -110,6 +110,9 @@ public:
     /// zero or the negated errno.
     virtual int close_when_drained(int fd) noexcept = 0;
 
+    /// Polls as readable while there are completions; -1 if there is none.
+    [[nodiscard]] virtual int ready_descriptor() const noexcept { return -1; }
+
     [[nodiscard]] const features& found() const noexcept { return features_; }
 
 protected:

@@ -5,6 +5,7 @@
 
 #include <safer_ring/backend/backend.hpp>
 #include <safer_ring/ring/descriptor.hpp>
+#include <safer_ring/ring/driver.hpp>
 #include <safer_ring/ring/loop_mutex.hpp>
 #include <safer_ring/ring/slot_table.hpp>
 #include <safer_ring/ring/staging.hpp>
@@ -89,7 +90,16 @@ public:
     SAFER_RING_API bool stopped();
     SAFER_RING_API void restart();
 
-    void work_started() noexcept { outstanding_work_.fetch_add(1, std::memory_order_relaxed); }
+    /// Counts work, under the lock or not; what follows tells the loop of it.
+    void count_work() noexcept { outstanding_work_.fetch_add(1, std::memory_order_relaxed); }
+
+    /// The same for work that is no operation, such as an executor that tracks
+    /// it. Not under the lock.
+    void work_started()
+    {
+        if (outstanding_work_.fetch_add(1, std::memory_order_relaxed) == 0 && driver_ != nullptr)
+            wake_driver();
+    }
     void work_finished()
     {
         if (outstanding_work_.fetch_sub(1, std::memory_order_acq_rel) == 1)
@@ -99,6 +109,32 @@ public:
     [[nodiscard]] bool one_thread() const noexcept { return threads_ != threading::many; }
     [[nodiscard]] const features& found() const noexcept { return features_; }
     [[nodiscard]] const options& settings() const noexcept { return options_; }
+
+    // ---- running on the turns of somebody else's loop
+
+    /// Leaves it to `d`, from now on and for good, when `drive` is called;
+    /// run() and its kin must not be. To be called before anything is started.
+    SAFER_RING_API void hand_to(driver& d);
+    [[nodiscard]] bool is_driven() const noexcept { return driver_ != nullptr; }
+
+    /// Runs what is ready, at most so many handlers that the other loop is not
+    /// starved, flushes what they started, and tells the driver when to come
+    /// again. May be called by several threads at once.
+    template <typename F>
+    void drive(loop_thread& self, F after_handler)
+    {
+        guard held(mutex_);
+        wake_sent_ = false;
+        const end_of_drive at_the_end{*this, held};
+        for (int n = 0; n < handlers_per_drive && do_run_one(held, self, wait_not) != 0; ++n) {
+            after_handler();
+            if (!held.owns_lock())
+                held.lock();
+        }
+    }
+
+    /// Becomes readable when there are completions.
+    [[nodiscard]] int ready_descriptor() const noexcept { return kernel_->ready_descriptor(); }
 
     // ---- work without I/O
 
@@ -198,6 +234,12 @@ private:
         void destroy() noexcept override {}
     };
     struct after_completion;
+    struct end_of_drive {
+        event_loop& loop;
+        guard& held;
+        ~end_of_drive() { loop.finish_drive(held); }
+    };
+    static constexpr int handlers_per_drive = 256;
 
     template <typename F>
     std::size_t run_until_idle(loop_thread& self, backend::backend::timeout wait, F& after_handler)
@@ -234,6 +276,10 @@ private:
     void wake_one(guard& held);
     void wake_waiter(guard& held);
     void stop_all(guard& held);
+
+    // driver.cpp
+    SAFER_RING_API void wake_driver();
+    SAFER_RING_API void finish_drive(guard& held);
 
     // submission.cpp
     void turn(guard& held, backend::backend::timeout wait);
@@ -284,6 +330,7 @@ private:
     slot_table slots_;
     descriptor* descriptors_ = nullptr;
     timer_queue_base* timer_queues_ = nullptr;
+    driver* driver_ = nullptr; // Set once, before there is work.
     // Stands in `ready_` for "take the completions of the last turn, then its
     // timers, then let the kernel have another turn".
     marker turn_marker_;
@@ -299,7 +346,8 @@ private:
     std::uint32_t turn_ = 0; // Counts the kernel's turns.
     unsigned batch_ = 0;     // Completions of the last turn that are still to be taken.
     std::size_t stale_completions_ = 0;
-    bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel.
+    bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel; or
+                                    // a driver waits, which it always may.
     bool wake_sent_ = false;        // It has been woken already.
     bool cancel_missed_ = false;    // A cancellation did not find its request yet.
     bool reaped_meanwhile_ = false; // Outside a turn, while a thread waited in the kernel.

@@ -48,6 +48,11 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
     [[nodiscard]] operation* front() const noexcept { return head_; }
+    /// True when there is something besides `op`.
+    [[nodiscard]] bool holds_more_than(const operation* op) const noexcept
+    {
+        return head_ != nullptr && (head_ != op || tail_ != op);
+    }
 
     void push_back(operation* op) noexcept
     {

@@ -17,6 +17,7 @@
 #include <boost/asio/basic_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/execution_context.hpp>
+#include <boost/asio/posix/basic_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include <safer_ring/export.hpp>
@@ -42,9 +43,11 @@ public:
 #if defined(BOOST_ASIO_HAS_IO_URING_AS_DEFAULT)
 template <typename Protocol>
 using asio_socket_service = boost::asio::detail::io_uring_socket_service<Protocol>;
+using asio_descriptor_service = boost::asio::detail::io_uring_descriptor_service;
 #else
 template <typename Protocol>
 using asio_socket_service = boost::asio::detail::reactive_socket_service<Protocol>;
+using asio_descriptor_service = boost::asio::detail::reactive_descriptor_service;
 #endif
 template <typename TimeTraits>
 using asio_timer_service = boost::asio::detail::deadline_timer_service<TimeTraits>;

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/attachment.hpp>
 #include <safer_ring/asio/detail/io_object_impl.hpp>
 
 #include <boost/asio/execution_context.hpp>
@@ -12,12 +13,16 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
-/// Our io_context if `context` is one, null otherwise.
+/// Our io_context if `context` is one or has one attached, null otherwise.
 inline io_context* find_ring_context(net::execution_context& context)
 {
     // Every io_context has this service from its constructor on, and no other
     // context can.
-    return net::has_service<loop_service>(context) ? static_cast<io_context*>(&context) : nullptr;
+    if (net::has_service<loop_service>(context))
+        return static_cast<io_context*>(&context);
+    if (net::has_service<attachment>(context))
+        return &net::use_service<attachment>(context).context();
+    return nullptr;
 }
 
 /// The state of an I/O object that is either ours or Asio's, with the service

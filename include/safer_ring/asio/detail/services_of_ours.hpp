@@ -44,19 +44,19 @@ public:
         std::lock_guard held(mutex_);
         auto& found = services_[&Service::id];
         if (found == nullptr) {
-            auto service = std::make_unique<Service>(owner);
-            net::add_service(static_cast<net::execution_context&>(owner), service.get());
-            found = service.release();
+            auto made = std::make_unique<Service>(owner);
+            net::add_service(static_cast<net::execution_context&>(owner), made.get());
+            found = made.release();
         }
         return *static_cast<Service*>(found);
     }
 
     template <typename Service>
-    void add(io_context& owner, Service* service)
+    void add(io_context& owner, Service* made)
     {
-        net::add_service(static_cast<net::execution_context&>(owner), service);
+        net::add_service(static_cast<net::execution_context&>(owner), made);
         std::lock_guard held(mutex_);
-        services_[&Service::id] = service;
+        services_[&Service::id] = made;
     }
 
 private:

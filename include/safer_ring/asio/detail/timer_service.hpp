@@ -161,7 +161,7 @@ public:
         const bool is_first = queue_.add(impl.expiry, impl.timer_data, *op);
         op.release();
         impl.might_have_pending_waits = true;
-        loop().work_started();
+        loop().count_work();
         if (is_first)
             loop().timer_added(held);
     }

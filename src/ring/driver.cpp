@@ -1,0 +1,40 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/event_loop.hpp>
+
+// A loop that is driven by another one. To the rest of the loop it looks as if
+// a thread were always waiting in the kernel: waking that thread is waking the
+// driver.
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+void event_loop::hand_to(driver& d)
+{
+    const guard held(mutex_);
+    driver_ = &d;
+    waiting_ = true;
+}
+
+void event_loop::wake_driver()
+{
+    guard held(mutex_);
+    wake_waiter(held);
+}
+
+void event_loop::finish_drive(guard& held)
+{
+    if (!held.owns_lock()) // A handler has thrown.
+        held.lock();
+    if (shut_down_)
+        return;
+    const bool more = ready_.holds_more_than(&turn_marker_) || batch_ != 0 || !due_.empty() ||
+                      !pending_.empty() || kernel_->has_completions();
+    if (more)
+        return wake_waiter(held);
+    if (outstanding_work_.load(std::memory_order_acquire) == 0)
+        return driver_->rest();
+    driver_->wait_for(wait_duration(wait_forever));
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring
