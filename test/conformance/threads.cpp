@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_in_four_threads_returns_in_all_of_them, Ctx, c
     for (auto& thread : runners)
         thread.join();
     BOOST_TEST(finished == 1);
-    BOOST_TEST(handlers >= 1000u);
+    BOOST_TEST((handlers >= 1000u || !counts_handlers<Ctx>));
     BOOST_TEST(ctx.stopped());
 }
 

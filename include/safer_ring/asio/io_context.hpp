@@ -229,6 +229,9 @@ public:
     auto wrap(Handler handler);
 #endif
 
+    /// The context that this one is attached to; null for one of its own.
+    [[nodiscard]] boost::asio::execution_context* host() const noexcept { return host_; }
+
     /// The engine, for services of this library.
     detail::loop_service& impl() noexcept
     {
@@ -296,6 +299,7 @@ private:
     }
 
     detail::loop_service& impl_;
+    boost::asio::execution_context* host_ = nullptr;
 };
 
 /// Base of services that belong to a safer_ring::io_context, with the members

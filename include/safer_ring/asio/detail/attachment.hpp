@@ -84,6 +84,7 @@ public:
     {
         completions_.assign(::fcntl(loop().ready_descriptor(), F_DUPFD_CLOEXEC, 0), "the ring");
         timer_.assign(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "a timerfd");
+        context_.host_ = &host;
         loop().hand_to(*this);
     }
 

@@ -10,6 +10,7 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/execution.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/prefer.hpp>
 
 #include <optional>
@@ -33,6 +34,12 @@ inline constexpr bool is_basic_executor = false;
 template <typename Allocator, unsigned Bits>
 inline constexpr bool is_basic_executor<basic_executor<Allocator, Bits>> = true;
 
+template <typename T>
+inline constexpr bool is_asio_executor = false;
+template <typename Allocator, auto Bits>
+inline constexpr bool is_asio_executor<net::io_context::basic_executor_type<Allocator, Bits>> =
+    true;
+
 /// True when `ex` runs functions on `context` and may do so at once: then a
 /// handler is called straight from the loop.
 template <typename Executor>
@@ -41,9 +48,15 @@ bool runs_directly_on(const Executor& ex, const io_context& context) noexcept
     if constexpr (is_basic_executor<Executor>) {
         return &ex.query(net::execution::context) == &context &&
                ex.query(net::execution::blocking) == net::execution::blocking.possibly;
+    } else if constexpr (is_asio_executor<Executor>) {
+        // An attached context takes its turns in handlers of its host.
+        return &net::query(ex, net::execution::context) == context.host() &&
+               net::query(ex, net::execution::blocking) == net::execution::blocking.possibly;
     } else if constexpr (std::is_same_v<Executor, net::any_io_executor>) {
-        const auto* inner = ex.template target<executor>();
-        return inner != nullptr && runs_directly_on(*inner, context);
+        if (const auto* ours = ex.template target<executor>())
+            return runs_directly_on(*ours, context);
+        const auto* hosts = ex.template target<net::io_context::executor_type>();
+        return hosts != nullptr && runs_directly_on(*hosts, context);
     } else {
         return false;
     }
