@@ -7,7 +7,9 @@
 /// I/O objects, and run them on a `safer_ring::io_context`.
 
 #include <safer_ring/asio/attach.hpp>
+#include <safer_ring/asio/detail/descriptor_service.hpp>
 #include <safer_ring/asio/detail/io_object_impl.hpp>
+#include <safer_ring/asio/detail/serial_port_service.hpp>
 #include <safer_ring/asio/detail/signal_set_service.hpp>
 #include <safer_ring/asio/detail/socket_service.hpp>
 #include <safer_ring/asio/detail/timer_service.hpp>
@@ -20,6 +22,16 @@ template <typename Protocol>
 struct replaced_service<asio_socket_service<Protocol>> {
     using type = socket_service<Protocol>;
 };
+template <>
+struct replaced_service<asio_descriptor_service> {
+    using type = descriptor_service;
+};
+#if defined(BOOST_ASIO_HAS_SERIAL_PORT)
+template <>
+struct replaced_service<asio_serial_port_service> {
+    using type = serial_port_service;
+};
+#endif
 template <typename TimeTraits>
 struct replaced_service<asio_timer_service<TimeTraits>> {
     using type = timer_service<TimeTraits>;

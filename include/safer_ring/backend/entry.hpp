@@ -22,6 +22,7 @@ enum class opcode : std::uint8_t {
     accept = 13,
     async_cancel = 14,
     connect = 16,
+    write = 23,
     send = 26,
     recv = 27,
 };
@@ -58,6 +59,10 @@ inline constexpr std::uint8_t entry_buffer_select = 1U << 5;
 /// submission_entry::ioprio of recv: arm the poll first instead of trying
 /// (Linux 5.19).
 inline constexpr std::uint16_t receive_poll_first = 1U << 0;
+
+/// submission_entry::offset of write: at the file's own position, and the only
+/// offset that a file without positions takes.
+inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
 
 /// completion_entry::flags: a provided buffer was used; its id is in the
 /// upper 16 bits.

@@ -5,9 +5,20 @@
 
 #include <safer_ring/ring/io_operation.hpp>
 
+#include <atomic>
 #include <cstdint>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+/// How reads and writes on a descriptor that is no socket are kept from
+/// blocking, which sockets have MSG_DONTWAIT for.
+enum class transfer_mode : std::uint8_t {
+    untried_pipe, ///< A pipe, not known yet to take RWF_NOWAIT.
+    pipe,         ///< A pipe that takes it, so that the ring needs no thread for it either.
+    nowait,       ///< RWF_NOWAIT with each call, until the file refuses it.
+    nonblocking,  ///< The file refused it, and was set to O_NONBLOCK by us.
+    unpollable,   ///< Nothing waits: a regular file, or a device that is always ready.
+};
 
 /// The loop's side of an open descriptor: its operations in order, and what
 /// the kernel delivered that no operation could take any more.
@@ -29,6 +40,9 @@ struct descriptor {
     bool expect_data = false;
     /// A full read does not mean that there is more: an attempt found nothing.
     bool attempt_in_vain = false;
+    /// Of a descriptor that is no socket. Calls without the loop's lock read
+    /// and change it.
+    std::atomic<transfer_mode> transfer{transfer_mode::nowait};
 
     /// Bytes of a receive that completed after its cancellation, in provided
     /// buffer `leftover_buffer`.

@@ -9,11 +9,13 @@
 
 #include <boost/asio/detail/call_stack.hpp>
 #include <boost/asio/detail/concurrency_hint.hpp>
+#include <boost/asio/detail/descriptor_ops.hpp>
 #include <boost/asio/detail/io_object_impl.hpp>
 #include <boost/asio/detail/socket_ops.hpp>
 #include <boost/asio/detail/thread_context.hpp>
 #include <boost/asio/detail/thread_info_base.hpp>
 
+#include <boost/asio/basic_serial_port.hpp>
 #include <boost/asio/basic_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/execution_context.hpp>
@@ -28,6 +30,9 @@ namespace net = boost::asio;
 
 /// Synchronous socket calls with Asio's handling of modes and errors.
 namespace socket_ops = boost::asio::detail::socket_ops;
+
+/// The same for other descriptors.
+namespace descriptor_ops = boost::asio::detail::descriptor_ops;
 
 /// Per-thread state through which Asio recycles handler memory and carries
 /// exceptions out of executors.
@@ -51,6 +56,9 @@ using asio_descriptor_service = boost::asio::detail::reactive_descriptor_service
 #endif
 template <typename TimeTraits>
 using asio_timer_service = boost::asio::detail::deadline_timer_service<TimeTraits>;
+#if defined(BOOST_ASIO_HAS_SERIAL_PORT)
+using asio_serial_port_service = boost::asio::detail::posix_serial_port_service;
+#endif
 using asio_signal_set_service = boost::asio::detail::signal_set_service;
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -3,122 +3,18 @@
 
 #pragma once
 
-#include <safer_ring/asio/detail/asio_names.hpp>
+#include <safer_ring/asio/detail/caller_buffers.hpp>
 #include <safer_ring/ring/socket_operations.hpp>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/error.hpp>
-
-#include <array>
 #include <cstring>
 #include <new>
 #include <poll.h>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 
 /// Operations of sockets with the caller's buffers and endpoints, still
 /// without handlers.
 namespace safer_ring::inline SAFER_RING_ABI::detail {
-
-using boost::system::error_code;
-
-/// The error_code of a negated errno; no error for anything else.
-inline error_code to_error_code(int result) noexcept
-{
-    return result < 0 ? error_code(-result, net::error::get_system_category()) : error_code();
-}
-
-/// The first buffers of a sequence as the kernel wants them. Asio, too,
-/// passes at most this many at a time.
-class iovec_array {
-public:
-    static constexpr std::size_t max_size = 64;
-
-    template <typename Buffers>
-    explicit iovec_array(const Buffers& buffers) noexcept
-    {
-        const auto end = net::buffer_sequence_end(buffers);
-        for (auto it = net::buffer_sequence_begin(buffers); it != end && size_ < max_size; ++it) {
-            const auto buffer = to_buffer(*it);
-            iovecs_[size_++] = {const_cast<void*>(buffer.data()), buffer.size()};
-        }
-    }
-
-    /// The buffer, if it is the only one: send(2) and recv(2) cost less than
-    /// sendmsg(2) and recvmsg(2), which read their arguments from memory.
-    [[nodiscard]] const iovec* only() const noexcept
-    {
-        return size_ == 1 ? iovecs_.data() : nullptr;
-    }
-
-    msghdr header() noexcept
-    {
-        msghdr h{};
-        h.msg_iov = iovecs_.data();
-        h.msg_iovlen = size_;
-        return h;
-    }
-
-private:
-    static net::const_buffer to_buffer(const net::const_buffer& buffer) noexcept { return buffer; }
-
-    std::array<iovec, max_size> iovecs_;
-    std::size_t size_ = 0;
-};
-
-/// Repeats a system call that a signal interrupted; the negated errno on
-/// failure.
-template <typename F>
-ssize_t retry_interrupted(F&& call) noexcept
-{
-    for (;;) {
-        const ssize_t n = call();
-        if (n >= 0)
-            return n;
-        if (errno != EINTR)
-            return -errno;
-    }
-}
-
-/// The caller's buffers in an operation that knows their size.
-template <typename Buffers>
-class kept_buffers {
-public:
-    explicit kept_buffers(const Buffers& buffers) : buffers_(buffers) {}
-    const Buffers& get(std::size_t) const noexcept { return buffers_; }
-
-private:
-    Buffers buffers_;
-};
-
-template <typename T, typename Buffer>
-inline constexpr bool is_derived_buffer = std::is_convertible_v<const T*, const Buffer*>;
-
-/// Asio's own buffers and what adds nothing to them. Another type may own the
-/// memory, or be a sequence that also converts to a buffer, and is kept whole.
-template <typename T>
-inline constexpr bool is_plain_buffer = std::is_trivially_copyable_v<T> &&
-                                        sizeof(T) == 2 * sizeof(void*) &&
-                                        (is_derived_buffer<T, net::const_buffer> ||
-                                         is_derived_buffer<T, net::mutable_buffer>);
-
-/// One buffer, without its size. A buffer that has just been made is copied
-/// by a load of 16 bytes from two stores of 8, for which the processor waits
-/// until all earlier stores are done: 1 % of an echo each time.
-template <typename Buffer>
-requires is_plain_buffer<Buffer>
-class kept_buffers<Buffer> {
-    using buffer = std::conditional_t<is_derived_buffer<Buffer, net::mutable_buffer>,
-                                      net::mutable_buffer, net::const_buffer>;
-
-public:
-    explicit kept_buffers(const Buffer& b) noexcept : data_(static_cast<const buffer&>(b).data()) {}
-    buffer get(std::size_t size_bytes) const noexcept { return buffer(data_, size_bytes); }
-
-private:
-    decltype(std::declval<buffer>().data()) data_;
-};
 
 template <typename Buffers>
 class stream_receive : public ring::receive_operation {
@@ -274,26 +170,6 @@ private:
     Endpoint destination_;
     int flags_;
     bool has_destination_;
-};
-
-class readiness_wait : public ring::wait_operation {
-protected:
-    using ring::wait_operation::wait_operation;
-    ~readiness_wait() = default;
-
-    std::tuple<error_code> take_arguments() const noexcept { return {to_error_code(result())}; }
-};
-
-/// The wait behind net::null_buffers: completes with a size of zero.
-class null_buffers_wait : public ring::wait_operation {
-protected:
-    using ring::wait_operation::wait_operation;
-    ~null_buffers_wait() = default;
-
-    std::tuple<error_code, std::size_t> take_arguments() const noexcept
-    {
-        return {to_error_code(result()), 0};
-    }
 };
 
 template <typename Endpoint>

@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include <safer_ring/asio/detail/handler_operation.hpp>
+#include <safer_ring/asio/detail/native_service_base.hpp>
 #include <safer_ring/asio/detail/socket_operations.hpp>
 
 #include <boost/asio/buffer.hpp>
@@ -17,7 +17,7 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 /// What sockets of all protocols share: life and modes of the descriptor, and
 /// the calls that know no endpoint. Mirrors the interface of Asio's own
 /// service, since Asio's I/O objects call it.
-class socket_service_base {
+class socket_service_base : protected native_service_base {
 public:
     struct base_implementation_type {
         int socket_ = -1;
@@ -53,8 +53,8 @@ public:
             ec = net::error::bad_descriptor;
             return -1;
         }
-        loop().release(std::exchange(impl.descriptor_, nullptr));
         const int socket = impl.socket_;
+        give_up(impl);
         construct(impl);
         ec = {};
         return socket;
@@ -62,10 +62,7 @@ public:
 
     error_code cancel(base_implementation_type& impl, error_code& ec)
     {
-        if (!is_open(impl))
-            return ec = net::error::bad_descriptor;
-        loop().cancel(*impl.descriptor_);
-        return ec = {};
+        return cancel_all(impl, ec);
     }
 
     bool at_mark(const base_implementation_type& impl, error_code& ec) const
@@ -147,17 +144,7 @@ public:
     void async_wait(base_implementation_type& impl, net::socket_base::wait_type w, Handler& handler,
                     const IoExecutor& io_ex)
     {
-        using op = handler_operation<readiness_wait, Handler, IoExecutor>;
-        switch (w) {
-        case net::socket_base::wait_read:
-            return start<op>(impl, ring::direction::read, handler, io_ex, short{POLLIN});
-        case net::socket_base::wait_write:
-            return start<op>(impl, ring::direction::write, handler, io_ex, short{POLLOUT});
-        case net::socket_base::wait_error:
-            return start<op>(impl, ring::direction::except, handler, io_ex, short{POLLPRI});
-        default:
-            return complete_at_once<op>(-EINVAL, handler, io_ex, short{0});
-        }
+        start_wait<net::socket_base>(impl, w, handler, io_ex);
     }
 
     // ---- send and receive
@@ -248,7 +235,7 @@ public:
                              nullptr, nullptr);
         }
         if (net::buffer_size(buffers) == 0) {
-            using op = handler_operation<empty_receive, Handler, IoExecutor>;
+            using op = handler_operation<empty_transfer, Handler, IoExecutor>;
             return complete_at_once<op>(0, handler, io_ex, short{0});
         }
         using op = handler_operation<stream_receive<Buffers>, Handler, IoExecutor>;
@@ -306,10 +293,7 @@ public:
     }
 
 protected:
-    explicit socket_service_base(net::execution_context& context)
-        : context_(static_cast<io_context&>(context)), service_(context_.impl())
-    {
-    }
+    explicit socket_service_base(net::execution_context& context) : native_service_base(context) {}
 
     /// Stands in for an endpoint where none is asked for.
     struct any_address {
@@ -318,34 +302,6 @@ protected:
         void* data() { return nullptr; }
         void resize(std::size_t) {}
     };
-
-    /// A receive into no memory: succeeds with zero bytes, not end of file.
-    class empty_receive : public null_buffers_wait {
-    protected:
-        using null_buffers_wait::null_buffers_wait;
-        ~empty_receive() = default;
-    };
-
-    /// A buffer sequence for Asio's synchronous calls.
-    class io_vectors {
-    public:
-        template <typename Buffers>
-        explicit io_vectors(const Buffers& buffers)
-            : vectors_(buffers), header_(vectors_.header()),
-              all_empty_(net::buffer_size(buffers) == 0)
-        {
-        }
-        iovec* data() noexcept { return header_.msg_iov; }
-        std::size_t size() const noexcept { return header_.msg_iovlen; }
-        bool all_empty() const noexcept { return all_empty_; }
-
-    private:
-        iovec_array vectors_;
-        msghdr header_;
-        bool all_empty_;
-    };
-
-    ring::event_loop& loop() const noexcept { return service_.loop(); }
 
     static bool is_stream(const base_implementation_type& impl) noexcept
     {
@@ -359,12 +315,6 @@ protected:
     static short receive_events(int flags) noexcept
     {
         return (flags & net::socket_base::message_out_of_band) != 0 ? POLLPRI : POLLIN;
-    }
-
-    void before_synchronous(const base_implementation_type& impl)
-    {
-        if (impl.descriptor_ != nullptr)
-            loop().attempt_writes(*impl.descriptor_);
     }
 
     bool has_leftover(const base_implementation_type& impl)
@@ -441,32 +391,6 @@ protected:
     {
         impl = std::exchange(other, {});
     }
-
-    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
-    void start(base_implementation_type& impl, ring::direction dir, Handler& handler,
-               const IoExecutor& io_ex, Args&&... args)
-    {
-        if (impl.descriptor_ == nullptr)
-            return complete_at_once<Op>(-EBADF, handler, io_ex, std::forward<Args>(args)...);
-        auto slot = net::get_associated_cancellation_slot(handler);
-        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
-        ring::operation_id* id = nullptr;
-        if (slot.is_connected())
-            id = &slot.template emplace<cancel_by_id>(loop()).id;
-        loop().start(*impl.descriptor_, dir, *op, service_.current_loop(), id);
-        op.release();
-    }
-
-    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
-    void complete_at_once(int result, Handler& handler, const IoExecutor& io_ex, Args&&... args)
-    {
-        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
-        loop().complete_at_once(*op, result, false, service_.current_loop());
-        op.release();
-    }
-
-    io_context& context_;
-    loop_service& service_;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -1,0 +1,104 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/caller_buffers.hpp>
+#include <safer_ring/ring/descriptor_operations.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+
+#include <sys/uio.h>
+#include <tuple>
+#include <unistd.h>
+
+/// Reads and writes of descriptors with the caller's buffers, still without
+/// handlers.
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+template <typename Buffers>
+class descriptor_read : public ring::descriptor_read_operation {
+protected:
+    explicit descriptor_read(const Buffers& buffers)
+        : ring::descriptor_read_operation(net::buffer_size(buffers)), buffers_(buffers)
+    {
+    }
+    ~descriptor_read() = default;
+
+    ssize_t read_now(int fd, int flags) noexcept override
+    {
+        iovec_array vectors(buffers_.get(size_bytes()));
+        const iovec* const one = vectors.only();
+        return retry_interrupted([&] {
+            if (one != nullptr && flags == 0)
+                return ::read(fd, one->iov_base, one->iov_len);
+            return ::preadv2(fd, vectors.data(), static_cast<int>(vectors.size()), -1, flags);
+        });
+    }
+
+    std::tuple<error_code, std::size_t> take_arguments() const noexcept
+    {
+        if (result() == 0)
+            return {net::error::eof, 0};
+        return {to_error_code(result()), result() > 0 ? static_cast<std::size_t>(result()) : 0};
+    }
+
+private:
+    kept_buffers<Buffers> buffers_;
+};
+
+template <typename Buffers>
+class descriptor_write : public ring::descriptor_write_operation {
+protected:
+    /// `target` may be null: then the operation only tells an error.
+    descriptor_write(const Buffers& buffers, const ring::descriptor* target)
+        : ring::descriptor_write_operation(net::buffer_size(buffers),
+                                           target != nullptr && stages(*target) &&
+                                               can_copy(buffers)),
+          buffers_(buffers)
+    {
+    }
+    ~descriptor_write() = default;
+
+    void gather(std::byte* out) noexcept override
+    {
+        net::buffer_copy(net::mutable_buffer(out, size_bytes()), buffers_.get(size_bytes()));
+    }
+
+    ssize_t write_now(int fd, int flags) noexcept override
+    {
+        iovec_array vectors(buffers_.get(size_bytes()));
+        const iovec* const one = vectors.only();
+        return retry_interrupted([&] {
+            if (one != nullptr && flags == 0)
+                return ::write(fd, one->iov_base, one->iov_len);
+            return ::pwritev2(fd, vectors.data(), static_cast<int>(vectors.size()), -1, flags);
+        });
+    }
+
+    std::tuple<error_code, std::size_t> take_arguments() const noexcept
+    {
+        return {to_error_code(result()), result() > 0 ? static_cast<std::size_t>(result()) : 0};
+    }
+
+private:
+    /// A copy would stop the program at a null pointer, for which write(2)
+    /// answers EFAULT; and it would take more buffers than one call does.
+    static bool can_copy(const Buffers& buffers) noexcept
+    {
+        std::size_t count = 0;
+        const auto end = net::buffer_sequence_end(buffers);
+        for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it) {
+            const net::const_buffer buffer(*it);
+            if ((buffer.data() == nullptr && buffer.size() != 0) ||
+                ++count > iovec_array::max_size)
+                return false;
+        }
+        return true;
+    }
+
+    kept_buffers<Buffers> buffers_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

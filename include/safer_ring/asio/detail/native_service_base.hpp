@@ -1,0 +1,143 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/caller_buffers.hpp>
+#include <safer_ring/asio/detail/handler_operation.hpp>
+#include <safer_ring/ring/socket_operations.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/execution_context.hpp>
+
+#include <poll.h>
+#include <tuple>
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+class readiness_wait : public ring::wait_operation {
+protected:
+    using ring::wait_operation::wait_operation;
+    ~readiness_wait() = default;
+
+    std::tuple<error_code> take_arguments() const noexcept { return {to_error_code(result())}; }
+};
+
+/// The wait behind net::null_buffers: completes with a size of zero.
+class null_buffers_wait : public ring::wait_operation {
+protected:
+    using ring::wait_operation::wait_operation;
+    ~null_buffers_wait() = default;
+
+    std::tuple<error_code, std::size_t> take_arguments() const noexcept
+    {
+        return {to_error_code(result()), 0};
+    }
+};
+
+/// A transfer of no bytes: succeeds, also where a read would end a file.
+using empty_transfer = null_buffers_wait;
+
+/// What services of native descriptors share. An `Implementation` has a
+/// `ring::descriptor* descriptor_`, which is null while the object is closed.
+class native_service_base {
+protected:
+    explicit native_service_base(net::execution_context& context)
+        : context_(static_cast<io_context&>(context)), service_(context_.impl())
+    {
+    }
+
+    /// A buffer sequence for Asio's synchronous calls.
+    class io_vectors {
+    public:
+        template <typename Buffers>
+        explicit io_vectors(const Buffers& buffers)
+            : vectors_(buffers), all_empty_(net::buffer_size(buffers) == 0)
+        {
+        }
+        iovec* data() noexcept { return vectors_.data(); }
+        std::size_t size() const noexcept { return vectors_.size(); }
+        const iovec* only() const noexcept { return vectors_.only(); }
+        bool all_empty() const noexcept { return all_empty_; }
+
+    private:
+        iovec_array vectors_;
+        bool all_empty_;
+    };
+
+    ring::event_loop& loop() const noexcept { return service_.loop(); }
+
+    /// To be called before whatever must come after the writes that were
+    /// started.
+    template <typename Implementation>
+    void before_synchronous(const Implementation& impl)
+    {
+        if (impl.descriptor_ != nullptr)
+            loop().attempt_writes(*impl.descriptor_);
+    }
+
+    template <typename Implementation>
+    error_code cancel_all(Implementation& impl, error_code& ec)
+    {
+        if (impl.descriptor_ == nullptr)
+            return ec = net::error::bad_descriptor;
+        loop().cancel(*impl.descriptor_);
+        return ec = {};
+    }
+
+    /// Ends all operations and leaves the native descriptor open.
+    template <typename Implementation>
+    void give_up(Implementation& impl)
+    {
+        loop().release(std::exchange(impl.descriptor_, nullptr));
+    }
+
+    /// `WaitBase` names the kinds of wait: net::socket_base or
+    /// net::posix::descriptor_base.
+    template <typename WaitBase, typename Implementation, typename Handler, typename IoExecutor>
+    void start_wait(Implementation& impl, typename WaitBase::wait_type w, Handler& handler,
+                    const IoExecutor& io_ex)
+    {
+        using op = handler_operation<readiness_wait, Handler, IoExecutor>;
+        switch (w) {
+        case WaitBase::wait_read:
+            return start<op>(impl, ring::direction::read, handler, io_ex, short{POLLIN});
+        case WaitBase::wait_write:
+            return start<op>(impl, ring::direction::write, handler, io_ex, short{POLLOUT});
+        case WaitBase::wait_error:
+            return start<op>(impl, ring::direction::except, handler, io_ex, short{POLLPRI});
+        default:
+            return complete_at_once<op>(-EINVAL, handler, io_ex, short{0});
+        }
+    }
+
+    template <typename Op, typename Implementation, typename Handler, typename IoExecutor,
+              typename... Args>
+    void start(Implementation& impl, ring::direction dir, Handler& handler, const IoExecutor& io_ex,
+               Args&&... args)
+    {
+        if (impl.descriptor_ == nullptr)
+            return complete_at_once<Op>(-EBADF, handler, io_ex, std::forward<Args>(args)...);
+        auto slot = net::get_associated_cancellation_slot(handler);
+        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
+        ring::operation_id* id = nullptr;
+        if (slot.is_connected())
+            id = &slot.template emplace<cancel_by_id>(loop()).id;
+        loop().start(*impl.descriptor_, dir, *op, service_.current_loop(), id);
+        op.release();
+    }
+
+    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
+    void complete_at_once(int result, Handler& handler, const IoExecutor& io_ex, Args&&... args)
+    {
+        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
+        loop().complete_at_once(*op, result, false, service_.current_loop());
+        op.release();
+    }
+
+    io_context& context_;
+    loop_service& service_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

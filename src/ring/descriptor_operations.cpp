@@ -1,0 +1,205 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/descriptor_operations.hpp>
+
+#include <cerrno>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+bool would_block(ssize_t result) noexcept
+{
+    return result == -EAGAIN || result == -EWOULDBLOCK;
+}
+
+/// Whether files of this kind can be waited for: 0, EPERM, or another errno.
+/// Only epoll_ctl(2) tells; poll(2) reports the others as ready.
+int try_epoll(int fd, mode_t file_mode) noexcept
+{
+    const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0) // No descriptor to be had: what is most likely has to do.
+        return S_ISREG(file_mode) || S_ISDIR(file_mode) ? EPERM : 0;
+    epoll_event event{};
+    const int error = ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+    ::close(epoll);
+    return error;
+}
+
+int set_nonblocking(int fd) noexcept
+{
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return errno;
+    return 0;
+}
+
+/// Makes `call(flags)` so that it does not block. RWF_NOWAIT (Linux 4.14;
+/// pipes: 6.4) is between us and the kernel; O_NONBLOCK, for files that do not
+/// know the flag, is seen by everyone who has the file open.
+template <typename F>
+ssize_t call_without_blocking(descriptor& d, int fd, F&& call) noexcept
+{
+    const transfer_mode mode = d.transfer.load(std::memory_order_relaxed);
+    if (mode == transfer_mode::unpollable) {
+        const ssize_t n = call(0);
+        return would_block(n) ? -EOPNOTSUPP : n; // There is nothing to wait for.
+    }
+    if (mode != transfer_mode::nonblocking) {
+        const ssize_t n = call(RWF_NOWAIT);
+        if (n != -EOPNOTSUPP && n != -ENOSYS) {
+            if (mode == transfer_mode::untried_pipe)
+                d.transfer.store(transfer_mode::pipe, std::memory_order_relaxed);
+            return n;
+        }
+        if (const int error = set_nonblocking(fd); error != 0)
+            return -error;
+        d.transfer.store(transfer_mode::nonblocking, std::memory_order_relaxed);
+    }
+    return call(0);
+}
+
+} // namespace
+
+int choose_transfer_mode(int fd, transfer_mode& mode) noexcept
+{
+    struct stat status {};
+    if (::fstat(fd, &status) != 0)
+        return errno;
+    mode = transfer_mode::nowait;
+    if (S_ISFIFO(status.st_mode)) {
+        mode = transfer_mode::untried_pipe;
+        return 0;
+    }
+    if (S_ISSOCK(status.st_mode))
+        return 0;
+    const int error = try_epoll(fd, status.st_mode);
+    if (error == EPERM)
+        mode = transfer_mode::unpollable;
+    return error == EPERM ? 0 : error;
+}
+
+// ------------------------------------------------------------------- read
+
+bool descriptor_read_operation::attempts_first(event_loop&) const noexcept
+{
+    return descriptor_->expect_data ||
+           descriptor_->transfer.load(std::memory_order_relaxed) == transfer_mode::unpollable;
+}
+
+void descriptor_read_operation::prepare(event_loop& loop,
+                                        backend::submission_entry& entry) noexcept
+{
+    submitted_in_turn_ = loop.current_turn();
+    if (found_nothing_)
+        descriptor_->attempt_in_vain = true;
+    prepare_poll(entry, POLLIN);
+}
+
+io_operation::step descriptor_read_operation::settle(event_loop& loop) noexcept
+{
+    if (submitted_in_turn_ == loop.current_turn())
+        descriptor_->attempt_in_vain = false;
+    return result_ > 0 ? step::perform : step::done;
+}
+
+bool descriptor_read_operation::perform(int fd) noexcept
+{
+    const ssize_t n =
+        call_without_blocking(*descriptor_, fd, [&](int flags) { return read_now(fd, flags); });
+    found_nothing_ = would_block(n);
+    if (found_nothing_)
+        return false;
+    result_ = static_cast<int>(n);
+    return true;
+}
+
+void descriptor_read_operation::deliver(event_loop&) noexcept
+{
+    // Where the caller's buffers were filled there may be more. An attempt that
+    // found nothing tells otherwise, until a wait ends as soon as it begins.
+    descriptor_->expect_data = result_ > 0 && static_cast<std::size_t>(result_) == size_bytes_ &&
+                               !descriptor_->attempt_in_vain;
+}
+
+void descriptor_read_operation::discard(event_loop&) noexcept
+{
+    result_ = -ECANCELED;
+}
+
+// ------------------------------------------------------------------ write
+
+void descriptor_write_operation::stage(event_loop& loop)
+{
+    if (!may_stage_ || size_bytes_ > loop.settings().send_buffer_size_bytes)
+        return;
+    staged_ = loop.staging().acquire(size_bytes_);
+    gather(staged_.data);
+    by_readiness_ = false;
+}
+
+bool descriptor_write_operation::attempts_first(event_loop&) const noexcept
+{
+    return by_readiness_;
+}
+
+void descriptor_write_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
+{
+    if (by_readiness_) {
+        prepare_poll(entry, POLLOUT);
+        return;
+    }
+    entry.op = backend::opcode::write;
+    entry.address = reinterpret_cast<std::uint64_t>(staged_.data);
+    entry.length = static_cast<std::uint32_t>(size_bytes_);
+    entry.offset = backend::current_position;
+}
+
+io_operation::step descriptor_write_operation::settle(event_loop&) noexcept
+{
+    if (by_readiness_)
+        return result_ > 0 ? step::perform : step::done;
+    if (would_block(result_)) { // The user made the descriptor non-blocking.
+        by_readiness_ = true;
+        return step::again;
+    }
+    return step::done;
+}
+
+bool descriptor_write_operation::perform(int fd) noexcept
+{
+    const ssize_t n = call_without_blocking(*descriptor_, fd, [&](int flags) -> ssize_t {
+        if (!staged_)
+            return write_now(fd, flags);
+        const iovec vector{staged_.data, size_bytes_};
+        ssize_t written = 0;
+        do
+            written = ::pwritev2(fd, &vector, 1, -1, flags);
+        while (written < 0 && errno == EINTR);
+        return written < 0 ? -errno : written;
+    });
+    if (would_block(n))
+        return false;
+    result_ = static_cast<int>(n);
+    return true;
+}
+
+void descriptor_write_operation::deliver(event_loop& loop) noexcept
+{
+    if (staged_)
+        loop.staging().release(staged_);
+}
+
+void descriptor_write_operation::discard(event_loop& loop) noexcept
+{
+    // Bytes that were written were written: the result stays.
+    deliver(loop);
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring
