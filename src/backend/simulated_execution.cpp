@@ -22,11 +22,10 @@ bool would_block(int error) noexcept
     return error == EAGAIN || error == EWOULDBLOCK;
 }
 
-/// Raises SIGPIPE as the kernel does for a request, too.
-ssize_t write_at_once(int file, const std::vector<std::byte>& data) noexcept
+ssize_t write_at_once(int file, const std::vector<std::byte>& data, int flags) noexcept
 {
     const iovec vector{const_cast<std::byte*>(data.data()), data.size()};
-    return ::pwritev2(file, &vector, 1, -1, RWF_NOWAIT);
+    return ::pwritev2(file, &vector, 1, -1, RWF_NOWAIT | flags);
 }
 
 } // namespace
@@ -171,7 +170,7 @@ std::optional<int> simulation::state::send(request& r)
     const auto n = e.op == opcode::send
                        ? ::send(r.file, data.data(), length,
                                 static_cast<int>(e.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL)
-                       : write_at_once(r.file, data);
+                       : write_at_once(r.file, data, static_cast<int>(e.op_flags));
     if (n >= 0)
         return static_cast<int>(n);
     if (!would_block(errno))

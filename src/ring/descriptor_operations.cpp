@@ -4,6 +4,8 @@
 #include <safer_ring/ring/descriptor_operations.hpp>
 
 #include <cerrno>
+#include <csignal>
+#include <ctime>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -40,6 +42,70 @@ int set_nonblocking(int fd) noexcept
     return 0;
 }
 
+/// Whether the kernel has RWF_NOSIGNAL (Linux 6.18).
+bool knows_no_signal() noexcept
+{
+    static const bool known = [] {
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+            return false;
+        char byte = 0;
+        const iovec vector{&byte, 1};
+        const bool written = ::pwritev2(ends[1], &vector, 1, -1, backend::write_no_signal) == 1;
+        ::close(ends[0]);
+        ::close(ends[1]);
+        return written;
+    }();
+    return known;
+}
+
+/// Keeps a SIGPIPE that the calling thread brings upon itself from being
+/// delivered.
+class sigpipe_blocked {
+public:
+    sigpipe_blocked() noexcept
+    {
+        ::sigemptyset(&sigpipe_);
+        ::sigaddset(&sigpipe_, SIGPIPE);
+        sigset_t pending;
+        ::sigpending(&pending);
+        was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+        ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+    }
+    sigpipe_blocked(const sigpipe_blocked&) = delete;
+    sigpipe_blocked& operator=(const sigpipe_blocked&) = delete;
+    ~sigpipe_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+    /// Takes the signal of a write that failed with EPIPE.
+    void take() noexcept
+    {
+        const timespec at_once{};
+        if (!was_pending_)
+            ::sigtimedwait(&sigpipe_, nullptr, &at_once);
+    }
+
+private:
+    sigset_t sigpipe_;
+    sigset_t before_;
+    bool was_pending_;
+};
+
+/// Makes `write(flags)` without SIGPIPE.
+template <typename F>
+ssize_t write_without_signal(int flags, F&& write) noexcept
+{
+    if (knows_no_signal()) {
+        const ssize_t n = write(flags | backend::write_no_signal);
+        // What takes no flags at all is a device, and raises no SIGPIPE.
+        return n == -EOPNOTSUPP && flags == 0 ? write(0) : n;
+    }
+    sigpipe_blocked blocked;
+    const ssize_t n = write(flags);
+    if (n == -EPIPE)
+        blocked.take();
+    return n;
+}
+
 /// Makes `call(flags)` so that it does not block. RWF_NOWAIT (Linux 4.14;
 /// pipes: 6.4) is between us and the kernel; O_NONBLOCK, for files that do not
 /// know the flag, is seen by everyone who has the file open.
@@ -55,7 +121,8 @@ ssize_t call_without_blocking(descriptor& d, int fd, F&& call) noexcept
         const ssize_t n = call(RWF_NOWAIT);
         if (n != -EOPNOTSUPP && n != -ENOSYS) {
             if (mode == transfer_mode::untried_pipe)
-                d.transfer.store(transfer_mode::pipe, std::memory_order_relaxed);
+                d.transfer.store(knows_no_signal() ? transfer_mode::pipe : transfer_mode::nowait,
+                                 std::memory_order_relaxed);
             return n;
         }
         if (const int error = set_nonblocking(fd); error != 0)
@@ -159,6 +226,7 @@ void descriptor_write_operation::prepare(event_loop&, backend::submission_entry&
     entry.address = reinterpret_cast<std::uint64_t>(staged_.data);
     entry.length = static_cast<std::uint32_t>(size_bytes_);
     entry.offset = backend::current_position;
+    entry.op_flags = backend::write_no_signal;
 }
 
 io_operation::step descriptor_write_operation::settle(event_loop&) noexcept
@@ -174,7 +242,7 @@ io_operation::step descriptor_write_operation::settle(event_loop&) noexcept
 
 bool descriptor_write_operation::perform(int fd) noexcept
 {
-    const ssize_t n = call_without_blocking(*descriptor_, fd, [&](int flags) -> ssize_t {
+    const auto write = [&](int flags) -> ssize_t {
         if (!staged_)
             return write_now(fd, flags);
         const iovec vector{staged_.data, size_bytes_};
@@ -183,7 +251,9 @@ bool descriptor_write_operation::perform(int fd) noexcept
             written = ::pwritev2(fd, &vector, 1, -1, flags);
         while (written < 0 && errno == EINTR);
         return written < 0 ? -errno : written;
-    });
+    };
+    const ssize_t n = call_without_blocking(
+        *descriptor_, fd, [&](int flags) { return write_without_signal(flags, write); });
     if (would_block(n))
         return false;
     result_ = static_cast<int>(n);

@@ -64,6 +64,10 @@ inline constexpr std::uint16_t receive_poll_first = 1U << 0;
 /// offset that a file without positions takes.
 inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
 
+/// submission_entry::op_flags of write, and pwritev2(2): no SIGPIPE
+/// (RWF_NOSIGNAL, Linux 6.18).
+inline constexpr int write_no_signal = 0x100;
+
 /// completion_entry::flags: a provided buffer was used; its id is in the
 /// upper 16 bits.
 inline constexpr std::uint32_t completion_buffer = 1U << 0;

@@ -14,7 +14,7 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 /// blocking, which sockets have MSG_DONTWAIT for.
 enum class transfer_mode : std::uint8_t {
     untried_pipe, ///< A pipe, not known yet to take RWF_NOWAIT.
-    pipe,         ///< A pipe that takes it, so that the ring needs no thread for it either.
+    pipe,         ///< A pipe that takes it, so that requests need no thread of the kernel's.
     nowait,       ///< RWF_NOWAIT with each call, until the file refuses it.
     nonblocking,  ///< The file refused it, and was set to O_NONBLOCK by us.
     unpollable,   ///< Nothing waits: a regular file, or a device that is always ready.

@@ -56,9 +56,9 @@ private:
 /// everything else is written straight from the caller's memory without
 /// blocking, and what does not fit waits for readiness.
 ///
-/// A write to a pipe without readers raises SIGPIPE in the thread that makes
-/// the call or enters the kernel, unless the program ignores that signal, as a
-/// plain write(2) does.
+/// A write that finds no reader fails with EPIPE and raises no SIGPIPE. One
+/// that was copied comes later than the call that started it, so that the
+/// signal would end programs that a write within that call had not.
 class SAFER_RING_API descriptor_write_operation : public io_operation {
 protected:
     /// With `may_stage` the bytes may be copied before the descriptor is ready.
