@@ -189,6 +189,8 @@ bool descriptor_read_operation::perform(int fd) noexcept
 
 void descriptor_read_operation::deliver(event_loop&) noexcept
 {
+    if (descriptor_ == nullptr) // The object was closed when the read began.
+        return;
     // Where the caller's buffers were filled there may be more. An attempt that
     // found nothing tells otherwise, until a wait ends as soon as it begins.
     descriptor_->expect_data = result_ > 0 && static_cast<std::size_t>(result_) == size_bytes_ &&

@@ -75,6 +75,7 @@ struct terminal {
     std::string name;
 };
 
+/// The writer is destroyed first.
 template <class Reader, class Writer>
 struct channel {
     Reader reader;
@@ -83,8 +84,6 @@ struct channel {
 
 /// net::connect_pipe.
 struct pipe_channel {
-    static constexpr bool ends = true;      ///< Closing the writer ends the stream.
-    static constexpr bool releases = true;  ///< The objects have release().
     template <class Ctx>
     static auto make(Ctx& ctx)
     {
@@ -97,8 +96,6 @@ struct pipe_channel {
 
 template <std::pair<unique_descriptor, unique_descriptor> (*Ends)()>
 struct descriptor_channel {
-    static constexpr bool ends = true;
-    static constexpr bool releases = true;
     template <class Ctx>
     static auto make(Ctx& ctx)
     {
@@ -118,8 +115,6 @@ using socket_channel = descriptor_channel<test_support::local_descriptor_pair>;
 
 /// A serial port that reads what is written to the other side of its line.
 struct serial_channel {
-    static constexpr bool ends = false;
-    static constexpr bool releases = false;
     template <class Ctx>
     static auto make(Ctx& ctx)
     {
@@ -132,8 +127,6 @@ struct serial_channel {
 
 /// The same line in the other direction.
 struct serial_write_channel {
-    static constexpr bool ends = false;
-    static constexpr bool releases = false;
     template <class Ctx>
     static auto make(Ctx& ctx)
     {
