@@ -160,8 +160,7 @@ bool descriptor_read_operation::attempts_first(event_loop&) const noexcept
            descriptor_->transfer.load(std::memory_order_relaxed) == transfer_mode::unpollable;
 }
 
-void descriptor_read_operation::prepare(event_loop& loop,
-                                        backend::submission_entry& entry) noexcept
+void descriptor_read_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
 {
     submitted_in_turn_ = loop.current_turn();
     if (found_nothing_)
@@ -193,8 +192,8 @@ void descriptor_read_operation::deliver(event_loop&) noexcept
         return;
     // Where the caller's buffers were filled there may be more. An attempt that
     // found nothing tells otherwise, until a wait ends as soon as it begins.
-    descriptor_->expect_data = result_ > 0 && static_cast<std::size_t>(result_) == size_bytes_ &&
-                               !descriptor_->attempt_in_vain;
+    const bool filled = result_ > 0 && static_cast<std::size_t>(result_) == size_bytes_;
+    descriptor_->expect_data = result_ < 0 || (filled && !descriptor_->attempt_in_vain);
 }
 
 void descriptor_read_operation::discard(event_loop&) noexcept

@@ -396,8 +396,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_run_on_their_own_executors, T, channels)
             on_strand.store(ec, n);
         })));
     f.c.writer.async_write_some(
-        net::buffer("s", 1),
-        net::bind_executor(pool, f.checks.once([&](error_code, std::size_t) {
+        net::buffer("s", 1), net::bind_executor(pool, f.checks.once([&](error_code, std::size_t) {
             on_pool.set_value(std::this_thread::get_id());
         })));
     f.run(on_strand);
@@ -420,7 +419,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(completion_tokens_of_every_kind_work, T, channels)
     bool ended = false;
     const auto talk = [&]() -> net::awaitable<void> {
         const auto as_tuple = net::experimental::as_tuple(net::use_awaitable);
-        const auto [ec, n] = co_await f.c.writer.async_write_some(net::buffer("tuple", 5), as_tuple);
+        const auto [ec, n] =
+            co_await f.c.writer.async_write_some(net::buffer("tuple", 5), as_tuple);
         BOOST_TEST(ec == error_code());
         BOOST_TEST(n == 5u);
         const std::size_t got =
@@ -580,7 +580,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(writes_without_a_reader_fail, T, channels_with_an_
     write_until_it_waits(f.ctx, f.c.writer, large, waiting);
     f.c.reader.close();
     f.run(waiting);
-    BOOST_TEST((waiting.ec == net::error::broken_pipe || waiting.ec == net::error::connection_reset));
+    BOOST_TEST(
+        (waiting.ec == net::error::broken_pipe || waiting.ec == net::error::connection_reset));
     f.c.writer.async_write_some(net::buffer("x", 1), f.checks.into(small));
     f.c.writer.async_write_some(net::buffer(large), f.checks.into(big));
     f.run(small, big);

@@ -178,9 +178,8 @@ void write_until_it_waits(Ctx& ctx, Writer& writer, const std::string& data,
 {
     do {
         result = {};
-        writer.async_write_some(net::buffer(data), [&result](error_code ec, std::size_t n) {
-            result.store(ec, n);
-        });
+        writer.async_write_some(net::buffer(data),
+                                [&result](error_code ec, std::size_t n) { result.store(ec, n); });
         for (int i = 0; i < 3; ++i) {
             ctx.restart();
             ctx.poll();

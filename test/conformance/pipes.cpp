@@ -120,9 +120,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(write_started_before_the_reader_went_is_no_error, 
         for (int i = 0; i < 3; ++i)
             c.writer.async_write_some(net::buffer("x", 1), [](error_code, std::size_t) {});
         ctx.run();
-        c.writer.async_write_some(net::buffer("x", 1), [&ok](error_code, std::size_t) {
-            ok = true;
-        });
+        c.writer.async_write_some(net::buffer("x", 1),
+                                  [&ok](error_code, std::size_t) { ok = true; });
         c.reader.close();
         c.writer.close();
         ctx.restart();

@@ -53,9 +53,8 @@ class descriptor_write : public ring::descriptor_write_operation {
 protected:
     /// `target` may be null: then the operation only tells an error.
     descriptor_write(const Buffers& buffers, const ring::descriptor* target)
-        : ring::descriptor_write_operation(net::buffer_size(buffers),
-                                           target != nullptr && stages(*target) &&
-                                               can_copy(buffers)),
+        : ring::descriptor_write_operation(
+              net::buffer_size(buffers), target != nullptr && stages(*target) && can_copy(buffers)),
           buffers_(buffers)
     {
     }
@@ -91,8 +90,7 @@ private:
         const auto end = net::buffer_sequence_end(buffers);
         for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it) {
             const net::const_buffer buffer(*it);
-            if ((buffer.data() == nullptr && buffer.size() != 0) ||
-                ++count > iovec_array::max_size)
+            if ((buffer.data() == nullptr && buffer.size() != 0) || ++count > iovec_array::max_size)
                 return false;
         }
         return true;

@@ -54,6 +54,9 @@ public:
             return ec = to_error_code(-error);
         impl.descriptor_ = loop().open(native);
         impl.descriptor_->transfer.store(mode, std::memory_order_relaxed);
+        // A first attempt tells what waiting would not: the write end of a
+        // pipe never becomes readable, but reading it is an error.
+        impl.descriptor_->expect_data = true;
         impl.native_ = native;
         impl.state_ = descriptor_ops::possible_dup;
         return ec = {};

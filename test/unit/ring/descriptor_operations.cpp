@@ -1,0 +1,356 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "simulated_loop.hpp"
+
+#include <safer_ring/ring/descriptor_operations.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <sys/uio.h>
+
+using namespace unit;
+
+namespace {
+
+using ring::transfer_mode;
+using test_support::unique_descriptor;
+
+class read_into : public ring::descriptor_read_operation {
+protected:
+    explicit read_into(std::string& buffer)
+        : ring::descriptor_read_operation(buffer.size()), buffer_(buffer)
+    {
+    }
+    ~read_into() = default;
+
+    ssize_t read_now(int fd, int flags) noexcept override
+    {
+        const iovec vector{buffer_.data(), buffer_.size()};
+        const auto n = ::preadv2(fd, &vector, 1, -1, flags);
+        return n < 0 ? -errno : n;
+    }
+    int final_result() const noexcept { return result(); }
+
+private:
+    std::string& buffer_;
+};
+
+class write_from : public ring::descriptor_write_operation {
+protected:
+    write_from(std::string& buffer, const ring::descriptor& target)
+        : ring::descriptor_write_operation(buffer.size(), stages(target)), buffer_(buffer)
+    {
+    }
+    ~write_from() = default;
+
+    void gather(std::byte* out) noexcept override
+    {
+        std::memcpy(out, buffer_.data(), buffer_.size());
+    }
+    ssize_t write_now(int fd, int flags) noexcept override
+    {
+        const iovec vector{buffer_.data(), buffer_.size()};
+        const auto n = ::pwritev2(fd, &vector, 1, -1, flags);
+        return n < 0 ? -errno : n;
+    }
+    int final_result() const noexcept { return result(); }
+
+private:
+    std::string& buffer_;
+};
+
+/// Both ends of a pipe, on a loop.
+struct piped : simulated_loop {
+    piped() : piped(simulation_plan{}) {}
+    explicit piped(const simulation_plan& plan) : simulated_loop(small_options(), plan)
+    {
+        int ends[2];
+        test_support::check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
+        read_end = unique_descriptor(ends[0]);
+        write_end = unique_descriptor(ends[1]);
+        reader = open(read_end);
+        writer = open(write_end);
+    }
+    ~piped()
+    {
+        close(reader, read_end);
+        close(writer, write_end);
+    }
+
+    ring::descriptor* open(const unique_descriptor& fd)
+    {
+        transfer_mode mode{};
+        BOOST_TEST(ring::choose_transfer_mode(fd.get(), mode) == 0);
+        ring::descriptor* const d = loop.open(fd.get());
+        d->transfer = mode;
+        return d;
+    }
+    void close(ring::descriptor*& d, unique_descriptor& fd)
+    {
+        if (d != nullptr)
+            loop.close(std::exchange(d, nullptr));
+        fd.reset();
+    }
+
+    record& read(std::string& buffer) { return start<read_into>(*reader, direction::read, buffer); }
+    record& write(std::string& buffer)
+    {
+        return start<write_from>(*writer, direction::write, buffer, *writer);
+    }
+
+    /// After the first write it is known what the pipe takes.
+    void use_it()
+    {
+        std::string byte = "x";
+        BOOST_TEST(write(byte).open());
+        std::string got(1, '\0');
+        const record& r = read(got);
+        run();
+        BOOST_TEST(r.result == 1);
+    }
+
+    /// Without SIGPIPE turned off, small writes are not staged.
+    [[nodiscard]] bool stages() const { return writer->transfer == transfer_mode::pipe; }
+
+    void fill()
+    {
+        std::string large(1 << 20, 'f');
+        ::fcntl(write_end.get(), F_SETFL, O_NONBLOCK);
+        while (::write(write_end.get(), large.data(), large.size()) > 0) {
+        }
+        ::fcntl(write_end.get(), F_SETFL, 0);
+    }
+
+    std::string take(std::size_t size)
+    {
+        std::string got(size, '\0');
+        const auto n = ::read(read_end.get(), got.data(), size);
+        got.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+        return got;
+    }
+
+    unique_descriptor read_end, write_end;
+    ring::descriptor* reader = nullptr;
+    ring::descriptor* writer = nullptr;
+};
+
+transfer_mode mode_of(const unique_descriptor& fd)
+{
+    transfer_mode mode{};
+    BOOST_TEST(ring::choose_transfer_mode(fd.get(), mode) == 0);
+    return mode;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(descriptor_operations)
+
+BOOST_AUTO_TEST_CASE(mode_follows_from_the_kind_of_file)
+{
+    int ends[2];
+    test_support::check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
+    const unique_descriptor read_end(ends[0]), write_end(ends[1]);
+    BOOST_TEST((mode_of(read_end) == transfer_mode::untried_pipe));
+    BOOST_TEST((mode_of(test_support::local_descriptor_pair().first) == transfer_mode::nowait));
+    BOOST_TEST((mode_of(unique_descriptor(::open("/dev/null", O_RDWR | O_CLOEXEC))) ==
+                transfer_mode::unpollable));
+    BOOST_TEST((mode_of(unique_descriptor(::open("/", O_RDONLY | O_CLOEXEC))) ==
+                transfer_mode::unpollable));
+    transfer_mode mode{};
+    BOOST_TEST(ring::choose_transfer_mode(-1, mode) == EBADF);
+}
+
+BOOST_FIXTURE_TEST_CASE(read_shows_the_kernel_no_memory_at_all, piped)
+{
+    std::string buffer(100, '\0');
+    const record& r = read(buffer);
+    poll();
+    BOOST_TEST(r.open());
+    BOOST_TEST(::write(write_end.get(), "data", 4) == 4);
+    run();
+    BOOST_TEST(r.result == 4);
+    BOOST_TEST(buffer.substr(0, 4) == "data");
+    const auto entries = kernel->submitted();
+    BOOST_REQUIRE(entries.size() == 1U);
+    BOOST_TEST((entries[0].op == opcode::poll_add));
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(buffer_destroyed_with_its_read_pending_is_left_alone, piped)
+{
+    auto buffer = std::make_unique<std::string>(100, '#');
+    const record& r = read(*buffer);
+    poll();
+    close(reader, read_end);
+    *buffer = std::string(100, '%'); // The next owner's.
+    run();
+    BOOST_TEST(r.result == -ECANCELED);
+    BOOST_TEST(*buffer == std::string(100, '%'));
+}
+
+BOOST_FIXTURE_TEST_CASE(cancelled_read_consumes_nothing, piped)
+{
+    kernel->hold(opcode::poll_add);
+    std::string buffer(100, '#');
+    const record& r = read(buffer);
+    poll();
+    BOOST_TEST(::write(write_end.get(), "late", 4) == 4);
+    loop.cancel(*reader);
+    kernel->release();
+    run();
+    BOOST_TEST(r.result == -ECANCELED);
+    BOOST_TEST(buffer == std::string(100, '#'));
+    std::string again(100, '\0');
+    const record& next = read(again);
+    run();
+    BOOST_TEST(next.result == 4);
+    BOOST_TEST(again.substr(0, 4) == "late");
+}
+
+BOOST_FIXTURE_TEST_CASE(read_is_attempted_at_once_where_the_last_one_was_full, piped)
+{
+    BOOST_TEST(::write(write_end.get(), "12345678", 8) == 8);
+    std::string buffer(4, '\0');
+    read(buffer);
+    run();
+    const auto before = kernel->submitted().size();
+    const record& second = read(buffer);
+    BOOST_TEST(buffer == "5678");
+    run();
+    BOOST_TEST(second.result == 4);
+    BOOST_TEST(kernel->submitted().size() == before);
+    // Now an attempt finds nothing, and the next read waits first.
+    const record& third = read(buffer);
+    poll();
+    BOOST_TEST(::write(write_end.get(), "9abc", 4) == 4);
+    run();
+    BOOST_TEST(third.result == 4);
+    BOOST_TEST(!reader->expect_data);
+}
+
+BOOST_FIXTURE_TEST_CASE(small_writes_are_copied_and_submitted_with_the_turn, piped)
+{
+    use_it();
+    if (!stages())
+        return;
+    std::string text = "before";
+    const record& r = write(text);
+    text = "AFTER!"; // The caller's memory is not looked at again.
+    run();
+    BOOST_TEST(r.result == 6);
+    BOOST_TEST(take(100) == "before");
+    const auto entries = submitted(opcode::write);
+    BOOST_REQUIRE(entries.size() == 1U);
+    BOOST_TEST(entries[0].length == 6U);
+    BOOST_TEST(entries[0].offset == ~std::uint64_t{0});
+    BOOST_TEST(entries[0].op_flags == static_cast<std::uint32_t>(backend::write_no_signal));
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(ten_writes_started_at_once_arrive_in_order, piped)
+{
+    use_it();
+    std::vector<std::string> texts;
+    for (char c = '0'; c <= '9'; ++c)
+        texts.push_back(std::string(c == '5' ? 1000 : 20, c)); // One goes without staging.
+    std::string all;
+    for (std::string& text : texts) {
+        write(text);
+        all += text;
+    }
+    run();
+    BOOST_TEST(take(all.size() + 1) == all);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(staged_write_is_attempted_before_the_descriptor_is_closed, piped)
+{
+    use_it();
+    std::string first = "first ", second = "second";
+    const record& one = write(first);
+    const record& two = write(second);
+    close(writer, write_end);
+    BOOST_TEST(take(100) == "first second");
+    run();
+    BOOST_TEST(one.result == 6);
+    BOOST_TEST(two.result == 6);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(large_write_destroyed_while_it_waits_is_not_read_again, piped)
+{
+    use_it();
+    fill();
+    auto large = std::make_unique<std::string>(100'000, 'l');
+    const record& r = write(*large);
+    poll();
+    BOOST_TEST(r.open());
+    close(writer, write_end);
+    large.reset();
+    std::string got;
+    for (std::string part = take(1 << 16); !part.empty(); part = take(1 << 16))
+        got += part;
+    run();
+    BOOST_TEST(r.result == -ECANCELED);
+    BOOST_TEST(got.find('l') == std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(write_that_finds_no_reader_is_an_error_without_a_signal, piped)
+{
+    // SIGPIPE would end this program.
+    use_it();
+    std::string small = "x", large(100'000, 'l');
+    close(reader, read_end);
+    const record& first = write(small);
+    const record& second = write(large);
+    run();
+    BOOST_TEST(first.result == -EPIPE);
+    BOOST_TEST(second.result == -EPIPE);
+}
+
+BOOST_FIXTURE_TEST_CASE(pipe_that_the_user_made_nonblocking_waits_all_the_same, piped)
+{
+    use_it();
+    fill();
+    make_nonblocking(write_end.get());
+    std::string small = "small";
+    const record& r = write(small);
+    poll();
+    BOOST_TEST(r.open());
+    while (r.open()) {
+        take(1 << 16);
+        poll();
+    }
+    BOOST_TEST(r.result == 5);
+}
+
+BOOST_AUTO_TEST_CASE(numbered_bytes_survive_every_kind_of_trouble)
+{
+    for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+        piped p(simulation_plan::random(seed));
+        const std::string text = "0123456789abcdefghijklmnopqrstuvwxyz";
+        std::string sent(600, 's'), got; // There is always something to read.
+        BOOST_TEST(::write(p.write_end.get(), sent.data(), sent.size()) == 600);
+        for (int i = 0; i < 100; ++i) {
+            std::string piece = text.substr(static_cast<std::size_t>(i) % 30, 6);
+            std::string buffer(4, '\0');
+            const record& w = p.write(piece);
+            const record& r = p.read(buffer);
+            if (i % 3 == 0)
+                p.loop.cancel(*p.reader);
+            p.run();
+            if (w.result > 0)
+                sent += piece.substr(0, static_cast<std::size_t>(w.result));
+            if (r.result > 0)
+                got += buffer.substr(0, static_cast<std::size_t>(r.result));
+        }
+        p.close(p.writer, p.write_end);
+        p.run();
+        for (std::string part = p.take(4096); !part.empty(); part = p.take(4096))
+            got += part;
+        BOOST_TEST(got == sent, "seed " << seed);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
