@@ -34,13 +34,9 @@ static_assert(int(opcode::timeout) == IORING_OP_TIMEOUT);
 static_assert(int(opcode::accept) == IORING_OP_ACCEPT);
 static_assert(int(opcode::async_cancel) == IORING_OP_ASYNC_CANCEL);
 static_assert(int(opcode::connect) == IORING_OP_CONNECT);
-static_assert(int(opcode::write) == IORING_OP_WRITE);
 static_assert(int(opcode::send) == IORING_OP_SEND);
 static_assert(int(opcode::recv) == IORING_OP_RECV);
 static_assert(entry_buffer_select == IOSQE_BUFFER_SELECT);
-#if defined(RWF_NOSIGNAL)
-static_assert(write_no_signal == RWF_NOSIGNAL);
-#endif
 static_assert(receive_poll_first == IORING_RECVSEND_POLL_FIRST);
 static_assert(completion_buffer == IORING_CQE_F_BUFFER);
 static_assert(completion_more == IORING_CQE_F_MORE);

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 // Executing the requests, by system calls that do not block.
@@ -22,12 +21,6 @@ bool would_block(int error) noexcept
     return error == EAGAIN || error == EWOULDBLOCK;
 }
 
-ssize_t write_at_once(int file, const std::vector<std::byte>& data, int flags) noexcept
-{
-    const iovec vector{const_cast<std::byte*>(data.data()), data.size()};
-    return ::pwritev2(file, &vector, 1, -1, RWF_NOWAIT | flags);
-}
-
 } // namespace
 
 short simulation::state::events_of(const request& r) noexcept
@@ -36,7 +29,6 @@ short simulation::state::events_of(const request& r) noexcept
     case opcode::poll_add:
         return static_cast<short>(r.entry.op_flags);
     case opcode::send:
-    case opcode::write:
     case opcode::connect:
         return POLLOUT;
     default:
@@ -71,7 +63,6 @@ std::optional<int> simulation::state::execute(request& r, outcome& o, short reve
     case opcode::recv:
         return receive(r, o);
     case opcode::send:
-    case opcode::write:
         return send(r);
     case opcode::accept:
         // The listening socket may block, and its mode is the user's.
@@ -105,8 +96,6 @@ std::optional<int> simulation::state::injected_result(const request& r)
         return -random.pick({ECONNRESET, ETIMEDOUT, EHOSTUNREACH});
     case opcode::send:
         return -random.pick({EPIPE, ECONNRESET});
-    case opcode::write:
-        return -EPIPE;
     case opcode::accept:
         return -random.pick({ECONNABORTED, EPROTO, EMFILE, ENOBUFS});
     case opcode::connect:
@@ -167,10 +156,8 @@ std::optional<int> simulation::state::send(request& r)
     std::vector<std::byte> data(length);
     if (length != 0)
         std::memcpy(data.data(), reinterpret_cast<const void*>(e.address), length);
-    const auto n = e.op == opcode::send
-                       ? ::send(r.file, data.data(), length,
-                                static_cast<int>(e.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL)
-                       : write_at_once(r.file, data, static_cast<int>(e.op_flags));
+    const auto n = ::send(r.file, data.data(), length,
+                          static_cast<int>(e.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n >= 0)
         return static_cast<int>(n);
     if (!would_block(errno))

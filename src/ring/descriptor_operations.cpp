@@ -42,23 +42,6 @@ int set_nonblocking(int fd) noexcept
     return 0;
 }
 
-/// Whether the kernel has RWF_NOSIGNAL (Linux 6.18).
-bool knows_no_signal() noexcept
-{
-    static const bool known = [] {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-            return false;
-        char byte = 0;
-        const iovec vector{&byte, 1};
-        const bool written = ::pwritev2(ends[1], &vector, 1, -1, backend::write_no_signal) == 1;
-        ::close(ends[0]);
-        ::close(ends[1]);
-        return written;
-    }();
-    return known;
-}
-
 /// Keeps a SIGPIPE that the calling thread brings upon itself from being
 /// delivered.
 class sigpipe_blocked {
@@ -90,22 +73,6 @@ private:
     bool was_pending_;
 };
 
-/// Makes `write(flags)` without SIGPIPE.
-template <typename F>
-ssize_t write_without_signal(int flags, F&& write) noexcept
-{
-    if (knows_no_signal()) {
-        const ssize_t n = write(flags | backend::write_no_signal);
-        // What takes no flags at all is a device, and raises no SIGPIPE.
-        return n == -EOPNOTSUPP && flags == 0 ? write(0) : n;
-    }
-    sigpipe_blocked blocked;
-    const ssize_t n = write(flags);
-    if (n == -EPIPE)
-        blocked.take();
-    return n;
-}
-
 /// Makes `call(flags)` so that it does not block. RWF_NOWAIT (Linux 4.14;
 /// pipes: 6.4) is between us and the kernel; O_NONBLOCK, for files that do not
 /// know the flag, is seen by everyone who has the file open.
@@ -119,12 +86,8 @@ ssize_t call_without_blocking(descriptor& d, int fd, F&& call) noexcept
     }
     if (mode != transfer_mode::nonblocking) {
         const ssize_t n = call(RWF_NOWAIT);
-        if (n != -EOPNOTSUPP && n != -ENOSYS) {
-            if (mode == transfer_mode::untried_pipe)
-                d.transfer.store(knows_no_signal() ? transfer_mode::pipe : transfer_mode::nowait,
-                                 std::memory_order_relaxed);
+        if (n != -EOPNOTSUPP && n != -ENOSYS)
             return n;
-        }
         if (const int error = set_nonblocking(fd); error != 0)
             return -error;
         d.transfer.store(transfer_mode::nonblocking, std::memory_order_relaxed);
@@ -140,11 +103,7 @@ int choose_transfer_mode(int fd, transfer_mode& mode) noexcept
     if (::fstat(fd, &status) != 0)
         return errno;
     mode = transfer_mode::nowait;
-    if (S_ISFIFO(status.st_mode)) {
-        mode = transfer_mode::untried_pipe;
-        return 0;
-    }
-    if (S_ISSOCK(status.st_mode))
+    if (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode))
         return 0;
     const int error = try_epoll(fd, status.st_mode);
     if (error == EPERM)
@@ -154,9 +113,11 @@ int choose_transfer_mode(int fd, transfer_mode& mode) noexcept
 
 // ------------------------------------------------------------------- read
 
+// An attempt before waiting is wasted where the data comes later, until a wait
+// ends as soon as it begins.
 bool descriptor_read_operation::attempts_first(event_loop&) const noexcept
 {
-    return descriptor_->expect_data ||
+    return !descriptor_->attempt_in_vain ||
            descriptor_->transfer.load(std::memory_order_relaxed) == transfer_mode::unpollable;
 }
 
@@ -188,12 +149,10 @@ bool descriptor_read_operation::perform(int fd) noexcept
 
 void descriptor_read_operation::deliver(event_loop&) noexcept
 {
-    if (descriptor_ == nullptr) // The object was closed when the read began.
-        return;
-    // Where the caller's buffers were filled there may be more. An attempt that
-    // found nothing tells otherwise, until a wait ends as soon as it begins.
-    const bool filled = result_ > 0 && static_cast<std::size_t>(result_) == size_bytes_;
-    descriptor_->expect_data = result_ < 0 || (filled && !descriptor_->attempt_in_vain);
+    // Some errors come without readiness: the write end of a pipe never becomes
+    // readable.
+    if (result_ < 0 && descriptor_ != nullptr)
+        descriptor_->attempt_in_vain = false;
 }
 
 void descriptor_read_operation::discard(event_loop&) noexcept
@@ -203,74 +162,40 @@ void descriptor_read_operation::discard(event_loop&) noexcept
 
 // ------------------------------------------------------------------ write
 
-void descriptor_write_operation::stage(event_loop& loop)
-{
-    if (!may_stage_ || size_bytes_ > loop.settings().send_buffer_size_bytes)
-        return;
-    staged_ = loop.staging().acquire(size_bytes_);
-    gather(staged_.data);
-    by_readiness_ = false;
-}
-
-bool descriptor_write_operation::attempts_first(event_loop&) const noexcept
-{
-    return by_readiness_;
-}
-
 void descriptor_write_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
-    if (by_readiness_) {
-        prepare_poll(entry, POLLOUT);
-        return;
-    }
-    entry.op = backend::opcode::write;
-    entry.address = reinterpret_cast<std::uint64_t>(staged_.data);
-    entry.length = static_cast<std::uint32_t>(size_bytes_);
-    entry.offset = backend::current_position;
-    entry.op_flags = backend::write_no_signal;
+    prepare_poll(entry, POLLOUT);
 }
 
 io_operation::step descriptor_write_operation::settle(event_loop&) noexcept
 {
-    if (by_readiness_)
-        return result_ > 0 ? step::perform : step::done;
-    if (would_block(result_)) { // The user made the descriptor non-blocking.
-        by_readiness_ = true;
-        return step::again;
-    }
-    return step::done;
+    return result_ > 0 ? step::perform : step::done;
 }
 
 bool descriptor_write_operation::perform(int fd) noexcept
 {
-    const auto write = [&](int flags) -> ssize_t {
-        if (!staged_)
-            return write_now(fd, flags);
-        const iovec vector{staged_.data, size_bytes_};
-        ssize_t written = 0;
-        do
-            written = ::pwritev2(fd, &vector, 1, -1, flags);
-        while (written < 0 && errno == EINTR);
-        return written < 0 ? -errno : written;
+    const auto write = [&] {
+        return call_without_blocking(*descriptor_, fd,
+                                     [&](int flags) { return write_now(fd, flags); });
     };
-    const ssize_t n = call_without_blocking(
-        *descriptor_, fd, [&](int flags) { return write_without_signal(flags, write); });
+    ssize_t n = 0;
+    if (state() == io_state::performing) {
+        n = write();
+    } else { // Before the descriptor is closed, cancelled, or used by a synchronous call.
+        sigpipe_blocked blocked;
+        n = write();
+        if (n == -EPIPE)
+            blocked.take();
+    }
     if (would_block(n))
         return false;
     result_ = static_cast<int>(n);
     return true;
 }
 
-void descriptor_write_operation::deliver(event_loop& loop) noexcept
-{
-    if (staged_)
-        loop.staging().release(staged_);
-}
-
-void descriptor_write_operation::discard(event_loop& loop) noexcept
+void descriptor_write_operation::discard(event_loop&) noexcept
 {
     // Bytes that were written were written: the result stays.
-    deliver(loop);
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -244,9 +244,8 @@ io_operation::step event_loop::settle(io_operation& op) noexcept
     if (op.detached_) {
         // What a cancelled send has sent is part of the stream, so it is told
         // as far as someone can go on with the stream.
-        const bool sends =
-            op.submitted_as_ == backend::opcode::send || op.submitted_as_ == backend::opcode::write;
-        const bool counts = op.descriptor_ != nullptr && sends && op.result_ >= 0;
+        const bool counts = op.descriptor_ != nullptr &&
+                            op.submitted_as_ == backend::opcode::send && op.result_ >= 0;
         if (op.descriptor_ != nullptr)
             op.keep_for_later(*this);
         else

@@ -30,8 +30,6 @@ const char* name(backend::opcode op) noexcept
         return "cancel";
     case backend::opcode::connect:
         return "connect";
-    case backend::opcode::write:
-        return "write";
     case backend::opcode::send:
         return "send";
     case backend::opcode::recv:

@@ -209,7 +209,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_go_on_through_changes_of_mode, T, chann
         run_until_done(ctx, write);
         run_until_done(ctx, read);
         BOOST_TEST((got == sent));
-        // A small one, which a pipe of ours stages.
         for (int i = 0; i < 3; ++i) {
             write = read = {};
             net::async_read(c.reader, net::buffer(got, 5), checks.into(read));

@@ -134,7 +134,6 @@ std::vector<int> errors_of(opcode op)
         return {EINTR, ECANCELED, EBADF, ENOMEM, EINVAL};
     case opcode::async_cancel:
         return {ENOENT, EALREADY, EINVAL};
-    case opcode::write: // The conversation is between sockets.
     case opcode::nop:
     case opcode::timeout:
         break;

@@ -22,7 +22,6 @@ enum class opcode : std::uint8_t {
     accept = 13,
     async_cancel = 14,
     connect = 16,
-    write = 23,
     send = 26,
     recv = 27,
 };
@@ -59,14 +58,6 @@ inline constexpr std::uint8_t entry_buffer_select = 1U << 5;
 /// submission_entry::ioprio of recv: arm the poll first instead of trying
 /// (Linux 5.19).
 inline constexpr std::uint16_t receive_poll_first = 1U << 0;
-
-/// submission_entry::offset of write: at the file's own position, and the only
-/// offset that a file without positions takes.
-inline constexpr std::uint64_t current_position = ~std::uint64_t{0};
-
-/// submission_entry::op_flags of write, and pwritev2(2): no SIGPIPE
-/// (RWF_NOSIGNAL, Linux 6.18).
-inline constexpr int write_no_signal = 0x100;
 
 /// completion_entry::flags: a provided buffer was used; its id is in the
 /// upper 16 bits.

@@ -13,11 +13,9 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 /// How reads and writes on a descriptor that is no socket are kept from
 /// blocking, which sockets have MSG_DONTWAIT for.
 enum class transfer_mode : std::uint8_t {
-    untried_pipe, ///< A pipe, not known yet to take RWF_NOWAIT.
-    pipe,         ///< A pipe that takes it, so that requests need no thread of the kernel's.
-    nowait,       ///< RWF_NOWAIT with each call, until the file refuses it.
-    nonblocking,  ///< The file refused it, and was set to O_NONBLOCK by us.
-    unpollable,   ///< Nothing waits: a regular file, or a device that is always ready.
+    nowait,      ///< RWF_NOWAIT with each call, until the file refuses it.
+    nonblocking, ///< The file refused it, and was set to O_NONBLOCK by us.
+    unpollable,  ///< Nothing waits: a regular file, or a device that is always ready.
 };
 
 /// The loop's side of an open descriptor: its operations in order, and what
@@ -38,7 +36,8 @@ struct descriptor {
     bool bulk_read = false;
     /// The last receive left data behind (IORING_CQE_F_SOCK_NONEMPTY).
     bool expect_data = false;
-    /// A full read does not mean that there is more: an attempt found nothing.
+    /// An attempt before waiting found nothing: a full receive does not mean
+    /// that there is more, and of what is no socket, no read does.
     bool attempt_in_vain = false;
     /// Of a descriptor that is no socket. Calls without the loop's lock read
     /// and change it.

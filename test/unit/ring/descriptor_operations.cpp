@@ -18,10 +18,7 @@ using test_support::unique_descriptor;
 
 class read_into : public ring::descriptor_read_operation {
 protected:
-    explicit read_into(std::string& buffer)
-        : ring::descriptor_read_operation(buffer.size()), buffer_(buffer)
-    {
-    }
+    explicit read_into(std::string& buffer) : buffer_(buffer) {}
     ~read_into() = default;
 
     ssize_t read_now(int fd, int flags) noexcept override
@@ -38,16 +35,9 @@ private:
 
 class write_from : public ring::descriptor_write_operation {
 protected:
-    write_from(std::string& buffer, const ring::descriptor& target)
-        : ring::descriptor_write_operation(buffer.size(), stages(target)), buffer_(buffer)
-    {
-    }
+    explicit write_from(std::string& buffer) : buffer_(buffer) {}
     ~write_from() = default;
 
-    void gather(std::byte* out) noexcept override
-    {
-        std::memcpy(out, buffer_.data(), buffer_.size());
-    }
     ssize_t write_now(int fd, int flags) noexcept override
     {
         const iovec vector{buffer_.data(), buffer_.size()};
@@ -96,22 +86,8 @@ struct piped : simulated_loop {
     record& read(std::string& buffer) { return start<read_into>(*reader, direction::read, buffer); }
     record& write(std::string& buffer)
     {
-        return start<write_from>(*writer, direction::write, buffer, *writer);
+        return start<write_from>(*writer, direction::write, buffer);
     }
-
-    /// After the first write it is known what the pipe takes.
-    void use_it()
-    {
-        std::string byte = "x";
-        BOOST_TEST(write(byte).open());
-        std::string got(1, '\0');
-        const record& r = read(got);
-        run();
-        BOOST_TEST(r.result == 1);
-    }
-
-    /// Without SIGPIPE turned off, small writes are not staged.
-    [[nodiscard]] bool stages() const { return writer->transfer == transfer_mode::pipe; }
 
     void fill()
     {
@@ -151,7 +127,7 @@ BOOST_AUTO_TEST_CASE(mode_follows_from_the_kind_of_file)
     int ends[2];
     test_support::check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
     const unique_descriptor read_end(ends[0]), write_end(ends[1]);
-    BOOST_TEST((mode_of(read_end) == transfer_mode::untried_pipe));
+    BOOST_TEST((mode_of(read_end) == transfer_mode::nowait));
     BOOST_TEST((mode_of(test_support::local_descriptor_pair().first) == transfer_mode::nowait));
     BOOST_TEST((mode_of(unique_descriptor(::open("/dev/null", O_RDWR | O_CLOEXEC))) ==
                 transfer_mode::unpollable));
@@ -208,52 +184,51 @@ BOOST_FIXTURE_TEST_CASE(cancelled_read_consumes_nothing, piped)
     BOOST_TEST(again.substr(0, 4) == "late");
 }
 
-BOOST_FIXTURE_TEST_CASE(read_is_attempted_at_once_where_the_last_one_was_full, piped)
+BOOST_FIXTURE_TEST_CASE(read_is_attempted_first_until_that_is_in_vain, piped)
 {
     BOOST_TEST(::write(write_end.get(), "12345678", 8) == 8);
     std::string buffer(4, '\0');
-    read(buffer);
+    const record& first = read(buffer);
+    BOOST_TEST(buffer == "1234");
     run();
-    const auto before = kernel->submitted().size();
+    BOOST_TEST(first.result == 4);
     const record& second = read(buffer);
     BOOST_TEST(buffer == "5678");
     run();
     BOOST_TEST(second.result == 4);
-    BOOST_TEST(kernel->submitted().size() == before);
-    // Now an attempt finds nothing, and the next read waits first.
+    BOOST_TEST(kernel->submitted().empty());
     const record& third = read(buffer);
     poll();
-    BOOST_TEST(::write(write_end.get(), "9abc", 4) == 4);
+    BOOST_TEST(::write(write_end.get(), "9abcdefg", 8) == 8);
     run();
     BOOST_TEST(third.result == 4);
-    BOOST_TEST(!reader->expect_data);
+    const record& fourth = read(buffer);
+    BOOST_TEST(buffer == "9abc"); // It waits first,
+    run();
+    BOOST_TEST(fourth.result == 4);
+    BOOST_TEST(buffer == "defg");
+    BOOST_TEST(::write(write_end.get(), "hijk", 4) == 4);
+    read(buffer); // which was in vain in its turn.
+    BOOST_TEST(buffer == "hijk");
+    run();
 }
 
-BOOST_FIXTURE_TEST_CASE(small_writes_are_copied_and_submitted_with_the_turn, piped)
+BOOST_FIXTURE_TEST_CASE(write_is_made_within_the_call_that_starts_it, piped)
 {
-    use_it();
-    if (!stages())
-        return;
     std::string text = "before";
     const record& r = write(text);
-    text = "AFTER!"; // The caller's memory is not looked at again.
+    text = "AFTER!";
+    BOOST_TEST(take(100) == "before");
     run();
     BOOST_TEST(r.result == 6);
-    BOOST_TEST(take(100) == "before");
-    const auto entries = submitted(opcode::write);
-    BOOST_REQUIRE(entries.size() == 1U);
-    BOOST_TEST(entries[0].length == 6U);
-    BOOST_TEST(entries[0].offset == ~std::uint64_t{0});
-    BOOST_TEST(entries[0].op_flags == static_cast<std::uint32_t>(backend::write_no_signal));
-    BOOST_TEST(everything_is_back());
+    BOOST_TEST(kernel->submitted().empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(ten_writes_started_at_once_arrive_in_order, piped)
 {
-    use_it();
     std::vector<std::string> texts;
     for (char c = '0'; c <= '9'; ++c)
-        texts.push_back(std::string(c == '5' ? 1000 : 20, c)); // One goes without staging.
+        texts.push_back(std::string(c == '5' ? 1000 : 20, c));
     std::string all;
     for (std::string& text : texts) {
         write(text);
@@ -264,9 +239,8 @@ BOOST_FIXTURE_TEST_CASE(ten_writes_started_at_once_arrive_in_order, piped)
     BOOST_TEST(everything_is_back());
 }
 
-BOOST_FIXTURE_TEST_CASE(staged_write_is_attempted_before_the_descriptor_is_closed, piped)
+BOOST_FIXTURE_TEST_CASE(writes_are_made_before_the_descriptor_is_closed, piped)
 {
-    use_it();
     std::string first = "first ", second = "second";
     const record& one = write(first);
     const record& two = write(second);
@@ -280,7 +254,6 @@ BOOST_FIXTURE_TEST_CASE(staged_write_is_attempted_before_the_descriptor_is_close
 
 BOOST_FIXTURE_TEST_CASE(large_write_destroyed_while_it_waits_is_not_read_again, piped)
 {
-    use_it();
     fill();
     auto large = std::make_unique<std::string>(100'000, 'l');
     const record& r = write(*large);
@@ -296,14 +269,15 @@ BOOST_FIXTURE_TEST_CASE(large_write_destroyed_while_it_waits_is_not_read_again, 
     BOOST_TEST(got.find('l') == std::string::npos);
 }
 
-BOOST_FIXTURE_TEST_CASE(write_that_finds_no_reader_is_an_error_without_a_signal, piped)
+BOOST_FIXTURE_TEST_CASE(waiting_write_without_a_reader_raises_no_signal_when_it_is_cancelled, piped)
 {
     // SIGPIPE would end this program.
-    use_it();
+    fill();
     std::string small = "x", large(100'000, 'l');
-    close(reader, read_end);
     const record& first = write(small);
     const record& second = write(large);
+    close(reader, read_end);
+    close(writer, write_end);
     run();
     BOOST_TEST(first.result == -EPIPE);
     BOOST_TEST(second.result == -EPIPE);
@@ -311,7 +285,6 @@ BOOST_FIXTURE_TEST_CASE(write_that_finds_no_reader_is_an_error_without_a_signal,
 
 BOOST_FIXTURE_TEST_CASE(pipe_that_the_user_made_nonblocking_waits_all_the_same, piped)
 {
-    use_it();
     fill();
     make_nonblocking(write_end.get());
     std::string small = "small";

@@ -21,14 +21,14 @@ template <typename Buffers>
 class descriptor_read : public ring::descriptor_read_operation {
 protected:
     explicit descriptor_read(const Buffers& buffers)
-        : ring::descriptor_read_operation(net::buffer_size(buffers)), buffers_(buffers)
+        : size_bytes_(net::buffer_size(buffers)), buffers_(buffers)
     {
     }
     ~descriptor_read() = default;
 
     ssize_t read_now(int fd, int flags) noexcept override
     {
-        iovec_array vectors(buffers_.get(size_bytes()));
+        iovec_array vectors(buffers_.get(size_bytes_));
         const iovec* const one = vectors.only();
         return retry_interrupted([&] {
             if (one != nullptr && flags == 0)
@@ -45,29 +45,22 @@ protected:
     }
 
 private:
+    std::size_t size_bytes_;
     kept_buffers<Buffers> buffers_;
 };
 
 template <typename Buffers>
 class descriptor_write : public ring::descriptor_write_operation {
 protected:
-    /// `target` may be null: then the operation only tells an error.
-    descriptor_write(const Buffers& buffers, const ring::descriptor* target)
-        : ring::descriptor_write_operation(
-              net::buffer_size(buffers), target != nullptr && stages(*target) && can_copy(buffers)),
-          buffers_(buffers)
+    explicit descriptor_write(const Buffers& buffers)
+        : size_bytes_(net::buffer_size(buffers)), buffers_(buffers)
     {
     }
     ~descriptor_write() = default;
 
-    void gather(std::byte* out) noexcept override
-    {
-        net::buffer_copy(net::mutable_buffer(out, size_bytes()), buffers_.get(size_bytes()));
-    }
-
     ssize_t write_now(int fd, int flags) noexcept override
     {
-        iovec_array vectors(buffers_.get(size_bytes()));
+        iovec_array vectors(buffers_.get(size_bytes_));
         const iovec* const one = vectors.only();
         return retry_interrupted([&] {
             if (one != nullptr && flags == 0)
@@ -82,20 +75,7 @@ protected:
     }
 
 private:
-    /// A copy would stop the program at a null pointer, for which write(2)
-    /// answers EFAULT; and it would take more buffers than one call does.
-    static bool can_copy(const Buffers& buffers) noexcept
-    {
-        std::size_t count = 0;
-        const auto end = net::buffer_sequence_end(buffers);
-        for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it) {
-            const net::const_buffer buffer(*it);
-            if ((buffer.data() == nullptr && buffer.size() != 0) || ++count > iovec_array::max_size)
-                return false;
-        }
-        return true;
-    }
-
+    std::size_t size_bytes_;
     kept_buffers<Buffers> buffers_;
 };
 

@@ -54,9 +54,6 @@ public:
             return ec = to_error_code(-error);
         impl.descriptor_ = loop().open(native);
         impl.descriptor_->transfer.store(mode, std::memory_order_relaxed);
-        // A first attempt tells what waiting would not: the write end of a
-        // pipe never becomes readable, but reading it is an error.
-        impl.descriptor_->expect_data = true;
         impl.native_ = native;
         impl.state_ = descriptor_ops::possible_dup;
         return ec = {};
@@ -195,7 +192,7 @@ public:
         if (net::buffer_size(buffers) == 0)
             return complete_empty(handler, io_ex);
         using op = handler_operation<descriptor_write<Buffers>, Handler, IoExecutor>;
-        start<op>(impl, ring::direction::write, handler, io_ex, buffers, impl.descriptor_);
+        start<op>(impl, ring::direction::write, handler, io_ex, buffers);
     }
 
     template <typename Handler, typename IoExecutor>
