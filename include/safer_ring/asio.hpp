@@ -8,6 +8,7 @@
 
 #include <safer_ring/asio/attach.hpp>
 #include <safer_ring/asio/detail/descriptor_service.hpp>
+#include <safer_ring/asio/detail/file_service.hpp>
 #include <safer_ring/asio/detail/io_object_impl.hpp>
 #include <safer_ring/asio/detail/serial_port_service.hpp>
 #include <safer_ring/asio/detail/signal_set_service.hpp>
@@ -40,5 +41,11 @@ template <>
 struct replaced_service<asio_signal_set_service> {
     using type = signal_set_service;
 };
+#if defined(BOOST_ASIO_HAS_FILE)
+template <>
+struct replaced_service<asio_file_service> {
+    using type = file_service;
+};
+#endif
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

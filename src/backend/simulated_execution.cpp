@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 // Executing the requests, by system calls that do not block.
@@ -29,6 +30,7 @@ short simulation::state::events_of(const request& r) noexcept
     case opcode::poll_add:
         return static_cast<short>(r.entry.op_flags);
     case opcode::send:
+    case opcode::write:
     case opcode::connect:
         return POLLOUT;
     default:
@@ -64,6 +66,12 @@ std::optional<int> simulation::state::execute(request& r, outcome& o, short reve
         return receive(r, o);
     case opcode::send:
         return send(r);
+    case opcode::read:
+    case opcode::write:
+        // Always ready for a file on a disk; a pipe or a terminal may block.
+        if (revents == 0)
+            return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
+        return r.entry.op == opcode::read ? read(r, o) : write(r);
     case opcode::accept:
         // The listening socket may block, and its mode is the user's.
         if (revents == 0)
@@ -96,6 +104,10 @@ std::optional<int> simulation::state::injected_result(const request& r)
         return -random.pick({ECONNRESET, ETIMEDOUT, EHOSTUNREACH});
     case opcode::send:
         return -random.pick({EPIPE, ECONNRESET});
+    case opcode::read:
+        return -EIO;
+    case opcode::write:
+        return -random.pick({EIO, ENOSPC});
     case opcode::accept:
         return -random.pick({ECONNABORTED, EPROTO, EMFILE, ENOBUFS});
     case opcode::connect:
@@ -163,6 +175,40 @@ std::optional<int> simulation::state::send(request& r)
     if (!would_block(errno))
         return -errno;
     return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
+}
+
+std::optional<int> simulation::state::read(request& r, outcome& o)
+{
+    const submission_entry& e = r.entry;
+    std::size_t length = e.length;
+    if (length > 1 && random.chance(plan.short_count))
+        length = 1 + random.below(length);
+    o.to = reinterpret_cast<void*>(e.address);
+    o.data.resize(length);
+    const iovec to{o.data.data(), length};
+    // An offset of -1 is the file's own position here as it is in the ring.
+    const auto n = ::preadv2(r.file, &to, 1, static_cast<off_t>(e.offset), 0);
+    if (n < 0) {
+        o.data.clear();
+        return -errno;
+    }
+    o.data.resize(static_cast<std::size_t>(n));
+    return static_cast<int>(n);
+}
+
+std::optional<int> simulation::state::write(request& r)
+{
+    const submission_entry& e = r.entry;
+    std::size_t length = e.length;
+    if (length > 1 && random.chance(plan.short_count))
+        length = 1 + random.below(length);
+    // Copied for the sanitizer, as in `send`.
+    std::vector<std::byte> data(length);
+    if (length != 0)
+        std::memcpy(data.data(), reinterpret_cast<const void*>(e.address), length);
+    const iovec from{data.data(), length};
+    const auto n = ::pwritev2(r.file, &from, 1, static_cast<off_t>(e.offset), 0);
+    return n < 0 ? -errno : static_cast<int>(n);
 }
 
 std::optional<int> simulation::state::accept(request& r, outcome& o)

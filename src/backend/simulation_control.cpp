@@ -26,6 +26,8 @@ void add_memory_of(memory_ranges& ranges, const submission_entry& e)
     switch (e.op) {
     case opcode::recv:
     case opcode::send:
+    case opcode::read:
+    case opcode::write:
         return add(ranges, e.address, e.length);
     case opcode::accept:
         add(ranges, e.address, sizeof(sockaddr_storage));

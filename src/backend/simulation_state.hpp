@@ -126,6 +126,8 @@ struct simulation::state {
     std::optional<int> injected_result(const request& r);
     std::optional<int> receive(request& r, outcome& o);
     std::optional<int> send(request& r);
+    std::optional<int> read(request& r, outcome& o);
+    std::optional<int> write(request& r);
     std::optional<int> accept(request& r, outcome& o);
     std::optional<int> connect(request& r);
     void cancel(const submission_entry& entry);

@@ -55,12 +55,15 @@ void event_loop::cancel(operation_id id)
     io_operation* op = slots_.find(id);
     if (op == nullptr || op->descriptor_ == nullptr)
         return;
-    wait_until_performed(held, *op->descriptor_);
+    if (op->descriptor_->concurrent)
+        wait_until_performed(held, id); // Not for others, of which there may always be one.
+    else
+        wait_until_performed(held, *op->descriptor_);
     reap();
     op = slots_.find(id);
     if (op == nullptr || op->descriptor_ == nullptr)
         return hand_back(held);
-    if (op->direction_ == direction::write)
+    if (op->direction_ == direction::write && !op->descriptor_->concurrent)
         attempt_writes(held, *op->descriptor_);
     if (op->state_ == io_state::in_kernel && !op->cancel_requested_) {
         request_cancel(*op);
@@ -105,7 +108,8 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     }
     // What another thread submitted ends there. A closed descriptor waits for
     // it too, so that its port is free; a whole context drains all at once.
-    if (mode != cancel_mode::cancel && !shut_down_)
+    // Nothing waits for a disk, which cannot be interrupted.
+    if (mode != cancel_mode::cancel && !shut_down_ && d.kind != file_kind::regular)
         await_kernel(held, d, mode == cancel_mode::release ? release_deadline : close_deadline);
     if (mode != cancel_mode::cancel && kernel_ && kernel_->unsubmitted() != 0)
         kernel_->disown(d.fd); // The kernel takes nothing; the number is given up all the same.
@@ -198,6 +202,17 @@ void event_loop::wait_until_performed(guard& held, descriptor& d)
     }
 }
 
+/// The same for one operation.
+void event_loop::wait_until_performed(guard& held, operation_id id)
+{
+    for (const io_operation* op = slots_.find(id);
+         op != nullptr && op->state_ == io_state::performing; op = slots_.find(id)) {
+        ++performing_waiters_;
+        performed_.wait(held);
+        --performing_waiters_;
+    }
+}
+
 void event_loop::attempt_writes(descriptor& d)
 {
     guard held(mutex_);
@@ -218,9 +233,13 @@ void event_loop::attempt_writes(guard&, descriptor& d)
     for (io_operation* op = d.front(direction::write); op != nullptr; op = op->after_) {
         if (op->state_ == io_state::ready && !op->needs_perform_)
             continue;
+        if (d.concurrent && (op->state_ != io_state::pending || !op->can_perform()))
+            continue;
         if (op->state_ == io_state::in_kernel || !op->can_perform() || !op->perform(d.fd)) {
             if (op->state_ == io_state::queued)
                 begin(*op);
+            if (d.concurrent)
+                continue;
             return;
         }
         if (op->state_ == io_state::ready) {

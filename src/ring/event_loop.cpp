@@ -333,7 +333,7 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     op.direction_ = dir;
     d.push_back(op);
 
-    const io_operation* before = op.before_;
+    const io_operation* before = d.concurrent ? nullptr : op.before_;
     if (before != nullptr && (before->state_ != io_state::ready || before->needs_perform_)) {
         op.state_ = io_state::queued;
         return;

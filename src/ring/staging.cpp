@@ -80,7 +80,11 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
         reserve_[reserved_++] = static_cast<std::uint16_t>(id);
 }
 
-staging_pool::~staging_pool() = default;
+staging_pool::~staging_pool()
+{
+    while (all_pages_ != nullptr)
+        destroy_pages(all_pages_);
+}
 
 staged staging_pool::grow(std::uint32_t which)
 {
@@ -97,6 +101,63 @@ staged staging_pool::grow(std::uint32_t which)
     for (std::size_t n = slab.size() / sizes_[which]; n-- > 0;)
         free_[which] = ::new (slab.data() + n * sizes_[which]) node{free_[which]};
     return acquire(sizes_[which]);
+}
+
+staging_pool::pages_record* staging_pool::record_of(const staged& block) noexcept
+{
+    return reinterpret_cast<pages_record*>(block.data + size_of_pages(block));
+}
+
+staged staging_pool::acquire_pages(std::size_t size_bytes)
+{
+    const std::size_t most =
+        outstanding_pages_bytes_ < plenty_bytes ? largest_pages_bytes : frugal_pages_bytes;
+    unsigned which = 0;
+    while (size_bytes > page_bytes << which && page_bytes << which < most)
+        ++which;
+    const std::size_t size = page_bytes << which;
+    staged block{nullptr, first_page_class + which};
+    if (pages_record* r = free_pages_[which]; r != nullptr) {
+        free_pages_[which] = r->next_free;
+        free_pages_bytes_ -= size;
+        block.data = reinterpret_cast<std::byte*>(r) - size;
+    } else {
+        block.data = static_cast<std::byte*>(
+            ::operator new(size + sizeof(pages_record), std::align_val_t(page_bytes)));
+        r = ::new (record_of(block)) pages_record;
+        r->size_class = block.size_class;
+        r->next = all_pages_;
+        if (all_pages_ != nullptr)
+            all_pages_->previous = r;
+        all_pages_ = r;
+    }
+    ++outstanding_pages_;
+    outstanding_pages_bytes_ += size;
+    return block;
+}
+
+void staging_pool::release_pages(staged& block) noexcept
+{
+    const std::size_t size = size_of_pages(block);
+    pages_record* const r = record_of(block);
+    --outstanding_pages_;
+    outstanding_pages_bytes_ -= size;
+    block = {};
+    if (free_pages_bytes_ + size > kept_pages_bytes)
+        return destroy_pages(r);
+    pages_record*& first = free_pages_[r->size_class - first_page_class];
+    r->next_free = first;
+    first = r;
+    free_pages_bytes_ += size;
+}
+
+void staging_pool::destroy_pages(pages_record* r) noexcept
+{
+    (r->previous != nullptr ? r->previous->next : all_pages_) = r->next;
+    if (r->next != nullptr)
+        r->next->previous = r->previous;
+    const std::size_t size = page_bytes << (r->size_class - first_page_class);
+    ::operator delete(reinterpret_cast<std::byte*>(r) - size, std::align_val_t(page_bytes));
 }
 
 void staging_pool::give_slabs_back() noexcept

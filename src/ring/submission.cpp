@@ -243,14 +243,17 @@ io_operation::step event_loop::settle(io_operation& op) noexcept
     const bool lost_thread = op.result_ == -ECANCELED && !op.cancel_requested_;
     if (op.detached_) {
         // What a cancelled send has sent is part of the stream, so it is told
-        // as far as someone can go on with the stream.
-        const bool counts = op.descriptor_ != nullptr &&
-                            op.submitted_as_ == backend::opcode::send && op.result_ >= 0;
+        // as far as someone can go on with the stream; so is what a transfer
+        // of a file has moved.
+        const bool tells = op.descriptor_ != nullptr &&
+                           (op.submitted_as_ == backend::opcode::send ||
+                            op.submitted_as_ == backend::opcode::read ||
+                            op.submitted_as_ == backend::opcode::write);
         if (op.descriptor_ != nullptr)
             op.keep_for_later(*this);
         else
             op.discard(*this);
-        if (!counts)
+        if (!tells || op.result_ < 0)
             op.result_ = -ECANCELED;
         return step::done;
     }

@@ -30,6 +30,10 @@ const char* name(backend::opcode op) noexcept
         return "cancel";
     case backend::opcode::connect:
         return "connect";
+    case backend::opcode::read:
+        return "read";
+    case backend::opcode::write:
+        return "write";
     case backend::opcode::send:
         return "send";
     case backend::opcode::recv:

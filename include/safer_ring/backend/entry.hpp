@@ -22,6 +22,8 @@ enum class opcode : std::uint8_t {
     accept = 13,
     async_cancel = 14,
     connect = 16,
+    read = 22,
+    write = 23,
     send = 26,
     recv = 27,
 };
@@ -52,8 +54,15 @@ struct completion_entry {
 };
 static_assert(sizeof(completion_entry) == 16);
 
+/// submission_entry::flags: run by a worker thread of the kernel, which may
+/// block, instead of being tried in the call that submits (Linux 5.6).
+inline constexpr std::uint8_t entry_async = 1U << 4;
 /// submission_entry::flags: take the buffer from buffer_group (Linux 5.7).
 inline constexpr std::uint8_t entry_buffer_select = 1U << 5;
+
+/// submission_entry::offset of read and write: where the file's own position
+/// is, which moves on (Linux 5.6, IORING_FEAT_RW_CUR_POS).
+inline constexpr std::uint64_t file_position = ~std::uint64_t{0};
 
 /// submission_entry::ioprio of recv: arm the poll first instead of trying
 /// (Linux 5.19).

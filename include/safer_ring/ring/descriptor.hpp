@@ -18,6 +18,13 @@ enum class transfer_mode : std::uint8_t {
     unpollable,  ///< Nothing waits: a regular file, or a device that is always ready.
 };
 
+/// What a descriptor is open on, as far as files go.
+enum class file_kind : std::uint8_t {
+    none,    ///< A socket or the like, or nobody has asked.
+    regular, ///< Has positions; a request lasts as long as the disk does.
+    other,   ///< A pipe or a device opened as a file: readiness tells when it does not block.
+};
+
 /// The loop's side of an open descriptor: its operations in order, and what
 /// the kernel delivered that no operation could take any more.
 ///
@@ -66,6 +73,13 @@ private:
 
 public:
     std::uint32_t leftover_size = 0;
+    file_kind kind = file_kind::none;
+    /// Operations have no order: each begins when it is started.
+    bool concurrent = false;
+    /// Opened past the page cache (O_DIRECT): nothing is ever there at once.
+    bool direct = false;
+    /// A set of `direction` bits: the file system has no RWF_NOWAIT for them.
+    std::uint8_t refuses_nowait = 0;
     descriptor* previous = nullptr; // In the loop's list of open descriptors.
     descriptor* next = nullptr;
 

@@ -303,6 +303,7 @@ private:
     void cancel_all(guard& held, descriptor& d, cancel_mode mode);
     void attempt_writes(guard& held, descriptor& d);
     void wait_until_performed(guard& held, descriptor& d);
+    void wait_until_performed(guard& held, operation_id id);
     void request_cancel(io_operation& op) noexcept;
     void wake_for_ready(guard& held);
     void conclude(io_operation& op, cancel_mode mode) noexcept;

@@ -15,7 +15,8 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 class event_loop;
 struct descriptor;
 
-/// Operations of one descriptor and direction run first in, first out.
+/// Operations of one descriptor and direction run first in, first out, unless
+/// the descriptor is `concurrent`.
 enum class direction : std::uint8_t { read, write, except };
 inline constexpr std::size_t direction_count = 3;
 
@@ -92,6 +93,8 @@ protected:
     /// The caller's memory may be gone from now on although the kernel still
     /// owes a completion. What it brings stays with the descriptor.
     virtual void keep_for_later(event_loop& loop) noexcept { discard(loop); }
+
+    [[nodiscard]] bool cancel_requested() const noexcept { return cancel_requested_; }
 
     static void prepare_poll(backend::submission_entry& entry, std::uint32_t events) noexcept
     {

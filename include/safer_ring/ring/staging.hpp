@@ -214,6 +214,8 @@ public:
     {
         if (!block)
             return;
+        if (block.size_class >= first_page_class)
+            return release_pages(block);
         if (block.size_class == heap_class) {
             ::operator delete(block.data);
         } else {
@@ -225,7 +227,29 @@ public:
             give_slabs_back();
     }
 
-    [[nodiscard]] std::size_t outstanding() const noexcept { return outstanding_; }
+    /// Page-aligned memory for a transfer of `size_bytes` to or from a file, or
+    /// for as much of it as one block holds. Throws std::bad_alloc.
+    SAFER_RING_API staged acquire_pages(std::size_t size_bytes);
+
+    /// How much a block of `acquire_pages` holds.
+    static std::size_t size_of_pages(const staged& block) noexcept
+    {
+        return page_bytes << (block.size_class - first_page_class);
+    }
+
+    /// The largest block, and the largest while those outstanding have
+    /// together more than `plenty_bytes`: a thousand large transfers at once
+    /// get on in smaller steps instead of in a gigabyte of memory.
+    static constexpr std::size_t largest_pages_bytes = std::size_t{1} << 20;
+    static constexpr std::size_t frugal_pages_bytes = std::size_t{64} << 10;
+    static constexpr std::size_t plenty_bytes = std::size_t{32} << 20;
+    /// Blocks that are not in use go back to the system beyond this.
+    static constexpr std::size_t kept_pages_bytes = std::size_t{4} << 20;
+
+    [[nodiscard]] std::size_t outstanding() const noexcept
+    {
+        return outstanding_ + outstanding_pages_;
+    }
     [[nodiscard]] std::size_t slabs() const noexcept { return slab_count_; }
 
     static constexpr std::size_t slab_size_bytes = std::size_t{256} * 1024;
@@ -241,6 +265,15 @@ private:
         node* next;
     };
 
+    /// Behind the memory of a block of pages, where the kernel does not write,
+    /// so that the destructor finds also what was never released.
+    struct pages_record {
+        pages_record* next = nullptr; // Of all there are.
+        pages_record* previous = nullptr;
+        pages_record* next_free = nullptr; // Of those of the same class that are not in use.
+        std::uint32_t size_class = 0;
+    };
+
     /// Aligned, and not a multiple of a page: see receive_buffers.
     static constexpr std::size_t spaced(std::size_t size_bytes) noexcept
     {
@@ -251,9 +284,14 @@ private:
 
     static constexpr std::uint32_t large_class = 3;
     static constexpr std::uint32_t heap_class = 4;
+    static constexpr std::uint32_t first_page_class = 8;
+    static constexpr unsigned page_class_count = 9; // A page to `largest_pages_bytes`.
     static constexpr std::size_t max_slabs = 256;
 
     SAFER_RING_API staged grow(std::uint32_t which);
+    SAFER_RING_API void release_pages(staged& block) noexcept;
+    static pages_record* record_of(const staged& block) noexcept;
+    void destroy_pages(pages_record* r) noexcept;
     SAFER_RING_API void give_slabs_back() noexcept;
 
     std::size_t sizes_[large_class + 1];
@@ -262,6 +300,11 @@ private:
     std::size_t slab_count_ = 0;
     unsigned quiet_ = 0; // How often nothing was outstanding since the last new slab.
     std::size_t outstanding_ = 0;
+    pages_record* all_pages_ = nullptr;
+    pages_record* free_pages_[page_class_count] = {};
+    std::size_t outstanding_pages_ = 0;
+    std::size_t outstanding_pages_bytes_ = 0;
+    std::size_t free_pages_bytes_ = 0;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

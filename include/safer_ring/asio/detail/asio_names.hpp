@@ -16,6 +16,7 @@
 #include <boost/asio/detail/thread_info_base.hpp>
 
 #include <boost/asio/basic_serial_port.hpp>
+#include <boost/asio/basic_file.hpp>
 #include <boost/asio/basic_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/execution_context.hpp>
@@ -60,5 +61,10 @@ using asio_timer_service = boost::asio::detail::deadline_timer_service<TimeTrait
 using asio_serial_port_service = boost::asio::detail::posix_serial_port_service;
 #endif
 using asio_signal_set_service = boost::asio::detail::signal_set_service;
+// Asio has files where it was told that there is io_uring, whatever its
+// sockets use.
+#if defined(BOOST_ASIO_HAS_FILE)
+using asio_file_service = boost::asio::detail::io_uring_file_service;
+#endif
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -1,0 +1,405 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/asio_names.hpp>
+
+#if defined(BOOST_ASIO_HAS_FILE)
+
+#include <safer_ring/asio/detail/file_operations.hpp>
+#include <safer_ring/asio/detail/handler_operation.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/file_base.hpp>
+
+#include <cerrno>
+#include <cstdint>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+/// The service behind Asio's stream and random-access files, with the
+/// interface of Asio's own.
+///
+/// Operations of a random-access file have no order and no limit of depth.
+/// Those of a stream file, reads and writes together, run one at a time and
+/// first in, first out, since they share the file's position.
+class file_service : public net::execution_context::service {
+public:
+    using key_type = file_service;
+    inline static net::execution_context::id id;
+
+    using native_handle_type = int;
+    struct implementation_type {
+        int file_ = -1;
+        bool is_stream_ = false;
+        ring::descriptor* descriptor_ = nullptr;
+    };
+
+    explicit file_service(net::execution_context& context)
+        : net::execution_context::service(context), context_(static_cast<io_context&>(context)),
+          service_(context_.impl())
+    {
+    }
+
+    void shutdown() override {}
+
+    void construct(implementation_type& impl) { impl = {}; }
+
+    void move_construct(implementation_type& impl, implementation_type& other) noexcept
+    {
+        impl = std::exchange(other, {});
+        other.is_stream_ = impl.is_stream_;
+    }
+
+    void move_assign(implementation_type& impl, file_service&, implementation_type& other)
+    {
+        destroy(impl);
+        move_construct(impl, other);
+    }
+
+    void destroy(implementation_type& impl)
+    {
+        error_code ignored;
+        close(impl, ignored);
+    }
+
+    error_code open(implementation_type& impl, const char* path, net::file_base::flags flags,
+                    error_code& ec)
+    {
+        if (is_open(impl))
+            return ec = net::error::already_open;
+        constexpr mode_t all_that_umask_allows = 0777;
+        const int file = ::open(path, static_cast<int>(flags), all_that_umask_allows);
+        if (file < 0)
+            return ec = last_error();
+        try {
+            adopt(impl, file);
+        } catch (...) {
+            ::close(file);
+            throw;
+        }
+        // Reading ahead is worth it for a stream, and in vain for the other.
+        ::posix_fadvise(file, 0, 0, impl.is_stream_ ? POSIX_FADV_SEQUENTIAL : POSIX_FADV_RANDOM);
+        return ec = {};
+    }
+
+    /// Takes any number, as Asio's does: a bad one is told by what uses it.
+    error_code assign(implementation_type& impl, const native_handle_type& file, error_code& ec)
+    {
+        if (is_open(impl))
+            return ec = net::error::already_open;
+        if (file >= 0)
+            adopt(impl, file);
+        return ec = {};
+    }
+
+    void set_is_stream(implementation_type& impl, bool is_stream)
+    {
+        impl.is_stream_ = is_stream;
+        if (impl.descriptor_ != nullptr)
+            impl.descriptor_->concurrent = !is_stream;
+    }
+
+    bool is_open(const implementation_type& impl) const { return impl.file_ != -1; }
+    native_handle_type native_handle(const implementation_type& impl) const { return impl.file_; }
+
+    error_code close(implementation_type& impl, error_code& ec)
+    {
+        ec = {};
+        if (!is_open(impl))
+            return ec;
+        loop().close(std::exchange(impl.descriptor_, nullptr));
+        if (::close(std::exchange(impl.file_, -1)) != 0)
+            ec = last_error();
+        return ec;
+    }
+
+    native_handle_type release(implementation_type& impl, error_code& ec)
+    {
+        ec = {};
+        if (is_open(impl))
+            loop().release(std::exchange(impl.descriptor_, nullptr));
+        return std::exchange(impl.file_, -1);
+    }
+
+    error_code cancel(implementation_type& impl, error_code& ec)
+    {
+        if (!is_open(impl))
+            return ec = net::error::bad_descriptor;
+        loop().cancel(*impl.descriptor_);
+        return ec = {};
+    }
+
+    std::uint64_t size(const implementation_type& impl, error_code& ec) const
+    {
+        before_synchronous(impl);
+        struct stat status {};
+        ec = to_error(::fstat(impl.file_, &status));
+        return ec ? 0 : static_cast<std::uint64_t>(status.st_size);
+    }
+
+    error_code resize(implementation_type& impl, std::uint64_t n, error_code& ec)
+    {
+        before_synchronous(impl);
+        return ec = to_error(::ftruncate(impl.file_, static_cast<off_t>(n)));
+    }
+
+    error_code sync_all(implementation_type& impl, error_code& ec)
+    {
+        before_synchronous(impl);
+        return ec = to_error(::fsync(impl.file_));
+    }
+
+    error_code sync_data(implementation_type& impl, error_code& ec)
+    {
+        before_synchronous(impl);
+        return ec = to_error(::fdatasync(impl.file_));
+    }
+
+    std::uint64_t seek(implementation_type& impl, std::int64_t offset,
+                       net::file_base::seek_basis whence, error_code& ec)
+    {
+        before_synchronous(impl);
+        const off_t position = ::lseek(impl.file_, offset, static_cast<int>(whence));
+        ec = to_error(position);
+        return ec ? 0 : static_cast<std::uint64_t>(position);
+    }
+
+    // ---- reading
+
+    template <typename Buffers>
+    std::size_t read_some(implementation_type& impl, const Buffers& buffers, error_code& ec)
+    {
+        return read_some_at(impl, at_position, buffers, ec);
+    }
+
+    template <typename Buffers>
+    std::size_t read_some_at(implementation_type& impl, std::uint64_t offset,
+                             const Buffers& buffers, error_code& ec)
+    {
+        const std::size_t n =
+            transfer(impl, POLLIN, buffers, ec, [&impl, offset](const file_vectors& to) {
+                return ::preadv2(impl.file_, to.data(), to.size(), static_cast<off_t>(offset), 0);
+            });
+        if (n == 0 && !ec && net::buffer_size(buffers) != 0)
+            ec = net::error::eof;
+        return n;
+    }
+
+    std::size_t read_some(implementation_type& impl, const net::null_buffers&, error_code& ec)
+    {
+        return wait(impl, POLLIN, ec);
+    }
+    std::size_t read_some_at(implementation_type& impl, std::uint64_t, const net::null_buffers&,
+                             error_code& ec)
+    {
+        return wait(impl, POLLIN, ec);
+    }
+
+    template <typename Buffers, typename Handler, typename IoExecutor>
+    void async_read_some(implementation_type& impl, const Buffers& buffers, Handler& handler,
+                         const IoExecutor& io_ex)
+    {
+        async_read_some_at(impl, at_position, buffers, handler, io_ex);
+    }
+
+    template <typename Buffers, typename Handler, typename IoExecutor>
+    void async_read_some_at(implementation_type& impl, std::uint64_t offset, const Buffers& buffers,
+                            Handler& handler, const IoExecutor& io_ex)
+    {
+        start_transfer<file_read>(impl, ring::direction::read, offset, buffers, handler, io_ex);
+    }
+
+    template <typename Handler, typename IoExecutor>
+    void async_read_some(implementation_type& impl, const net::null_buffers&, Handler& handler,
+                         const IoExecutor& io_ex)
+    {
+        start_wait(impl, ring::direction::read, POLLIN, handler, io_ex);
+    }
+    template <typename Handler, typename IoExecutor>
+    void async_read_some_at(implementation_type& impl, std::uint64_t, const net::null_buffers&,
+                            Handler& handler, const IoExecutor& io_ex)
+    {
+        start_wait(impl, ring::direction::read, POLLIN, handler, io_ex);
+    }
+
+    // ---- writing
+
+    template <typename Buffers>
+    std::size_t write_some(implementation_type& impl, const Buffers& buffers, error_code& ec)
+    {
+        return write_some_at(impl, at_position, buffers, ec);
+    }
+
+    template <typename Buffers>
+    std::size_t write_some_at(implementation_type& impl, std::uint64_t offset,
+                              const Buffers& buffers, error_code& ec)
+    {
+        return transfer(impl, POLLOUT, buffers, ec, [&impl, offset](const file_vectors& from) {
+            return ::pwritev2(impl.file_, from.data(), from.size(), static_cast<off_t>(offset), 0);
+        });
+    }
+
+    std::size_t write_some(implementation_type& impl, const net::null_buffers&, error_code& ec)
+    {
+        return wait(impl, POLLOUT, ec);
+    }
+    std::size_t write_some_at(implementation_type& impl, std::uint64_t, const net::null_buffers&,
+                              error_code& ec)
+    {
+        return wait(impl, POLLOUT, ec);
+    }
+
+    template <typename Buffers, typename Handler, typename IoExecutor>
+    void async_write_some(implementation_type& impl, const Buffers& buffers, Handler& handler,
+                          const IoExecutor& io_ex)
+    {
+        async_write_some_at(impl, at_position, buffers, handler, io_ex);
+    }
+
+    template <typename Buffers, typename Handler, typename IoExecutor>
+    void async_write_some_at(implementation_type& impl, std::uint64_t offset,
+                             const Buffers& buffers, Handler& handler, const IoExecutor& io_ex)
+    {
+        start_transfer<file_write>(impl, ring::direction::write, offset, buffers, handler, io_ex);
+    }
+
+    template <typename Handler, typename IoExecutor>
+    void async_write_some(implementation_type& impl, const net::null_buffers&, Handler& handler,
+                          const IoExecutor& io_ex)
+    {
+        start_wait(impl, ring::direction::write, POLLOUT, handler, io_ex);
+    }
+    template <typename Handler, typename IoExecutor>
+    void async_write_some_at(implementation_type& impl, std::uint64_t, const net::null_buffers&,
+                             Handler& handler, const IoExecutor& io_ex)
+    {
+        start_wait(impl, ring::direction::write, POLLOUT, handler, io_ex);
+    }
+
+private:
+    static constexpr std::uint64_t at_position = ring::file_operation::at_position;
+
+    static error_code last_error() { return {errno, net::error::get_system_category()}; }
+    static error_code to_error(std::int64_t result)
+    {
+        return result < 0 ? last_error() : error_code();
+    }
+
+    ring::event_loop& loop() const noexcept { return service_.loop(); }
+
+    /// Takes over an open file. Throws std::bad_alloc without effect.
+    void adopt(implementation_type& impl, int file)
+    {
+        impl.descriptor_ = loop().open(file);
+        ring::look_at_file(*impl.descriptor_);
+        impl.descriptor_->concurrent = !impl.is_stream_;
+        impl.file_ = file;
+    }
+
+    void before_synchronous(const implementation_type& impl) const
+    {
+        if (impl.descriptor_ != nullptr)
+            loop().attempt_writes(*impl.descriptor_);
+    }
+
+    /// A pipe or a device opened as a file may be in non-blocking mode, and is
+    /// waited for all the same, as Asio does.
+    template <typename Buffers, typename Call>
+    std::size_t transfer(implementation_type& impl, short events, const Buffers& buffers,
+                         error_code& ec, Call&& call)
+    {
+        ec = {};
+        if (!is_open(impl)) {
+            ec = net::error::bad_descriptor;
+            return 0;
+        }
+        before_synchronous(impl);
+        const file_vectors vectors(buffers, 0, ~std::size_t{0});
+        if (vectors.size() == 0)
+            return 0;
+        for (;;) {
+            const ssize_t n = call(vectors);
+            if (n >= 0)
+                return static_cast<std::size_t>(n);
+            ec = last_error();
+            if (ec != net::error::would_block && ec != net::error::try_again)
+                return 0;
+            wait(impl, events, ec);
+            if (ec)
+                return 0;
+        }
+    }
+
+    std::size_t wait(implementation_type& impl, short events, error_code& ec)
+    {
+        ec = {};
+        if (!is_open(impl)) {
+            ec = net::error::bad_descriptor;
+            return 0;
+        }
+        pollfd entry{impl.file_, events, 0};
+        ec = to_error(::poll(&entry, 1, -1));
+        return 0;
+    }
+
+    template <template <typename> class Transfer, typename Buffers, typename Handler,
+              typename IoExecutor>
+    void start_transfer(implementation_type& impl, ring::direction dir, std::uint64_t offset,
+                        const Buffers& buffers, Handler& handler, const IoExecutor& io_ex)
+    {
+        using op = handler_operation<Transfer<Buffers>, Handler, IoExecutor>;
+        if (net::buffer_size(buffers) == 0)
+            return complete_at_once<handler_operation<empty_transfer, Handler, IoExecutor>>(
+                0, handler, io_ex);
+        if (is_open(impl) && lacks_memory(buffers))
+            return complete_at_once<op>(-EFAULT, handler, io_ex, buffers, offset);
+        start<op>(impl, dir, handler, io_ex, buffers, offset);
+    }
+
+    template <typename Handler, typename IoExecutor>
+    void start_wait(implementation_type& impl, ring::direction dir, short events, Handler& handler,
+                    const IoExecutor& io_ex)
+    {
+        start<handler_operation<null_buffers_wait, Handler, IoExecutor>>(impl, dir, handler, io_ex,
+                                                                         events);
+    }
+
+    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
+    void start(implementation_type& impl, ring::direction dir, Handler& handler,
+               const IoExecutor& io_ex, Args&&... args)
+    {
+        if (impl.descriptor_ == nullptr)
+            return complete_at_once<Op>(-EBADF, handler, io_ex, std::forward<Args>(args)...);
+        auto slot = net::get_associated_cancellation_slot(handler);
+        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
+        ring::operation_id* cancel_id = nullptr;
+        if (slot.is_connected())
+            cancel_id = &slot.template emplace<cancel_by_id>(loop()).id;
+        // One line for both ways of a stream, whose operations share a position.
+        loop().start(*impl.descriptor_, impl.is_stream_ ? ring::direction::write : dir, *op,
+                     service_.current_loop(), cancel_id);
+        op.release();
+    }
+
+    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
+    void complete_at_once(int result, Handler& handler, const IoExecutor& io_ex, Args&&... args)
+    {
+        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
+        loop().complete_at_once(*op, result, false, service_.current_loop());
+        op.release();
+    }
+
+    io_context& context_;
+    loop_service& service_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail
+
+#endif // defined(BOOST_ASIO_HAS_FILE)
