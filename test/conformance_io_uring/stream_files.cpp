@@ -11,6 +11,7 @@
 #include <array>
 #include <deque>
 #include <string>
+#include <type_traits>
 
 // Reading and writing at the file's own position.
 namespace conformance {
@@ -264,14 +265,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(null_buffers_wait_for_readiness, Ctx, contexts)
     Ctx ctx;
     pipe_ends ends;
     stream_file_of<Ctx> reader(ctx, ends.read_end.release());
-    io_result wait, room;
+    io_result wait;
     reader.async_read_some(net::null_buffers(), checks.into(wait));
     ctx.poll();
     BOOST_TEST(!wait.done);
     BOOST_REQUIRE(::write(ends.write_end.get(), "x", 1) == 1);
     run_until_done(ctx, wait);
     BOOST_TEST(wait.ec == error_code());
-    BOOST_TEST(wait.bytes == 0u);
+    // Asio's io_uring backend gives the events that came as a number of bytes.
+    if constexpr (std::is_same_v<Ctx, safer_ring::io_context>)
+        BOOST_TEST(wait.bytes == 0u);
     error_code ec = test_support::garbage_error();
     reader.read_some(net::null_buffers(), ec);
     BOOST_TEST(ec == error_code());
