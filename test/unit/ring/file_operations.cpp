@@ -1,0 +1,470 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "simulated_loop.hpp"
+
+#include <safer_ring/ring/file_operations.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <cstdlib>
+#include <deque>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+using namespace unit;
+
+namespace {
+
+constexpr std::size_t block = ring::staging_pool::largest_pages_bytes;
+
+/// What the attempts of an operation find, in place of a file system.
+enum class attempts { find_all, find_nothing, are_refused };
+
+/// Transfers between a file and a string.
+class file_transfer : public ring::file_operation {
+protected:
+    file_transfer(direction way, std::string& bytes, std::uint64_t offset, attempts found)
+        : ring::file_operation(way, bytes.size(), offset), way_(way), bytes_(bytes), found_(found)
+    {
+    }
+    ~file_transfer() = default;
+
+    ssize_t transfer_now(int fd, std::size_t skip, std::size_t limit, std::uint64_t offset,
+                         int flags) noexcept override
+    {
+        if ((flags & RWF_NOWAIT) != 0 && found_ != attempts::find_all)
+            return found_ == attempts::find_nothing ? -EAGAIN : -EOPNOTSUPP;
+        const iovec piece{bytes_.data() + skip, limit};
+        const auto position = static_cast<off_t>(offset);
+        const auto n = way_ == direction::read ? ::preadv2(fd, &piece, 1, position, 0)
+                                               : ::pwritev2(fd, &piece, 1, position, 0);
+        return n < 0 ? -errno : n;
+    }
+
+    void copy(std::byte* memory, std::size_t size, std::size_t skip) noexcept override
+    {
+        if (way_ == direction::read)
+            std::memcpy(bytes_.data() + skip, memory, size);
+        else
+            std::memcpy(memory, bytes_.data() + skip, size);
+    }
+
+    int final_result() const noexcept { return result(); }
+
+private:
+    direction way_;
+    std::string& bytes_;
+    attempts found_;
+};
+
+/// A file of the loop; random access unless it is made a stream.
+struct open_file {
+    open_file(simulated_loop& l, const std::string& contents, bool concurrent = true)
+        : loop(l), file(::open("/dev/shm", O_TMPFILE | O_RDWR, 0600)),
+          handle(l.loop.open(file.get()))
+    {
+        BOOST_REQUIRE(::pwrite(file.get(), contents.data(), contents.size(), 0) ==
+                      static_cast<ssize_t>(contents.size()));
+        ring::look_at_file(*handle);
+        handle->concurrent = concurrent;
+    }
+    open_file(const open_file&) = delete;
+    open_file& operator=(const open_file&) = delete;
+    ~open_file() { close(); }
+
+    void close()
+    {
+        if (handle != nullptr)
+            loop.loop.close(std::exchange(handle, nullptr));
+        file.reset();
+    }
+    std::string contents() const
+    {
+        struct stat status {};
+        ::fstat(file.get(), &status);
+        std::string all(static_cast<std::size_t>(status.st_size), '\0');
+        BOOST_REQUIRE(::pread(file.get(), all.data(), all.size(), 0) == status.st_size);
+        return all;
+    }
+    off_t position() const { return ::lseek(file.get(), 0, SEEK_CUR); }
+
+    record& read(std::string& to, std::uint64_t offset, attempts found = attempts::find_nothing)
+    {
+        return loop.start<file_transfer>(*handle, direction::read, direction::read, to, offset,
+                                         found);
+    }
+    record& write(std::string& from, std::uint64_t offset, attempts found = attempts::find_nothing)
+    {
+        return loop.start<file_transfer>(*handle, direction::write, direction::write, from, offset,
+                                         found);
+    }
+    /// Reads and writes of a stream stand in one line.
+    record& next_read(std::string& to, attempts found = attempts::find_nothing)
+    {
+        return loop.start<file_transfer>(*handle, direction::write, direction::read, to,
+                                         ring::file_operation::at_position, found);
+    }
+    record& next_write(std::string& from, attempts found = attempts::find_nothing)
+    {
+        return loop.start<file_transfer>(*handle, direction::write, direction::write, from,
+                                         ring::file_operation::at_position, found);
+    }
+
+    simulated_loop& loop;
+    test_support::unique_descriptor file;
+    ring::descriptor* handle;
+};
+
+const std::string digits = "0123456789";
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(file_operations)
+
+BOOST_FIXTURE_TEST_CASE(what_is_cached_is_read_without_an_entry, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string bytes(4, '.');
+    record& r = f.read(bytes, 3, attempts::find_all);
+    BOOST_TEST(bytes == "3456"); // In the call already; the handler comes later.
+    BOOST_TEST(r.open());
+    run();
+    BOOST_TEST(r.result == 4);
+    BOOST_TEST(submitted(opcode::read).empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(attempt_sees_the_end_of_the_file, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string bytes(8, '.'), nothing(8, '.');
+    record& part = f.read(bytes, 7, attempts::find_all);
+    record& end = f.read(nothing, 10, attempts::find_all);
+    run();
+    BOOST_TEST(part.result == 3);
+    BOOST_TEST(bytes == "789.....");
+    BOOST_TEST(end.result == 0);
+    BOOST_TEST(submitted(opcode::read).empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(refusal_is_remembered, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string bytes(4, '.');
+    f.read(bytes, 0, attempts::are_refused);
+    run();
+    BOOST_TEST(bytes == "0123");
+    // This one would find everything, but is not asked any more.
+    f.read(bytes, 4, attempts::find_all);
+    BOOST_TEST(bytes == "0123");
+    run();
+    BOOST_TEST(bytes == "4567");
+    BOOST_TEST(submitted(opcode::read).size() == 2U);
+}
+
+BOOST_FIXTURE_TEST_CASE(kernel_never_sees_the_callers_memory, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string to(10, '.'), from(10, 'w');
+    f.read(to, 0);
+    f.write(from, 10);
+    kernel->hold_everything();
+    poll();
+    std::size_t staged_bytes = 0;
+    for (const auto& entry : kernel->submitted())
+        staged_bytes += entry.length;
+    BOOST_TEST(staged_bytes == 20U);
+    for (const auto& range : kernel->referenced_memory())
+        for (const std::string* mine : {&to, &from})
+            BOOST_TEST(!range.overlaps(mine->data(), mine->size()));
+    kernel->release();
+    run();
+    BOOST_TEST(to == digits);
+    BOOST_TEST(f.contents() == digits + from);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(blocks_are_page_aligned, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::deque<std::string> bytes;
+    for (const std::size_t size : {1U, 4096U, 4097U, 100000U, 1U << 20, 5U << 20})
+        f.read(bytes.emplace_back(size, '.'), 0);
+    poll();
+    BOOST_TEST(submitted(opcode::read).size() == 6U);
+    for (const auto& entry : submitted(opcode::read))
+        BOOST_TEST(entry.address % 4096 == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(large_transfers_go_block_by_block, simulated_loop)
+{
+    std::string contents(3 * block + 5, 'c');
+    for (std::size_t i = 0; i < contents.size(); i += 1000)
+        contents[i] = static_cast<char>(i);
+    open_file f(*this, contents), copy(*this, "");
+    std::string bytes(contents.size() + 10, '.');
+    record& read = f.read(bytes, 0);
+    record& write = copy.write(contents, 0);
+    run();
+    BOOST_TEST(read.result == static_cast<int>(contents.size()));
+    BOOST_TEST((bytes == contents + std::string(10, '.')));
+    BOOST_TEST(write.result == static_cast<int>(contents.size()));
+    BOOST_TEST((copy.contents() == contents));
+    BOOST_TEST(submitted(opcode::write).size() == 4U);
+    for (const auto& entry : submitted(opcode::write))
+        BOOST_TEST(entry.length <= block);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(error_behind_the_first_block_leaves_what_was_moved, simulated_loop)
+{
+    const std::string contents(3 * block, 'c');
+    open_file f(*this, contents);
+    std::string bytes(contents.size(), '.');
+    kernel->fail_nth(opcode::read, 2, EIO);
+    record& r = f.read(bytes, 0);
+    run();
+    BOOST_TEST(r.result == static_cast<int>(block));
+    record& again = f.read(bytes, 0);
+    kernel->fail_nth(opcode::read, 1, EIO);
+    run();
+    BOOST_TEST(again.result == -EIO);
+}
+
+BOOST_FIXTURE_TEST_CASE(random_access_has_no_order_and_no_limit, simulated_loop)
+{
+    open_file f(*this, digits);
+    kernel->hold(opcode::read);
+    std::deque<std::string> bytes;
+    std::deque<record*> reads;
+    for (unsigned i = 0; i < 10; ++i)
+        reads.push_back(&f.read(bytes.emplace_back(1, '.'), i));
+    poll();
+    BOOST_TEST(kernel->in_flight_count() == 10U);
+    // Started later, done sooner: nothing stands in its way.
+    std::string later(2, '.');
+    record& r = f.read(later, 5, attempts::find_all);
+    poll();
+    BOOST_TEST(r.done());
+    kernel->release();
+    run();
+    for (std::size_t i = 0; i < 10; ++i) {
+        BOOST_TEST(reads[i]->result == 1);
+        BOOST_TEST(bytes[i] == digits.substr(i, 1));
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(cancel_finds_all_of_them, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string held(10, '.'), unsubmitted(10, '.'), ready(10, '.');
+    kernel->hold(opcode::read);
+    record& in_kernel = f.read(held, 0);
+    poll();
+    record& pending = f.read(unsubmitted, 0);
+    record& done = f.read(ready, 0, attempts::find_all);
+    loop.cancel(*f.handle);
+    poll();
+    BOOST_TEST(pending.result == -ECANCELED);
+    BOOST_TEST(done.result == 10);
+    BOOST_TEST(in_kernel.open()); // The disk has it; its handler waits, and cancel did not.
+    kernel->release();
+    run();
+    BOOST_TEST(in_kernel.result == -ECANCELED);
+    BOOST_TEST(held == "..........");
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(cancel_of_one_leaves_the_others, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string first(10, '.'), second(10, '.'), third(10, '.');
+    kernel->hold(opcode::read);
+    record& a = f.read(first, 0);
+    record& b = f.read(second, 0);
+    const auto id = last_id;
+    record& c = f.read(third, 0);
+    poll();
+    loop.cancel(id);
+    kernel->release();
+    run();
+    BOOST_TEST(a.result == 10);
+    BOOST_TEST(b.result == -ECANCELED);
+    BOOST_TEST(c.result == 10);
+    BOOST_TEST(second == "..........");
+}
+
+BOOST_FIXTURE_TEST_CASE(close_detaches_all_and_waits_for_none, simulated_loop)
+{
+    open_file f(*this, digits);
+    auto memory = std::make_unique<std::deque<std::string>>(5, std::string(10, '.'));
+    kernel->hold_everything();
+    std::deque<record*> reads;
+    for (auto& bytes : *memory)
+        reads.push_back(&f.read(bytes, 0));
+    poll();
+    const unsigned enters = kernel->count(simulation::call::enter);
+    f.close();
+    // One to hand in the cancellations; waiting would take many.
+    BOOST_TEST(kernel->count(simulation::call::enter) <= enters + 1);
+    memory.reset(); // A write to it is found by a sanitizer.
+    kernel->release();
+    run();
+    for (const record* r : reads)
+        BOOST_TEST(r->result == -ECANCELED);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(release_waits_for_no_disk_either, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string bytes(10, '.');
+    kernel->hold_everything();
+    record& r = f.read(bytes, 0);
+    poll();
+    const unsigned enters = kernel->count(simulation::call::enter);
+    loop.release(std::exchange(f.handle, nullptr));
+    BOOST_TEST(kernel->count(simulation::call::enter) <= enters + 1);
+    kernel->release();
+    run();
+    BOOST_TEST(r.result == -ECANCELED);
+    BOOST_TEST(bytes == "..........");
+}
+
+BOOST_AUTO_TEST_CASE(blocks_outlive_a_loop_that_the_disk_outlasts)
+{
+    options settings = small_options();
+    settings.drain_deadline_ms = 1;
+    std::shared_ptr<simulation> kernel;
+    std::string bytes(10, '.');
+    {
+        simulated_loop l(settings);
+        kernel = l.kernel;
+        open_file f(l, digits);
+        f.read(bytes, 0);
+        kernel->hold_everything();
+        l.poll();
+    }
+    kernel->release(); // Writes to the block, which the sanitizer wants to be there.
+    BOOST_TEST(bytes == "..........");
+}
+
+BOOST_FIXTURE_TEST_CASE(stream_reads_take_turns, simulated_loop)
+{
+    open_file f(*this, digits, false);
+    std::string first(3, '.'), second(3, '.'), third(8, '.');
+    kernel->hold(opcode::read);
+    f.next_read(first);
+    f.next_read(second);
+    record& last = f.next_read(third, attempts::find_all);
+    poll();
+    BOOST_TEST(kernel->in_flight_count() == 1U);
+    kernel->release();
+    run();
+    BOOST_TEST(first + second == "012345");
+    BOOST_TEST(last.result == 4);
+    BOOST_TEST(f.position() == 10);
+}
+
+BOOST_FIXTURE_TEST_CASE(stream_writes_and_reads_share_the_position, simulated_loop)
+{
+    open_file f(*this, digits, false);
+    std::string read(2, '.'), written = "ab", rest(2, '.');
+    f.next_read(read);
+    f.next_write(written);
+    f.next_read(rest);
+    run();
+    BOOST_TEST(read == "01");
+    BOOST_TEST(rest == "45");
+    BOOST_TEST(f.contents() == "01ab456789");
+}
+
+BOOST_FIXTURE_TEST_CASE(cancelled_stream_read_leaves_the_position, simulated_loop)
+{
+    open_file f(*this, digits, false);
+    std::string lost(4, '.'), next(4, '.');
+    kernel->hold(opcode::read);
+    record& r = f.next_read(lost);
+    poll();
+    loop.cancel(*f.handle);
+    f.next_read(next);
+    kernel->release();
+    run();
+    BOOST_TEST(r.result == -ECANCELED);
+    BOOST_TEST(lost == "....");
+    BOOST_TEST(next == "0123");
+}
+
+BOOST_FIXTURE_TEST_CASE(cancelled_write_tells_what_was_written, simulated_loop)
+{
+    open_file f(*this, "", false);
+    std::string bytes = digits;
+    kernel->hold(opcode::write);
+    record& r = f.next_write(bytes);
+    poll();
+    loop.cancel(*f.handle);
+    bytes.assign(10, 'N');
+    kernel->release();
+    run();
+    BOOST_TEST(r.result == 10);
+    BOOST_TEST(f.contents() == digits);
+}
+
+BOOST_FIXTURE_TEST_CASE(read_that_has_come_is_delivered_by_cancel, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string bytes(10, '.');
+    kernel->hold(opcode::read);
+    record& r = f.read(bytes, 0);
+    poll();
+    kernel->release();
+    kernel->step(); // Completed, and not yet seen by the loop.
+    loop.cancel(*f.handle);
+    BOOST_TEST(bytes == digits);
+    run();
+    BOOST_TEST(r.result == 10);
+}
+
+BOOST_FIXTURE_TEST_CASE(nonblocking_file_is_read_by_a_worker, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string bytes(10, '.');
+    kernel->fail_nth(opcode::read, 1, EAGAIN);
+    record& r = f.read(bytes, 0);
+    run();
+    BOOST_TEST(r.result == 10);
+    const auto entries = submitted(opcode::read);
+    BOOST_REQUIRE(entries.size() == 2U);
+    BOOST_TEST(int(entries[0].flags) == 0);
+    BOOST_TEST(int(entries[1].flags) == int(backend::entry_async));
+}
+
+BOOST_AUTO_TEST_CASE(everything_arrives_whatever_the_kernel_does)
+{
+    std::string contents(200000, '\0');
+    for (std::size_t i = 0; i < contents.size(); ++i)
+        contents[i] = static_cast<char>(i * 7 / 5);
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+        const auto plan = simulation_plan::random(seed);
+        BOOST_TEST_CONTEXT(plan.describe())
+        {
+            simulated_loop l(small_options(), plan);
+            open_file f(l, contents);
+            std::deque<std::string> bytes;
+            std::deque<record*> reads;
+            for (std::size_t i = 0; i < 40; ++i)
+                reads.push_back(&f.read(bytes.emplace_back(5000, '.'), i * 5000));
+            l.run();
+            for (std::size_t i = 0; i < 40; ++i) {
+                const int n = reads[i]->result;
+                BOOST_TEST((n == -EIO || n > 0 || n == -EAGAIN));
+                if (n > 0)
+                    BOOST_TEST((bytes[i].substr(0, static_cast<std::size_t>(n)) ==
+                                contents.substr(i * 5000, static_cast<std::size_t>(n))));
+            }
+            BOOST_TEST(l.everything_is_back());
+        }
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
