@@ -4,7 +4,7 @@
 
 import statistics
 
-from paired import median_interval, median_ratio, paired_ratio, verdict
+from paired import interval_text, median_interval, median_ratio, paired_ratio, verdict
 
 OURS = "safer_ring"
 ASIO = "asio_epoll"
@@ -28,10 +28,6 @@ def _size_text(size):
 def _cell_text(cell):
     connections, size = cell
     return f"{connections} connection{'s' if connections != 1 else ''}, {_size_text(size)}"
-
-
-def _interval_text(interval, digits=3):
-    return f"{interval.middle:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 
 def _complete(programs):
@@ -78,14 +74,14 @@ def print_cells(results):
         )
         for name, values in costs.items():
             columns = [
-                _interval_text(paired_ratio(values, costs[other])) if other in costs and other != name else ""
+                interval_text(paired_ratio(values, costs[other])) if other in costs and other != name else ""
                 for other in (ASIO, better)
             ]
             runs = [run for run in programs[name] if run]
             middle = {key: statistics.median(run[key] for run in runs) for key in ("p50_us", "p99_us", "server_busy")}
             rate = statistics.median(run["requests"] / run["seconds"] for run in runs)
             print(
-                f"  {name:<19}{_interval_text(median_interval(values), 2):<30}{columns[0]:<24}{columns[1]:<24}"
+                f"  {name:<19}{interval_text(median_interval(values), 2):<30}{columns[0]:<24}{columns[1]:<24}"
                 f"{rate:>11.0f}{middle['p50_us']:>10.0f}{middle['p99_us']:>10.0f}{middle['server_busy']:>6.0%}"
             )
 
@@ -123,7 +119,7 @@ def print_verdicts(results, rounds):
             interval = paired_ratio(costs[OURS], costs[reference])
             result = verdict(interval, bound)
             counts[result] += 1
-            print(f"  {_cell_text(cell):<26}{text:<36}{_interval_text(interval):<24}≤ {bound:.2f}  {result}")
+            print(f"  {_cell_text(cell):<26}{text:<36}{interval_text(interval):<24}≤ {bound:.2f}  {result}")
     print("  " + ", ".join(f"{name}: {count}" for name, count in counts.items()))
 
 

@@ -40,6 +40,15 @@ class Interval:
     high: float
 
 
+def interval_text(interval, digits=3):
+    """How reports print an interval.
+
+    >>> interval_text(Interval(1.0, 0.5, 2.0), 1)
+    '1.0 [0.5, 2.0]'
+    """
+    return f"{interval.middle:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
 def median_interval(values):
     """The median, with the distribution-free 95 % interval from the order statistics.
 

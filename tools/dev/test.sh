@@ -7,9 +7,9 @@
 # sanitizer builds keep the assertions.
 tests_of_preset() { # <preset>
     case $1 in
-        release) echo '^(unit|kernel|conformance|simulation|stress|package\..*|example\..*)$' ;;
-        asan) echo '^(unit|kernel|conformance|simulation|stress|example\..*)$' ;;
-        tsan) echo '^(unit|kernel|conformance|stress)$' ;;
+        release) echo '^(unit|kernel|conformance(\.io_uring)?|simulation|stress|package\..*|example\..*)$' ;;
+        asan) echo '^(unit|kernel|conformance(\.io_uring)?|simulation|stress|example\..*)$' ;;
+        tsan) echo '^(unit|kernel|conformance(\.io_uring)?|stress)$' ;;
     esac
 }
 
