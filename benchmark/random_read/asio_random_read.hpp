@@ -59,14 +59,14 @@ private:
             return;
         --left_;
         s.offset = reads_->next_offset();
-        file_.async_read_some_at(s.offset, net::buffer(s.block),
-                                 [this, &s](const boost::system::error_code& error,
-                                            std::size_t size) {
-                                     if (error || size != s.block.size())
-                                         throw boost::system::system_error(error, "reading");
-                                     reads_->check(s.offset, s.block.data());
-                                     start(s);
-                                 });
+        file_.async_read_some_at(
+            s.offset, net::buffer(s.block),
+            [this, &s](const boost::system::error_code& error, std::size_t size) {
+                if (error || size != s.block.size())
+                    throw boost::system::system_error(error, "reading");
+                reads_->check(s.offset, s.block.data());
+                start(s);
+            });
     }
 
     Context context_{1};

@@ -113,8 +113,7 @@ inline double seconds(clockid_t clock)
 template <class Reader>
 int read_randomly(int argc, char** argv, const char* program)
 {
-    const arguments given(argc, argv,
-                          {"--file-mib", "--depth", "--reads", "--seed", "--cpu"});
+    const arguments given(argc, argv, {"--file-mib", "--depth", "--reads", "--seed", "--cpu"});
     random_read_options options;
     // Where it is put by the driver, which has to be a folder of a real file system.
     const char* const folder = std::getenv("SAFER_RING_BENCH_DIR");

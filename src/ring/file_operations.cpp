@@ -125,8 +125,8 @@ void file_operation::prepare(event_loop& loop, backend::submission_entry& entry)
         entry.op = backend::opcode::nop; // `settle` tells what happened.
         return;
     }
-    in_block_bytes_ = static_cast<std::uint32_t>(std::min<std::size_t>(
-        size_bytes_ - done_bytes_, staging_pool::size_of_pages(block_)));
+    in_block_bytes_ = static_cast<std::uint32_t>(
+        std::min<std::size_t>(size_bytes_ - done_bytes_, staging_pool::size_of_pages(block_)));
     entry.offset = next_offset();
     if (way_ == direction::write) {
         copy(block_.data, in_block_bytes_, done_bytes_);

@@ -245,10 +245,10 @@ io_operation::step event_loop::settle(io_operation& op) noexcept
         // What a cancelled send has sent is part of the stream, so it is told
         // as far as someone can go on with the stream; so is what a transfer
         // of a file has moved.
-        const bool tells = op.descriptor_ != nullptr &&
-                           (op.submitted_as_ == backend::opcode::send ||
-                            op.submitted_as_ == backend::opcode::read ||
-                            op.submitted_as_ == backend::opcode::write);
+        const bool tells =
+            op.descriptor_ != nullptr && (op.submitted_as_ == backend::opcode::send ||
+                                          op.submitted_as_ == backend::opcode::read ||
+                                          op.submitted_as_ == backend::opcode::write);
         if (op.descriptor_ != nullptr)
             op.keep_for_later(*this);
         else

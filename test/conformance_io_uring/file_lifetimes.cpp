@@ -67,8 +67,8 @@ struct busy_file {
     static constexpr std::size_t size = 1 << 20;
 
     busy_file(Ctx& ctx, handler_checks& checks)
-        : contents(pattern(count * size)), disk(contents, storage::direct),
-          memory(contents.size()), file(ctx)
+        : contents(pattern(count * size)), disk(contents, storage::direct), memory(contents.size()),
+          file(ctx)
     {
         int fd = disk.open();
         file.assign(fd >= 0 ? fd : ::open(disk.path().c_str(), O_RDWR));

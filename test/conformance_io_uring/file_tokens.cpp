@@ -75,8 +75,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(coroutines_await_files, Ctx, contexts)
                 auto [write_ec, written] =
                     co_await net::async_write(f.stream, net::buffer("xyz", 3), use_tuple);
                 BOOST_TEST(write_ec == error_code());
-                BOOST_TEST(co_await net::async_read(f.stream, net::buffer(f.other),
-                                                    net::deferred) == 4u);
+                BOOST_TEST(
+                    co_await net::async_read(f.stream, net::buffer(f.other), net::deferred) == 4u);
             },
             [&](std::exception_ptr e) {
                 ended = true;
@@ -160,9 +160,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_handlers_allocator_is_used, Ctx, contexts)
     Ctx ctx;
     two_files<Ctx> f(ctx);
     io_result r;
-    f.random.async_read_some_at(0, net::buffer(f.buffer),
-                                net::bind_allocator(test_support::counting_allocator<>(counts),
-                                                    checks.into(r)));
+    f.random.async_read_some_at(
+        0, net::buffer(f.buffer),
+        net::bind_allocator(test_support::counting_allocator<>(counts), checks.into(r)));
     BOOST_TEST(counts.made > 0);
     ctx.run();
     BOOST_TEST(r.bytes == 4u);
@@ -200,15 +200,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_that_start_the_next_read, Ctx, contexts)
     std::array<char, 4096> buffer{};
     int handlers = 0, depth = 0, deepest = 0;
     std::function<void()> next = [&] {
-        file.async_read_some_at(all.size(), net::buffer(buffer),
-                                [&](error_code ec, std::size_t n) {
-                                    deepest = std::max(deepest, ++depth);
-                                    ++handlers;
-                                    all.append(buffer.data(), n);
-                                    if (!ec)
-                                        next();
-                                    --depth;
-                                });
+        file.async_read_some_at(all.size(), net::buffer(buffer), [&](error_code ec, std::size_t n) {
+            deepest = std::max(deepest, ++depth);
+            ++handlers;
+            all.append(buffer.data(), n);
+            if (!ec)
+                next();
+            --depth;
+        });
     };
     next();
     ctx.run();

@@ -36,7 +36,7 @@ void hand_over_while_reading(ending how, bool from_another_thread)
     if (fd < 0)
         SAFER_RING_SKIP("no O_DIRECT in /var/tmp");
     aligned_memory memory(size);
-    int aborted = 0;
+    int in_flight = 0;
     for (int round = 0; round != 10; ++round) {
         handler_checks checks;
         context ctx(from_another_thread ? -1 : 1);
@@ -50,7 +50,7 @@ void hand_over_while_reading(ending how, bool from_another_thread)
             other = std::thread([&] { ctx.run(); });
         else
             ctx.poll();
-        const bool was_done = !from_another_thread && r.done;
+        in_flight += !from_another_thread && !r.done;
         switch (how) {
         case ending::cancel:
             reader->cancel();
@@ -71,11 +71,12 @@ void hand_over_while_reading(ending how, bool from_another_thread)
         ctx.restart();
         ctx.run();
         BOOST_TEST(r.done);
-        aborted += !was_done && r.ec == net::error::operation_aborted;
         BOOST_TEST((memory.string(size) == std::string(size, 'N')));
     }
     ::close(fd);
-    BOOST_TEST(aborted > 0); // Otherwise nothing was in flight, and nothing shown.
+    // Otherwise nothing was shown. With another thread only that one knows.
+    if (!from_another_thread)
+        BOOST_TEST(in_flight > 0);
 }
 
 BOOST_AUTO_TEST_SUITE(memory_after_destruction)

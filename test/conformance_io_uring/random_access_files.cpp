@@ -94,9 +94,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(writes_arrive_where_they_belong, Ctx, contexts)
 {
     constexpr std::size_t size = 2 * mebibyte + 8192;
     const transfer table[] = {
-        {0, 4096, {}, 4096},           {4096, mebibyte, {}, mebibyte},
-        {8192, 0, {}, 0},              {0, size, {}, size},
-        {2 * size, 4096, {}, 4096},    {size, 8192, {}, 8192},
+        {0, 4096, {}, 4096}, {4096, mebibyte, {}, mebibyte}, {8192, 0, {}, 0},
+        {0, size, {}, size}, {2 * size, 4096, {}, 4096},     {size, 8192, {}, 8192},
     };
     const std::string bytes = pattern(size);
     for (const storage kept : {storage::cached, storage::memory, storage::direct}) {
@@ -214,7 +213,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_from_several_running_threads, Ctx, cont
             reader(Ctx& ctx, const temporary_file& f) : file(ctx, f.open()) {}
             void next()
             {
-                file.async_read_some_at(done * block, net::buffer(bytes.data() + done * block, block),
+                file.async_read_some_at(done * block,
+                                        net::buffer(bytes.data() + done * block, block),
                                         [this](error_code ec, std::size_t n) {
                                             failed = failed || ec || n != block;
                                             if (++done != blocks)

@@ -94,8 +94,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_queued_at_once_run_in_order, Ctx, conte
         std::string got(contents.size(), '.');
         std::deque<io_result> reads(blocks), writes(blocks);
         for (std::size_t i = 0; i != blocks; ++i)
-            from.async_read_some(net::buffer(got.data() + i * block, block),
-                                 checks.into(reads[i]));
+            from.async_read_some(net::buffer(got.data() + i * block, block), checks.into(reads[i]));
         for (std::size_t i = 0; i != blocks; ++i)
             to.async_write_some(net::buffer(contents.data() + i * block, block),
                                 checks.into(writes[i]));
@@ -141,8 +140,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(appending_ignores_the_position, Ctx, contexts)
     const temporary_file file("begin ");
     handler_checks checks;
     Ctx ctx;
-    stream_file_of<Ctx> f(ctx, file.path(),
-                          net::file_base::write_only | net::file_base::append);
+    stream_file_of<Ctx> f(ctx, file.path(), net::file_base::write_only | net::file_base::append);
     io_result first, second;
     f.async_write_some(net::buffer("one ", 4), checks.into(first));
     f.async_write_some(net::buffer("two", 3), checks.into(second));

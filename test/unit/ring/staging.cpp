@@ -143,6 +143,46 @@ BOOST_AUTO_TEST_CASE(past_its_bound_it_gives_blocks_from_the_heap_which_go_back_
     BOOST_TEST(pool.outstanding() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(pages_are_aligned_and_hold_what_was_asked_for)
+{
+    using pool_type = ring::staging_pool;
+    pool_type pool(4096);
+    std::vector<ring::staged> blocks;
+    for (const std::size_t size : {std::size_t{1}, std::size_t{4096}, std::size_t{4097},
+                                   pool_type::largest_pages_bytes, std::size_t{1} << 30}) {
+        blocks.push_back(pool.acquire_pages(size));
+        const std::size_t room = pool_type::size_of_pages(blocks.back());
+        BOOST_TEST(room >= std::min(size, pool_type::largest_pages_bytes));
+        BOOST_TEST(room <= pool_type::largest_pages_bytes);
+        BOOST_TEST(reinterpret_cast<std::uintptr_t>(blocks.back().data) % ring::page_bytes == 0U);
+        std::memset(blocks.back().data, 'x', room); // All of it is there.
+    }
+    BOOST_TEST(pool.outstanding() == blocks.size());
+    for (auto& block : blocks)
+        pool.release(block);
+    BOOST_TEST(pool.outstanding() == 0U);
+    auto again = pool.acquire_pages(pool_type::largest_pages_bytes);
+    BOOST_TEST(pool_type::size_of_pages(again) == pool_type::largest_pages_bytes);
+    // Never released: the pool finds it all the same, or the sanitizer tells.
+}
+
+BOOST_AUTO_TEST_CASE(pages_get_small_where_plenty_are_outstanding)
+{
+    using pool_type = ring::staging_pool;
+    pool_type pool(4096);
+    std::vector<ring::staged> blocks;
+    const auto size_of_next = [&] {
+        blocks.push_back(pool.acquire_pages(pool_type::largest_pages_bytes));
+        return pool_type::size_of_pages(blocks.back());
+    };
+    for (std::size_t total = 0; total < pool_type::plenty_bytes;)
+        total += size_of_next();
+    BOOST_TEST(size_of_next() == pool_type::frugal_pages_bytes);
+    for (auto& block : blocks)
+        pool.release(block);
+    BOOST_TEST(size_of_next() == pool_type::largest_pages_bytes);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(receive_buffers)

@@ -96,9 +96,8 @@ protected:
                          int flags) noexcept override
     {
         const file_vectors to(buffers_.get(size_bytes()), skip, limit);
-        return retry_interrupted([&] {
-            return ::preadv2(fd, to.data(), to.size(), static_cast<off_t>(offset), flags);
-        });
+        return retry_interrupted(
+            [&] { return ::preadv2(fd, to.data(), to.size(), static_cast<off_t>(offset), flags); });
     }
 
     void copy(std::byte* block, std::size_t size, std::size_t skip) noexcept override
