@@ -231,6 +231,35 @@ BOOST_FIXTURE_TEST_CASE(error_behind_the_first_block_leaves_what_was_moved, simu
     BOOST_TEST(again.result == -EIO);
 }
 
+BOOST_FIXTURE_TEST_CASE(cancelled_behind_the_first_block_tells_what_was_moved, simulated_loop)
+{
+    const std::string contents(3 * block, 'c');
+    for (const direction way : {direction::read, direction::write}) {
+        open_file f(*this, contents);
+        std::string bytes(contents.size(), '.');
+        const auto op = way == direction::read ? opcode::read : opcode::write;
+        kernel->hold(op);
+        record& r = way == direction::read ? f.read(bytes, 0) : f.write(bytes, 0);
+        poll();
+        kernel->release();
+        kernel->step();
+        kernel->hold(op);
+        poll(); // Settles the first block.
+        poll(); // Submits the second.
+        BOOST_TEST(kernel->in_flight_count() == 1U);
+        BOOST_TEST(r.open());
+        loop.cancel(*f.handle);
+        kernel->release();
+        run();
+        // What the second block brought came too late for a read; it was written all the same.
+        const std::size_t moved = way == direction::read ? block : 2 * block;
+        BOOST_TEST(r.result == static_cast<int>(moved));
+        const std::string& changed = way == direction::read ? bytes : f.contents();
+        BOOST_TEST(changed[moved - 1] == (way == direction::read ? 'c' : '.'));
+        BOOST_TEST(changed[moved] == (way == direction::read ? '.' : 'c'));
+    }
+}
+
 BOOST_FIXTURE_TEST_CASE(random_access_has_no_order_and_no_limit, simulated_loop)
 {
     open_file f(*this, digits);
