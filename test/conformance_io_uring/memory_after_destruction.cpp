@@ -97,6 +97,33 @@ BOOST_AUTO_TEST_CASE(direct_read_leaves_the_next_owner_alone_while_another_threa
     }
 }
 
+BOOST_AUTO_TEST_CASE(direct_read_of_a_destroyed_context_leaves_the_next_owner_alone)
+{
+    const temporary_file disk(std::string(size, 'x'), storage::direct);
+    const test_support::unique_descriptor fd(disk.open());
+    if (fd.get() < 0)
+        SAFER_RING_SKIP("no O_DIRECT in /var/tmp");
+    aligned_memory memory(size);
+    const aligned_memory other(size);
+    int in_flight = 0;
+    for (int round = 0; round != 10; ++round) {
+        bool called = false;
+        {
+            context ctx;
+            file reader(ctx, ::dup(fd.get()));
+            reader.async_read_some_at(0, memory.buffer(),
+                                      [&called](error_code, std::size_t) { called = true; });
+            ctx.poll();
+        }
+        in_flight += !called;
+        memory.fill('N');
+        // What the disk was still busy with is over when it has done the same again.
+        BOOST_TEST(::pread(fd.get(), other.buffer().data(), size, 0) == ssize_t(size));
+        BOOST_TEST((memory.string(size) == std::string(size, 'N')));
+    }
+    BOOST_TEST(in_flight > 0);
+}
+
 BOOST_AUTO_TEST_CASE(cancelled_write_does_not_read_the_memory_any_more)
 {
     const temporary_file disk;
