@@ -43,7 +43,12 @@ void look_at_file(descriptor& d) noexcept
     const bool has_positions = S_ISREG(status.st_mode) || S_ISBLK(status.st_mode);
     d.kind = has_positions ? file_kind::regular : file_kind::other;
     const int flags = ::fcntl(d.fd, F_GETFL);
-    d.direct = flags >= 0 && (flags & O_DIRECT) != 0;
+    if (flags < 0)
+        return;
+    d.direct = (flags & O_DIRECT) != 0;
+    // Such a write ends with a wait for the disk (O_SYNC has this bit too).
+    if ((flags & O_DSYNC) != 0)
+        d.refuses_nowait |= bit(direction::write);
 }
 
 file_operation::file_operation(direction way, std::size_t size_bytes, std::uint64_t offset) noexcept

@@ -60,8 +60,8 @@ private:
 
 /// A file of the loop; random access unless it is made a stream.
 struct open_file {
-    open_file(simulated_loop& l, const std::string& contents, bool concurrent = true)
-        : loop(l), file(::open("/dev/shm", O_TMPFILE | O_RDWR, 0600)),
+    open_file(simulated_loop& l, const std::string& contents, bool concurrent = true, int flags = 0)
+        : loop(l), file(::open("/dev/shm", O_TMPFILE | O_RDWR | flags, 0600)),
           handle(l.loop.open(file.get()))
     {
         BOOST_REQUIRE(::pwrite(file.get(), contents.data(), contents.size(), 0) ==
@@ -160,6 +160,19 @@ BOOST_FIXTURE_TEST_CASE(refusal_is_remembered, simulated_loop)
     run();
     BOOST_TEST(bytes == "4567");
     BOOST_TEST(submitted(opcode::read).size() == 2U);
+}
+
+BOOST_FIXTURE_TEST_CASE(write_that_ends_on_the_disk_is_not_attempted, simulated_loop)
+{
+    for (const int flags : {O_SYNC, O_DSYNC}) {
+        open_file f(*this, "", true, flags);
+        std::string bytes = digits;
+        f.write(bytes, 0, attempts::find_all);
+        BOOST_TEST(f.contents().empty());
+        run();
+        BOOST_TEST(f.contents() == digits);
+    }
+    BOOST_TEST(submitted(opcode::write).size() == 2U);
 }
 
 BOOST_FIXTURE_TEST_CASE(kernel_never_sees_the_callers_memory, simulated_loop)
