@@ -11,6 +11,7 @@
 #include <safer_ring/asio/detail/file_service.hpp>
 #include <safer_ring/asio/detail/io_object_impl.hpp>
 #include <safer_ring/asio/detail/serial_port_service.hpp>
+#include <safer_ring/asio/detail/resolver_service.hpp>
 #include <safer_ring/asio/detail/signal_set_service.hpp>
 #include <safer_ring/asio/detail/socket_service.hpp>
 #include <safer_ring/asio/detail/timer_service.hpp>
@@ -36,6 +37,10 @@ struct replaced_service<asio_serial_port_service> {
 template <typename TimeTraits>
 struct replaced_service<asio_timer_service<TimeTraits>> {
     using type = timer_service<TimeTraits>;
+};
+template <typename Protocol>
+struct replaced_service<asio_resolver_service<Protocol>> {
+    using type = resolver_service<Protocol>;
 };
 template <>
 struct replaced_service<asio_signal_set_service> {

@@ -47,6 +47,10 @@ struct options {
     /// before it sets their memory aside for good.
     unsigned drain_deadline_ms = 5000;
 
+    /// Threads that resolvers of one context may use at most; they are started
+    /// when look-ups need them. Look-ups beyond wait in a queue.
+    unsigned resolver_threads = 4;
+
     /// Turns IORING_SETUP_COOP_TASKRUN off (Linux 5.19).
     bool cooperative_taskrun = true;
 

@@ -107,6 +107,8 @@ public:
     }
 
     [[nodiscard]] bool one_thread() const noexcept { return threads_ != threading::many; }
+    /// False when no other thread than the running one may touch the loop.
+    [[nodiscard]] bool thread_safe() const noexcept { return threads_ != threading::unsafe; }
     [[nodiscard]] const features& found() const noexcept { return features_; }
     [[nodiscard]] const options& settings() const noexcept { return options_; }
 

@@ -21,6 +21,7 @@
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/posix/basic_descriptor.hpp>
+#include <boost/asio/ip/basic_resolver.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include <safer_ring/export.hpp>
@@ -60,6 +61,8 @@ using asio_timer_service = boost::asio::detail::deadline_timer_service<TimeTrait
 #if defined(BOOST_ASIO_HAS_SERIAL_PORT)
 using asio_serial_port_service = boost::asio::detail::posix_serial_port_service;
 #endif
+template <typename Protocol>
+using asio_resolver_service = boost::asio::detail::resolver_service<Protocol>;
 using asio_signal_set_service = boost::asio::detail::signal_set_service;
 // Asio has files where it was told that there is io_uring, whatever its
 // sockets use.

@@ -1,0 +1,116 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/worker_pool.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <pthread.h>
+#include <signal.h>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+/// A thread inherits the signal mask of its maker, so that a signal can never
+/// arrive on it, not even before its first instruction.
+class signal_blocker {
+public:
+    signal_blocker() noexcept
+    {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    signal_blocker(const signal_blocker&) = delete;
+    signal_blocker& operator=(const signal_blocker&) = delete;
+    ~signal_blocker() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_;
+};
+
+} // namespace
+
+worker_pool::worker_pool(event_loop& loop, std::size_t most_threads) noexcept
+    : loop_(loop), most_threads_(std::max<std::size_t>(most_threads, 1))
+{
+}
+
+worker_pool::~worker_pool()
+{
+    shutdown();
+}
+
+void worker_pool::add_thread()
+{
+    const signal_blocker blocked;
+    threads_.emplace_back([this] { run(); });
+}
+
+void worker_pool::start(background_operation& op)
+{
+    {
+        const std::lock_guard lock(mutex_);
+        if (!stopping_) {
+            if (queued_ >= idle_ && threads_.size() < most_threads_) {
+                try {
+                    add_thread();
+                } catch (...) {
+                    // Those that are there do the work, only later.
+                    if (threads_.empty())
+                        throw;
+                }
+            }
+            loop_.work_started();
+            queue_.push_back(&op);
+            ++queued_;
+            changed_.notify_one();
+            return;
+        }
+    }
+    // Started by a handler's destructor while the context goes away.
+    loop_.work_started();
+    operation_queue late;
+    late.push_back(&op);
+    loop_.post_deferred(late, nullptr);
+}
+
+void worker_pool::run() noexcept
+{
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        auto* const op = static_cast<background_operation*>(queue_.pop_front());
+        if (op == nullptr) {
+            ++idle_;
+            changed_.wait(lock);
+            --idle_;
+            continue;
+        }
+        --queued_;
+        lock.unlock();
+        op->perform();
+        operation_queue done;
+        done.push_back(op);
+        loop_.post_deferred(done, nullptr);
+        lock.lock();
+    }
+}
+
+void worker_pool::shutdown()
+{
+    std::vector<std::thread> threads;
+    operation_queue rest;
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+        threads.swap(threads_);
+        rest.splice_back(queue_);
+        queued_ = 0;
+    }
+    changed_.notify_all();
+    for (std::thread& thread : threads)
+        thread.join();
+    loop_.post_deferred(rest, nullptr);
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring
