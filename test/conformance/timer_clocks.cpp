@@ -15,13 +15,7 @@
 #include <thread>
 #include <vector>
 
-#if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME)
-#include <boost/asio/time_traits.hpp>
-#include <boost/date_time/posix_time/posix_time_types.hpp>
-#endif
-
-// Timers of every clock: the standard ones, the user's own, and the older
-// ones of Boost.DateTime.
+// Timers of every clock: the standard ones and the user's own.
 namespace conformance {
 namespace {
 
@@ -230,91 +224,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(manual_clock_timers_can_be_cancelled_and_moved, Ct
     BOOST_TEST(first.ec == net::error::operation_aborted);
     BOOST_TEST(second.ec == error_code());
 }
-
-#if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME)
-
-template <class Ctx>
-using deadline_timer_of =
-    net::basic_deadline_timer<boost::posix_time::ptime, net::time_traits<boost::posix_time::ptime>,
-                              executor_of<Ctx>>;
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_expires, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    deadline_timer_of<Ctx> timer(ctx, boost::posix_time::milliseconds(3));
-    io_result result;
-    timer.async_wait(checks.into(result));
-    BOOST_TEST(ran(ctx, ctx.run(), 1u));
-    BOOST_TEST(result.ec == error_code());
-    BOOST_TEST((timer.expires_at() <= boost::posix_time::microsec_clock::universal_time()));
-    timer.expires_from_now(boost::posix_time::milliseconds(1));
-    timer.wait();
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_is_cancelled_and_set_again, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    deadline_timer_of<Ctx> timer(ctx, boost::posix_time::hours(1));
-    io_result first, second;
-    timer.async_wait(checks.into(first));
-    BOOST_TEST(timer.expires_from_now(boost::posix_time::hours(2)) == 1u);
-    timer.async_wait(checks.into(second));
-    BOOST_TEST(timer.cancel() == 1u);
-    ctx.run();
-    BOOST_TEST(first.ec == net::error::operation_aborted);
-    BOOST_TEST(second.ec == net::error::operation_aborted);
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_at_positive_infinity_never_expires, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    deadline_timer_of<Ctx> never(ctx, boost::posix_time::ptime(boost::posix_time::pos_infin));
-    deadline_timer_of<Ctx> soon(ctx, boost::posix_time::milliseconds(1));
-    io_result result, other;
-    never.async_wait(checks.into(result));
-    soon.async_wait(checks.into(other));
-    ctx.run_for(5ms);
-    test_support::run_until_done(ctx, other);
-    BOOST_TEST(!result.done);
-    BOOST_TEST(never.cancel() == 1u);
-    ctx.run();
-    BOOST_TEST(result.ec == net::error::operation_aborted);
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timer_at_negative_infinity_is_due, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    deadline_timer_of<Ctx> timer(ctx, boost::posix_time::ptime(boost::posix_time::neg_infin));
-    io_result result;
-    timer.async_wait(checks.into(result));
-    ctx.run();
-    BOOST_TEST(result.ec == error_code());
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(deadline_timers_with_and_without_end_are_moved_and_destroyed, Ctx,
-                              contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    io_result result, aborted;
-    {
-        deadline_timer_of<Ctx> never(ctx, boost::posix_time::ptime(boost::posix_time::pos_infin));
-        never.async_wait(checks.into(aborted));
-        deadline_timer_of<Ctx> moved(std::move(never));
-    }
-    deadline_timer_of<Ctx> timer(ctx, boost::posix_time::milliseconds(1));
-    timer.async_wait(checks.into(result));
-    deadline_timer_of<Ctx> moved(std::move(timer));
-    ctx.run();
-    BOOST_TEST(aborted.ec == net::error::operation_aborted);
-    BOOST_TEST(result.ec == error_code());
-}
-
-#endif
 
 BOOST_AUTO_TEST_SUITE_END()
 

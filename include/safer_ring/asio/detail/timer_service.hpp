@@ -8,6 +8,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
@@ -129,9 +130,10 @@ public:
              now = Traits::now()) {
             const std::int64_t us =
                 Traits::to_posix_duration(Traits::subtract(impl.expiry, now)).total_microseconds();
-            // The clock may be set meanwhile, so it is looked at again.
+            // The clock may be set meanwhile, so it is looked at again; and an
+            // infinity of Boost.DateTime is the largest number.
             constexpr std::int64_t longest_us = 1'000'000;
-            const std::int64_t slice_us = std::clamp<std::int64_t>(us + 1, 1, longest_us);
+            const std::int64_t slice_us = std::clamp<std::int64_t>(us, 0, longest_us) + 1;
             const timespec slice{static_cast<time_t>(slice_us / 1'000'000),
                                  static_cast<long>(slice_us % 1'000'000 * 1000)};
             if (::nanosleep(&slice, nullptr) != 0 && errno != EINTR) {
