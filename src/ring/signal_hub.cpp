@@ -21,6 +21,9 @@ struct signal_state {
     int read_end = -1;
     std::atomic<int> write_end{-1};
     std::array<std::size_t, signal_hub::max_signal_number> registrations{};
+    std::array<int, signal_hub::max_signal_number> flags{}; // Of signals that are registered.
+
+    int set_flags(int signal_number, int wanted) noexcept;
 
     static signal_state& get()
     {
@@ -65,12 +68,23 @@ extern "C" void safer_ring_signal_handler(int signal_number)
     errno = saved;
 }
 
-int install(int signal_number, void (*handler)(int)) noexcept
+using handler_type = void (*)(int);
+
+int install(int signal_number, handler_type handler, int flags) noexcept
 {
     struct sigaction action {};
     action.sa_handler = handler;
+    action.sa_flags = flags;
     sigfillset(&action.sa_mask);
     return ::sigaction(signal_number, &action, nullptr) == 0 ? 0 : errno;
+}
+
+handler_type installed_handler(int signal_number) noexcept
+{
+    struct sigaction action {};
+    if (::sigaction(signal_number, nullptr, &action) != 0 || (action.sa_flags & SA_SIGINFO) != 0)
+        return SIG_ERR; // Nobody's that we know.
+    return action.sa_handler;
 }
 
 } // namespace
@@ -106,7 +120,26 @@ private:
     }
 };
 
-signal_hub::signal_hub(event_loop& loop) : loop_(loop)
+/// Installs our handler for the first set that has the signal, and again when
+/// a later one is the first to want certain flags.
+int signal_state::set_flags(int signal_number, int wanted) noexcept
+{
+    const auto number = static_cast<std::size_t>(signal_number);
+    if (registrations[number] != 0) {
+        if (wanted == signal_hub::any_flags || wanted == flags[number])
+            return 0;
+        if (flags[number] != signal_hub::any_flags)
+            return EINVAL;
+    }
+    const int error = install(signal_number, &safer_ring_signal_handler,
+                              wanted == signal_hub::any_flags ? 0 : wanted);
+    if (error == 0)
+        flags[number] = wanted;
+    return error;
+}
+
+signal_hub::signal_hub(event_loop& loop, void (*respected)(int))
+    : loop_(loop), respected_(respected)
 {
     signal_state& state = signal_state::get();
     std::unique_lock lock(state.mutex);
@@ -159,7 +192,7 @@ void signal_hub::shutdown()
         loop_.close(std::exchange(pipe_, nullptr));
 }
 
-int signal_hub::add(signal_set& set, int signal_number)
+int signal_hub::add(signal_set& set, int signal_number, int flags)
 {
     if (signal_number < 0 || signal_number >= static_cast<int>(max_signal_number))
         return EINVAL;
@@ -170,9 +203,10 @@ int signal_hub::add(signal_set& set, int signal_number)
         if (r->signal_number == signal_number)
             return 0;
     auto owned = std::make_unique<signal_registration>();
-    if (state.registrations[number] == 0)
-        if (const int error = install(signal_number, &safer_ring_signal_handler); error != 0)
-            return error;
+    if (respected_ != nullptr && installed_handler(signal_number) == respected_)
+        return EBUSY;
+    if (const int error = state.set_flags(signal_number, flags); error != 0)
+        return error;
     ++state.registrations[number];
     signal_registration* const r = owned.release();
     r->signal_number = signal_number;
@@ -189,14 +223,15 @@ int signal_hub::add(signal_set& set, int signal_number)
 }
 
 /// Takes the registration at `place` out of its set; the last one of a signal
-/// restores the default action.
+/// restores the default action, unless somebody else handles the signal now.
 int signal_hub::remove_registration(signal_registration** place)
 {
     signal_registration* const r = *place;
     const auto number = static_cast<std::size_t>(r->signal_number);
     signal_state& state = signal_state::get();
-    if (state.registrations[number] == 1)
-        if (const int error = install(r->signal_number, SIG_DFL); error != 0)
+    if (state.registrations[number] == 1 &&
+        installed_handler(r->signal_number) == &safer_ring_signal_handler)
+        if (const int error = install(r->signal_number, SIG_DFL, 0); error != 0)
             return error;
     --state.registrations[number];
     *place = r->next_in_set;

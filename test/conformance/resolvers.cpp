@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(numeric_host_and_service, Ctx, contexts)
     BOOST_TEST(ask(ctx, tcp::v6(), "::1", "80", flags).entries == v6);
 }
 
-#if !defined(BOOST_ASIO_NO_DEPRECATED) && BOOST_VERSION < 108700
+#if !defined(BOOST_ASIO_NO_DEPRECATED) && BOOST_ASIO_VERSION < 103200
 BOOST_AUTO_TEST_CASE_TEMPLATE(queries, Ctx, contexts)
 {
     Ctx ctx;

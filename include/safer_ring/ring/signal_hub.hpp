@@ -55,16 +55,31 @@ struct signal_set {
 /// that every set of the process that has the signal gets it.
 ///
 /// Thread safety: all members may be called from any thread.
+///
+/// A signal has one handler in a process. The first set that has the signal
+/// installs ours in place of whatever was there, the last one restores the
+/// default; a handler that somebody else has installed meanwhile stays.
 class signal_hub {
 public:
+    /// `respected` is a handler that is never replaced: that of another
+    /// library whose own sets would fall silent.
+    ///
     /// Throws std::system_error, for instance for want of descriptors.
-    SAFER_RING_API explicit signal_hub(event_loop& loop);
+    SAFER_RING_API explicit signal_hub(event_loop& loop, void (*respected)(int) = nullptr);
     signal_hub(const signal_hub&) = delete;
     signal_hub& operator=(const signal_hub&) = delete;
     SAFER_RING_API ~signal_hub();
 
+    /// Stands for "whatever flags others want".
+    static constexpr int any_flags = -1;
+
     // Each answers zero or an errno.
-    SAFER_RING_API int add(signal_set& set, int signal_number);
+
+    /// `flags` are those of sigaction(2): SA_RESTART, SA_NOCLDSTOP and
+    /// SA_NOCLDWAIT. All sets of the process that have the signal share them.
+    /// EINVAL: another set wants other flags. EBUSY: the respected handler is
+    /// installed.
+    SAFER_RING_API int add(signal_set& set, int signal_number, int flags = any_flags);
     SAFER_RING_API int remove(signal_set& set, int signal_number);
     SAFER_RING_API int clear(signal_set& set);
 
@@ -89,6 +104,7 @@ private:
     void deliver(int signal_number);
 
     event_loop& loop_;
+    void (*const respected_)(int);
     descriptor* pipe_ = nullptr;
     signal_hub* next_ = nullptr;
     std::array<signal_registration*, max_signal_number> table_{};

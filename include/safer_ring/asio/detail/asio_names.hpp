@@ -63,6 +63,8 @@ using asio_serial_port_service = boost::asio::detail::posix_serial_port_service;
 #endif
 template <typename Protocol>
 using asio_resolver_service = boost::asio::detail::resolver_service<Protocol>;
+/// What Asio's own signal sets install, in all Boost versions.
+inline constexpr void (*asio_signal_handler)(int) = &boost::asio::detail::boost_asio_signal_handler;
 using asio_signal_set_service = boost::asio::detail::signal_set_service;
 // Asio has files where it was told that there is io_uring, whatever its
 // sockets use.

@@ -15,6 +15,11 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 using boost::system::error_code;
 
 /// The service behind Asio's signal sets, with the interface of Asio's own.
+///
+/// Beside Asio's own sets in one process: each signal belongs to one of the
+/// two. add() of a signal that Asio's sets have fails with EBUSY, since taking
+/// it would silence them. Asio, which does not look, silences ours when it
+/// comes second.
 class signal_set_service : public net::execution_context::service {
 public:
     using key_type = signal_set_service;
@@ -24,7 +29,7 @@ public:
 
     explicit signal_set_service(net::execution_context& context)
         : net::execution_context::service(context), context_(static_cast<io_context&>(context)),
-          hub_(context_.impl().loop())
+          hub_(context_.impl().loop(), asio_signal_handler)
     {
     }
 
@@ -41,6 +46,14 @@ public:
     error_code add(implementation_type& impl, int signal_number, error_code& ec)
     {
         return ec = from_errno(hub_.add(impl, signal_number));
+    }
+    /// From Boost 1.82 on, with signal_set_base::flags, whose values are those
+    /// of sigaction(2) and -1 for "don't care".
+    template <typename Flags>
+    error_code add(implementation_type& impl, int signal_number, Flags flags, error_code& ec)
+    {
+        static_assert(static_cast<int>(Flags::dont_care) == ring::signal_hub::any_flags);
+        return ec = from_errno(hub_.add(impl, signal_number, static_cast<int>(flags)));
     }
     error_code remove(implementation_type& impl, int signal_number, error_code& ec)
     {
