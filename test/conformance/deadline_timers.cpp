@@ -13,7 +13,7 @@
 #include <boost/asio/deadline_timer.hpp>
 #include <boost/date_time/posix_time/posix_time_types.hpp>
 
-#include <optional>
+#include <memory>
 #include <vector>
 
 // Deadline timers, which keep the time of Boost.DateTime, with its infinities.
@@ -214,12 +214,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(timers_are_moved_and_destroyed, Ctx, contexts)
 BOOST_AUTO_TEST_CASE_TEMPLATE(context_is_destroyed_with_waits_pending, Ctx, contexts)
 {
     handler_checks checks;
-    std::optional<Ctx> ctx(std::in_place);
-    deadline_timer_of<Ctx> never(*ctx, pt::ptime(pt::pos_infin)), late(*ctx, pt::hours(1));
-    never.async_wait(checks.never_with(std::move(late)));
-    never.async_wait(checks.never_with(std::move(never)));
-    ctx->poll();
-    ctx.reset();
+    Ctx ctx;
+    for (const pt::ptime& expiry : {pt::ptime(pt::pos_infin), traits::now() + pt::hours(1)}) {
+        auto owned = std::make_unique<deadline_timer_of<Ctx>>(ctx, expiry);
+        auto& timer = *owned;
+        timer.async_wait(checks.never());
+        timer.async_wait(checks.never_with(std::move(owned)));
+    }
+    ctx.poll();
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(waits_are_cancelled_by_slot, Ctx, contexts)
