@@ -26,6 +26,10 @@ have_liburing() {
     command -v pkg-config >/dev/null && pkg-config --atleast-version=2.3 liburing
 }
 
+have_openssl() {
+    command -v pkg-config >/dev/null && pkg-config --atleast-version=3.0 openssl
+}
+
 # boost_package [library]: the default Boost of Debian 12 is 1.74; later releases have a recent one
 # under the plain name.
 boost_package() {
@@ -49,6 +53,7 @@ missing_packages() { # <build|test|bench|format>...
                 have_boost || boost_package
                 have_boost_program_options || boost_package program-options
                 have_liburing || echo liburing-dev
+                have_openssl || echo libssl-dev
                 ;;
             test | bench)
                 command -v python3 >/dev/null || echo python3
