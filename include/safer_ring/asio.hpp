@@ -10,8 +10,8 @@
 #include <safer_ring/asio/detail/descriptor_service.hpp>
 #include <safer_ring/asio/detail/file_service.hpp>
 #include <safer_ring/asio/detail/io_object_impl.hpp>
-#include <safer_ring/asio/detail/serial_port_service.hpp>
 #include <safer_ring/asio/detail/resolver_service.hpp>
+#include <safer_ring/asio/detail/serial_port_service.hpp>
 #include <safer_ring/asio/detail/signal_set_service.hpp>
 #include <safer_ring/asio/detail/socket_service.hpp>
 #include <safer_ring/asio/detail/timer_service.hpp>

@@ -65,6 +65,10 @@ inline constexpr bool counts_handlers = true;
 
 #endif
 
+/// Whether the I/O objects of a test are ours.
+template <class Ctx>
+inline constexpr bool is_ours = !std::is_same_v<Ctx, net::io_context>;
+
 /// Whether run() or one of its kin, which answered `count`, has run as many
 /// handlers as expected.
 template <class Ctx>

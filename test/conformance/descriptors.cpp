@@ -346,7 +346,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(regular_files_are_read_and_written_in_place, Ctx, 
     d.async_read_some(net::buffer(got), checks.into(end));
     run_until_done(ctx, end);
     BOOST_TEST(end.ec == net::error::eof);
-    constexpr bool ours = std::is_same_v<Ctx, safer_ring::io_context>;
+    constexpr bool ours = is_ours<Ctx>;
     BOOST_TEST(is_nonblocking(fd) == !ours); // It makes no difference to a file.
 }
 

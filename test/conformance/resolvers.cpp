@@ -71,7 +71,7 @@ answer looked_up(Ctx& ctx, Start start)
     }));
     BOOST_TEST(!got);
     ctx.restart();
-    BOOST_TEST(ctx.run() == 1u);
+    BOOST_TEST(ran(ctx, ctx.run(), 1u));
     BOOST_REQUIRE(got.has_value());
     return *got;
 }
@@ -236,7 +236,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(many_look_ups_at_once, Ctx, contexts)
         else
             resolver.async_resolve({net::ip::address_v4::loopback(), port}, checks.once(count));
     }
-    BOOST_TEST(ctx.run() == 100u);
+    BOOST_TEST(ran(ctx, ctx.run(), 100u));
     BOOST_TEST(found == 100);
 }
 
@@ -322,17 +322,18 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_lasts_until_the_look_up_has_ended, Ctx, contex
                            checks.once([&](error_code ec, results_of<tcp> results) {
                                got = answer::of(ec, results);
                            }));
-    BOOST_TEST(ctx.poll() == 0u);
+    BOOST_TEST(ran(ctx, ctx.poll(), 0u));
     BOOST_TEST(!ctx.stopped());
     gate.wait_until_entered(1);
     std::thread opener([&] { gate.open(); });
-    BOOST_TEST(ctx.run() == 1u);
+    BOOST_TEST(ran(ctx, ctx.run(), 1u));
     opener.join();
     BOOST_TEST(got.ec == error_code());
     BOOST_TEST(got.entries == std::vector<std::string>{"gated.invalid|80|127.0.0.1|80"});
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(context_that_no_other_thread_may_touch, Ctx, contexts)
+// Not on a host: what is attached to it is touched by the threads that look up.
+BOOST_AUTO_TEST_CASE_TEMPLATE(context_that_no_other_thread_may_touch, Ctx, running_contexts)
 {
     Ctx ctx(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE);
     resolver_of<Ctx> resolver(ctx);

@@ -27,7 +27,9 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// safer_ring::io_context does. Its run(), poll(), stop() and their kin throw
 /// std::logic_error.
 ///
-/// *Thread safety*: may be called from any thread.
+/// *Thread safety*: may be called from any thread. The host must not have been
+/// made with one of the UNSAFE concurrency hints: threads that look up names,
+/// among others, post to it.
 inline io_context& attach(boost::asio::io_context& host, const options& settings = {})
 {
     boost::asio::execution_context& base = host;

@@ -230,7 +230,10 @@ public:
 #endif
 
     /// The context that this one is attached to; null for one of its own.
-    [[nodiscard]] boost::asio::execution_context* host() const noexcept { return host_; }
+    [[nodiscard]] boost::asio::execution_context* host() const noexcept
+    {
+        return host_;
+    }
 
     /// The engine, for services of this library.
     detail::loop_service& impl() noexcept

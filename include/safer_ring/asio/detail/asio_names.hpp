@@ -15,13 +15,13 @@
 #include <boost/asio/detail/thread_context.hpp>
 #include <boost/asio/detail/thread_info_base.hpp>
 
-#include <boost/asio/basic_serial_port.hpp>
 #include <boost/asio/basic_file.hpp>
+#include <boost/asio/basic_serial_port.hpp>
 #include <boost/asio/basic_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/execution_context.hpp>
-#include <boost/asio/posix/basic_descriptor.hpp>
 #include <boost/asio/ip/basic_resolver.hpp>
+#include <boost/asio/posix/basic_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include <safer_ring/export.hpp>

@@ -159,16 +159,4 @@ private:
     kept_buffers<Buffers> buffers_;
 };
 
-/// A transfer of no bytes, which touches no file.
-class empty_transfer : public ring::wait_operation {
-protected:
-    empty_transfer() : ring::wait_operation(0) {}
-    ~empty_transfer() = default;
-
-    std::tuple<error_code, std::size_t> take_arguments() const noexcept
-    {
-        return {to_error_code(result()), 0};
-    }
-};
-
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -8,7 +8,7 @@
 #if defined(BOOST_ASIO_HAS_FILE)
 
 #include <safer_ring/asio/detail/file_operations.hpp>
-#include <safer_ring/asio/detail/handler_operation.hpp>
+#include <safer_ring/asio/detail/native_service_base.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/file_base.hpp>
@@ -29,7 +29,7 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 /// Operations of a random-access file have no order and no limit of depth.
 /// Those of a stream file, reads and writes together, run one at a time and
 /// first in, first out, since they share the file's position.
-class file_service : public net::execution_context::service {
+class file_service : public net::execution_context::service, private native_service_base {
 public:
     using key_type = file_service;
     inline static net::execution_context::id id;
@@ -42,8 +42,7 @@ public:
     };
 
     explicit file_service(net::execution_context& context)
-        : net::execution_context::service(context), context_(static_cast<io_context&>(context)),
-          service_(context_.impl())
+        : net::execution_context::service(context), native_service_base(context)
     {
     }
 
@@ -292,8 +291,6 @@ private:
         return result < 0 ? last_error() : error_code();
     }
 
-    ring::event_loop& loop() const noexcept { return service_.loop(); }
-
     /// Takes over an open file. Throws std::bad_alloc without effect.
     void adopt(implementation_type& impl, int file)
     {
@@ -301,12 +298,6 @@ private:
         ring::look_at_file(*impl.descriptor_);
         impl.descriptor_->concurrent = !impl.is_stream_;
         impl.file_ = file;
-    }
-
-    void before_synchronous(const implementation_type& impl) const
-    {
-        if (impl.descriptor_ != nullptr)
-            loop().attempt_writes(*impl.descriptor_);
     }
 
     /// A pipe or a device opened as a file may be in non-blocking mode, and is
@@ -357,47 +348,25 @@ private:
         using op = handler_operation<Transfer<Buffers>, Handler, IoExecutor>;
         if (net::buffer_size(buffers) == 0)
             return complete_at_once<handler_operation<empty_transfer, Handler, IoExecutor>>(
-                0, handler, io_ex);
+                0, handler, io_ex, short{0});
         if (is_open(impl) && lacks_memory(buffers))
             return complete_at_once<op>(-EFAULT, handler, io_ex, buffers, offset);
-        start<op>(impl, dir, handler, io_ex, buffers, offset);
+        start<op>(impl, line_of(impl, dir), handler, io_ex, buffers, offset);
     }
 
     template <typename Handler, typename IoExecutor>
     void start_wait(implementation_type& impl, ring::direction dir, short events, Handler& handler,
                     const IoExecutor& io_ex)
     {
-        start<handler_operation<null_buffers_wait, Handler, IoExecutor>>(impl, dir, handler, io_ex,
-                                                                         events);
+        start<handler_operation<null_buffers_wait, Handler, IoExecutor>>(impl, line_of(impl, dir),
+                                                                         handler, io_ex, events);
     }
 
-    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
-    void start(implementation_type& impl, ring::direction dir, Handler& handler,
-               const IoExecutor& io_ex, Args&&... args)
+    /// One line for both ways of a stream, whose operations share a position.
+    static ring::direction line_of(const implementation_type& impl, ring::direction dir) noexcept
     {
-        if (impl.descriptor_ == nullptr)
-            return complete_at_once<Op>(-EBADF, handler, io_ex, std::forward<Args>(args)...);
-        auto slot = net::get_associated_cancellation_slot(handler);
-        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
-        ring::operation_id* cancel_id = nullptr;
-        if (slot.is_connected())
-            cancel_id = &slot.template emplace<cancel_by_id>(loop()).id;
-        // One line for both ways of a stream, whose operations share a position.
-        loop().start(*impl.descriptor_, impl.is_stream_ ? ring::direction::write : dir, *op,
-                     service_.current_loop(), cancel_id);
-        op.release();
+        return impl.is_stream_ ? ring::direction::write : dir;
     }
-
-    template <typename Op, typename Handler, typename IoExecutor, typename... Args>
-    void complete_at_once(int result, Handler& handler, const IoExecutor& io_ex, Args&&... args)
-    {
-        auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
-        loop().complete_at_once(*op, result, false, service_.current_loop());
-        op.release();
-    }
-
-    io_context& context_;
-    loop_service& service_;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

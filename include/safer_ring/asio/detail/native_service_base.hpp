@@ -71,7 +71,7 @@ protected:
     /// To be called before whatever must come after the writes that were
     /// started.
     template <typename Implementation>
-    void before_synchronous(const Implementation& impl)
+    void before_synchronous(const Implementation& impl) const
     {
         if (impl.descriptor_ != nullptr)
             loop().attempt_writes(*impl.descriptor_);

@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "kernel.hpp"
+#include "kernel/kernel.hpp"
 
 #include <safer_ring/beast.hpp>
 

@@ -1,7 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-#include "beast_conversations.hpp"
+#include "conversations.hpp"
 
 #include <safer_ring/beast_ssl.hpp>
 
