@@ -403,13 +403,31 @@ void connect_operation::discard(event_loop& loop) noexcept
 
 // -------------------------------------------------------------- readiness
 
-void readiness_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
+bool readiness_operation::reads() const noexcept
 {
+    return (events_ & POLLIN) != 0;
+}
+
+// Messages that go back and forth are never there when a receive starts: an
+// attempt in vain then costs a system call for each. What ends in the turn in
+// which it begins was there already.
+bool readiness_operation::attempts_first(event_loop&) const noexcept
+{
+    return attempts_first_ && !(reads() && descriptor_->attempt_in_vain);
+}
+
+void readiness_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
+{
+    submitted_in_turn_ = loop.current_turn();
+    if (found_nothing_ && reads())
+        descriptor_->attempt_in_vain = true;
     prepare_poll(entry, static_cast<std::uint32_t>(events_));
 }
 
-io_operation::step readiness_operation::settle(event_loop&) noexcept
+io_operation::step readiness_operation::settle(event_loop& loop) noexcept
 {
+    if (reads() && submitted_in_turn_ == loop.current_turn())
+        descriptor_->attempt_in_vain = false;
     return is_ready(result_) ? step::perform : step::done;
 }
 
@@ -418,7 +436,8 @@ bool readiness_operation::perform(int fd) noexcept
     if (is_false_alarm(fd, events_))
         return false;
     const ssize_t n = call(fd);
-    if (would_block(n))
+    found_nothing_ = would_block(n);
+    if (found_nothing_)
         return false;
     result_ = static_cast<int>(n);
     called_ = true;

@@ -79,22 +79,22 @@ BOOST_AUTO_TEST_CASE(one_thread_serves_tls_websockets_timers_and_signals)
     };
 
     tcp::resolver resolver(ctx);
-    resolver.async_resolve(
-        "127.0.0.1", std::to_string(acceptor.local_endpoint().port()),
-        [&](beast::error_code ec, tcp::resolver::results_type peers) {
-            BOOST_TEST(ec == beast::error_code());
-            net::co_spawn(ctx, echo_once(acceptor, server_tls), store);
-            net::co_spawn(ctx, ask_once(std::move(peers), client_tls),
-                          [&](std::exception_ptr thrown, std::string text) {
-                              store(thrown);
-                              answer = std::move(text);
-                              const auto now = machinery_of_this_process();
-                              // One more thread, which has looked the name up.
-                              BOOST_TEST(now.threads == before.threads + 1);
-                              BOOST_TEST(now.epoll_descriptors == before.epoll_descriptors);
-                              signals.cancel();
-                          });
-        });
+    resolver.async_resolve("127.0.0.1", std::to_string(acceptor.local_endpoint().port()),
+                           [&](beast::error_code ec, tcp::resolver::results_type peers) {
+                               BOOST_TEST(ec == beast::error_code());
+                               net::co_spawn(ctx, echo_once(acceptor, server_tls), store);
+                               net::co_spawn(ctx, ask_once(std::move(peers), client_tls),
+                                             [&](std::exception_ptr thrown, std::string text) {
+                                                 store(thrown);
+                                                 answer = std::move(text);
+                                                 const auto now = machinery_of_this_process();
+                                                 // One more thread, which has looked the name up.
+                                                 BOOST_TEST(now.threads == before.threads + 1);
+                                                 BOOST_TEST(now.epoll_descriptors ==
+                                                            before.epoll_descriptors);
+                                                 signals.cancel();
+                                             });
+                           });
     BOOST_TEST(machinery_of_this_process().epoll_descriptors == before.epoll_descriptors);
     ctx.run();
     if (failure != nullptr)
@@ -110,14 +110,13 @@ BOOST_AUTO_TEST_CASE(time_limits_of_operations_are_kept_on_the_ring)
     safer_ring::io_context ctx(1);
     tcp::acceptor acceptor(ctx, tcp::endpoint(net::ip::address_v4::loopback(), 0));
     beast::error_code ended;
-    acceptor.async_accept(net::cancel_after(std::chrono::milliseconds(1),
-                                            [&](beast::error_code ec, tcp::socket) {
-                                                ended = ec;
-                                                const auto now = machinery_of_this_process();
-                                                BOOST_TEST(now.threads == before.threads);
-                                                BOOST_TEST(now.epoll_descriptors ==
-                                                           before.epoll_descriptors);
-                                            }));
+    acceptor.async_accept(
+        net::cancel_after(std::chrono::milliseconds(1), [&](beast::error_code ec, tcp::socket) {
+            ended = ec;
+            const auto now = machinery_of_this_process();
+            BOOST_TEST(now.threads == before.threads);
+            BOOST_TEST(now.epoll_descriptors == before.epoll_descriptors);
+        }));
     ctx.run();
     BOOST_TEST(ended == net::error::operation_aborted);
 }

@@ -58,7 +58,7 @@ public:
         tls.set_verify_callback(boost::asio::ssl::host_name_verification("localhost"));
         if (trusts)
             check_openssl(X509_STORE_add_cert(SSL_CTX_get_cert_store(tls.native_handle()),
-                                      certificate_.get()) == 1);
+                                              certificate_.get()) == 1);
         return tls;
     }
 

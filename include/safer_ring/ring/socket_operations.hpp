@@ -183,15 +183,19 @@ protected:
 
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
-    bool attempts_first(event_loop&) const noexcept final { return attempts_first_; }
+    bool attempts_first(event_loop&) const noexcept final;
     bool can_perform() const noexcept final { return attempts_first_; }
     bool perform(int fd) noexcept final;
     void discard(event_loop& loop) noexcept final;
 
 private:
+    [[nodiscard]] bool reads() const noexcept;
+
     short events_;
     bool attempts_first_;
     bool called_ = false;
+    bool found_nothing_ = false;
+    std::uint32_t submitted_in_turn_ = 0;
 };
 
 /// Waits for readiness, level-triggered, and consumes nothing.

@@ -1,0 +1,11 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+// Messages over datagrams, local sockets and pipes on boost::asio::io_context.
+
+#include "channels/ping_pong.hpp"
+
+int main(int argc, char** argv)
+{
+    return benchmark::guarded_main(argc, argv, &benchmark::pass_messages<boost::asio::io_context>);
+}
