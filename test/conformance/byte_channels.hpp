@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include <fcntl.h>
@@ -142,13 +143,19 @@ struct on {
     using kind = Kind;
 };
 
-template <class... Kinds>
-using on_both = std::tuple<on<net::io_context, Kinds>..., on<safer_ring::io_context, Kinds>...>;
+template <class Contexts, class... Kinds>
+struct on_each;
+template <class... Ctx, class... Kinds>
+struct on_each<std::tuple<Ctx...>, Kinds...> {
+    template <class Context>
+    using with_kinds = std::tuple<on<Context, Kinds>...>;
+    using type = decltype(std::tuple_cat(std::declval<with_kinds<Ctx>>()...));
+};
 
-using channels = on_both<pipe_channel, anonymous_pipe_channel, named_pipe_channel, socket_channel,
-                         serial_channel, serial_write_channel>;
-using channels_with_an_end =
-    on_both<pipe_channel, anonymous_pipe_channel, named_pipe_channel, socket_channel>;
+using channels = on_each<contexts, pipe_channel, anonymous_pipe_channel, named_pipe_channel,
+                         socket_channel, serial_channel, serial_write_channel>::type;
+using channels_with_an_end = on_each<contexts, pipe_channel, anonymous_pipe_channel,
+                                     named_pipe_channel, socket_channel>::type;
 
 /// Ignores SIGPIPE, which a write without a reader raises.
 class without_sigpipe {

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 The safer-ring authors.
+# Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+"""Runs the conformance programs of a build and writes what each property came to on each context:
+conformance.py <build folder> <Markdown file>."""
+
+import collections
+import datetime
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+
+PROGRAMS = ("conformance", "drop_in", "conformance.io_uring")
+ENTERING = re.compile(r'\(\d+\): Entering test case "([^"]*)"')
+SUITE = re.compile(r'\(\d+\): Entering test suite "([^"]*)"')
+OUTCOME = re.compile(r"^(FAILED|SKIPPED): ([^:\n]*(?:::[^:\n]*)*)", re.MULTILINE)
+# How the contexts appear in the names of tests, and the columns they go to.
+CONTEXTS = (
+    ("drop_in_context", "drop-in"),
+    ("host_context", "attached"),
+    ("safer_ring__v1__io_context", "ours"),
+    ("boost__asio__io_context", "Asio"),
+)
+COLUMNS = ("Asio", "ours", "drop-in", "attached")
+
+
+def split(name):
+    """A test's name without its context, and the context's column."""
+    base, _, parameters = name.partition("<")
+    for text, column in CONTEXTS:
+        if text in parameters:
+            rest = parameters.replace(text, "").strip("<>_ ")
+            kinds = re.findall(r"[a-z_]+_(?:channel|protocol|ends|pair)|udp", rest.replace("__", " "))
+            return base + (f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""), column
+    return None, None
+
+
+def run(build, program):
+    environment = dict(os.environ, BOOST_TEST_LOG_LEVEL="test_suite", BOOST_TEST_COLOR_OUTPUT="no")
+    environment["SAFER_RING_BUILD_DIR"] = str(build)
+    environment["SAFER_RING_SOURCE_DIR"] = str(pathlib.Path(__file__).resolve().parents[2])
+    done = subprocess.run([build / "test" / program], capture_output=True, text=True, env=environment,
+                          errors="replace", check=False)
+    return done.stdout + done.stderr
+
+
+def collect(build):
+    """{suite: {property: {column: [passed, failed, skipped]}}}"""
+    table = collections.defaultdict(lambda: collections.defaultdict(
+        lambda: collections.defaultdict(lambda: [0, 0, 0])))
+    for program in PROGRAMS:
+        output = run(build, program)
+        bad = {name.strip(): what for what, name in OUTCOME.findall(output)}
+        suite = ""
+        for line in output.splitlines():
+            if found := SUITE.search(line):
+                suite = found[1]
+            elif found := ENTERING.search(line):
+                base, column = split(found[1])
+                if base is None:
+                    continue
+                what = bad.get(f"{suite}/{found[1]}")
+                if program == "conformance.io_uring" and suite in table and column in ("Asio", "ours"):
+                    suite_key = suite + " (Asio's io_uring backend)"
+                else:
+                    suite_key = suite
+                index = {"FAILED": 1, "SKIPPED": 2}.get(what, 0)
+                table[suite_key][base][column][index] += 1
+    return table
+
+
+def cell(counts):
+    if counts is None:
+        return ""
+    passed, failed, skipped = counts
+    if failed:
+        return f"**{failed} of {sum(counts)} fail**"
+    if skipped:
+        return f"{passed} of {sum(counts)}, rest skipped" if passed else "skipped"
+    return "✓" if passed == 1 else f"✓ ×{passed}"
+
+
+def write(table, file):
+    lines = [
+        "# What behaves as Asio's",
+        "",
+        "Written by `./dev docs` from a run of the conformance suite; do not edit. Every property is a",
+        "test that is written once and run on each kind of context:",
+        "",
+        "- **Asio**: `net::io_context`, which proves that the test expects what Asio does;",
+        "- **ours**: `safer_ring::io_context`, with our executor in the types of the I/O objects;",
+        "- **drop-in**: the same, with objects of `net::any_io_executor`;",
+        "- **attached**: a `net::io_context` with ours attached, through the drop-in.",
+        "",
+        "✓ passed, with the number of variants; an empty cell was not run on that kind.",
+        "",
+        f"Kernel {platform.release().split('-')[0]}, {datetime.date.today().isoformat()}.",
+    ]
+    totals = collections.Counter()
+    for suite, properties in sorted(table.items()):
+        columns = [c for c in COLUMNS if any(c in by for by in properties.values())]
+        lines += ["", f"## {suite.replace('_', ' ')}", "", "| property | " + " | ".join(columns) + " |",
+                  "|---|" + "---|" * len(columns)]
+        for name, by in properties.items():
+            lines.append(f"| {name.replace('_', ' ')} | " +
+                         " | ".join(cell(by.get(c)) for c in columns) + " |")
+            for column, counts in by.items():
+                totals[column, "passed"] += counts[0]
+                totals[column, "bad"] += counts[1]
+    summary = ", ".join(f"{c} {totals[c, 'passed']} passed and {totals[c, 'bad']} failed" for c in COLUMNS)
+    lines.insert(13, f"In all: {summary}.")
+    pathlib.Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(summary)
+
+
+if __name__ == "__main__":
+    write(collect(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2])
