@@ -10,7 +10,8 @@ namespace {
 int serve(int argc, char** argv)
 {
     using context = boost::asio::io_context;
-    return benchmark::serve_http<context, boost::asio::io_context::executor_type>(argc, argv, "asio_epoll_typed");
+    return benchmark::serve_http<context, boost::asio::io_context::executor_type>(
+        argc, argv, "asio_epoll_typed");
 }
 
 } // namespace
