@@ -56,7 +56,7 @@ def with_our_context(text):
     """The text of a test with the name of the context replaced."""
     text = re.sub(r"\b(?:boost::)?asio::io_context\b(?!\.)", "safer_ring::io_context", text)
     # A bare name is the type where something is declared with it, and a variable elsewhere.
-    return re.sub(r"(?<![:\w/\".])io_context\b(?=\s*(?:[&*)]|::|>)|[ \t]+[a-z_])",
+    return re.sub(r"(?<![:\w/\".])io_context\b(?=\s*(?:[&*]|::|>)|[ \t]+[a-z_])",
                   "safer_ring::io_context", text)
 
 
