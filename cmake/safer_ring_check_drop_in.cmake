@@ -9,7 +9,8 @@
 #
 # What went in is read from the linker's map, so it needs GNU ld, Debian's default. Undetectable
 # stays an object in which the compiler inlined every such member, a library without symbol table,
-# and what is loaded with dlopen().
+# one of two members of an archive that have the same name, a shared library of which only a part
+# was compiled with the drop-in (call this for it, too), and what is loaded with dlopen().
 
 set(SAFER_RING_DROP_IN_CHECKER "${CMAKE_CURRENT_LIST_DIR}/safer_ring_drop_in_checker.cmake")
 
@@ -20,6 +21,8 @@ function(safer_ring_check_drop_in target)
     COMMAND "${CMAKE_COMMAND}"
       "-DMAP=${map}"
       "-DPROGRAM=$<TARGET_FILE:${target}>"
+      # Where the linker ran, which its map's relative paths start from: generators differ.
+      "-DFOLDERS=${CMAKE_BINARY_DIR}|${CMAKE_CURRENT_BINARY_DIR}"
       "-DNM=${CMAKE_NM}"
       "-DREADELF=${CMAKE_READELF}"
       -P "${SAFER_RING_DROP_IN_CHECKER}"

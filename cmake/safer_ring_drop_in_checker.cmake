@@ -1,8 +1,8 @@
 # Copyright (c) 2026 The safer-ring authors.
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-# Run by safer_ring_check_drop_in(): MAP is the map of a link, PROGRAM what it made, NM and READELF
-# the tools to look into objects with. Fails with the names of the objects at fault.
+# Run by safer_ring_check_drop_in(): MAP is the map of a link, PROGRAM what it made, FOLDERS where the
+# linker may have run, NM and READELF the tools to look into objects with. Fails with the names of the objects at fault.
 
 cmake_minimum_required(VERSION 3.25)
 
@@ -13,7 +13,20 @@ if(NOT loads)
 endif()
 list(TRANSFORM loads REPLACE "^LOAD +" "")
 list(REMOVE_DUPLICATES loads)
-# Paths in the map are relative to where the linker ran, which is where this runs too.
+string(REPLACE "|" ";" FOLDERS "${FOLDERS}")
+
+# The file that a map names, as an absolute path.
+function(find_loaded file variable)
+  foreach(folder IN LISTS FOLDERS)
+    get_filename_component(absolute "${file}" ABSOLUTE BASE_DIR "${folder}")
+    if(EXISTS "${absolute}")
+      set(${variable} "${absolute}" PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  message(FATAL_ERROR "safer-ring: cannot check ${PROGRAM}: ${file}, which was linked into it, is in "
+    "none of ${FOLDERS}")
+endfunction()
 
 # Members of the I/O objects whose layout the drop-in changes, as the C++ ABI mangles them: those
 # of boost::asio::detail::io_object_impl, boost::asio::basic_*, and their kin in nested namespaces.
@@ -28,7 +41,12 @@ function(defined_symbols file variable)
   if(file MATCHES "\\.so(\\.|$)")
     list(APPEND options --dynamic)
   endif()
-  execute_process(COMMAND "${NM}" ${options} "${file}" OUTPUT_VARIABLE symbols ERROR_QUIET)
+  execute_process(COMMAND "${NM}" ${options} "${file}"
+    OUTPUT_VARIABLE symbols ERROR_VARIABLE errors RESULT_VARIABLE result)
+  if(NOT result EQUAL 0 OR (symbols STREQUAL "" AND NOT file MATCHES "\\.so(\\.|$)"))
+    message(FATAL_ERROR "safer-ring: cannot check ${PROGRAM}: nm (${NM}) finds no symbols in ${file}, "
+      "which mentions Boost.Asio: ${errors}")
+  endif()
   string(REGEX REPLACE "[][;]" "_" symbols "${symbols}")
   string(REPLACE "\n" ";" symbols "${symbols}")
   set(${variable} "${symbols}" PARENT_SCOPE)
@@ -47,10 +65,8 @@ function(has_marker_section file variable)
 endfunction()
 
 set(at_fault "")
-foreach(file IN LISTS loads)
-  if(NOT EXISTS "${file}")
-    continue()
-  endif()
+foreach(loaded IN LISTS loads)
+  find_loaded("${loaded}" file)
   # Most of what is linked has never heard of Asio.
   file(STRINGS "${file}" mentions REGEX "5boost4asio" LIMIT_COUNT 1)
   if(NOT mentions)

@@ -63,6 +63,13 @@ bool file_operation::attempts_first(event_loop&) const noexcept
     return !descriptor_->direct && (descriptor_->refuses_nowait & bit(way_)) == 0;
 }
 
+/// Nobody who closes, cancels or asks for the size is to wait for a disk.
+bool file_operation::can_perform() const noexcept
+{
+    return way_ == direction::write && !descriptor_->direct &&
+           (descriptor_->refuses_nowait & bit(way_)) == 0;
+}
+
 bool file_operation::perform(int fd) noexcept
 {
     // Ready without RWF_NOWAIT: a read does not wait then, and a write does

@@ -296,7 +296,6 @@ void signal_hub::cancel(std::uint64_t id)
 
 void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
 {
-    loop_.work_started();
     operation_queue ready;
     {
         const std::lock_guard lock(signal_state::get().mutex);
@@ -305,6 +304,7 @@ void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
             op.hub_ = this;
             op.id_ = *id = last_id_;
         }
+        loop_.count_work();
         signal_registration* pending = nullptr;
         for (signal_registration* r = set.signals; r != nullptr && pending == nullptr;
              r = r->next_in_set)
@@ -319,6 +319,7 @@ void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
             set.waits.push_back(&op);
         }
     }
+    loop_.tell_driver();
     loop_.post_deferred(ready, nullptr);
 }
 

@@ -145,8 +145,10 @@ void event_loop::submit_started(guard& held, loop_thread* self)
 {
     if (!waiting_ || pending_.empty())
         return;
-    if (driver_ != nullptr && self != nullptr)
-        return; // Within drive(), whose next turn flushes it.
+    // Not left to the turn that the caller may be in: its handler may wait for
+    // what it started, while another thread of the host is free.
+    if (driver_ != nullptr)
+        return wake_waiter(held);
     if (one_thread() || self == nullptr) {
         // The request would belong to the calling thread, which may exit, or
         // not enter the kernel for long: leave it to the waiting one.

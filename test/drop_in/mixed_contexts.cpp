@@ -125,6 +125,22 @@ BOOST_AUTO_TEST_CASE(an_acceptor_of_ours_accepts_into_a_socket_of_asio_s_and_the
     accept(ours, theirs);
 }
 
+BOOST_AUTO_TEST_CASE(objects_from_before_the_attachment_stay_what_they_are)
+{
+    net::io_context host;
+    auto [a, b] = connected_pair<tcp::socket>(host);
+    safer_ring::attach(host);
+    auto [c, d] = connected_pair<tcp::socket>(host);
+    exchange(host, a, b);
+    exchange(host, c, d);
+    net::generic::stream_protocol::socket old_one(std::move(a));
+    net::generic::stream_protocol::socket its_peer(std::move(b));
+    exchange(host, old_one, its_peer);
+    old_one = net::generic::stream_protocol::socket(std::move(c));
+    its_peer = net::generic::stream_protocol::socket(std::move(d));
+    exchange(host, old_one, its_peer);
+}
+
 BOOST_AUTO_TEST_CASE(timers_work_on_strands_pools_and_both_contexts)
 {
     handler_checks checks;

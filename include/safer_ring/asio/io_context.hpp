@@ -275,12 +275,16 @@ private:
                                    "one's member instead");
     }
 
-    /// One turn of an attached context, on a thread of its host.
-    void drive()
+    /// One turn of an attached context, on a thread of its host, as long as
+    /// `goes_on()` after each handler.
+    template <typename F>
+    void drive(F goes_on)
     {
         in_run scope(impl_);
-        impl_.loop().drive(scope.thread().loop,
-                           [&] { scope.thread().rethrow_pending_exception(); });
+        impl_.loop().drive(scope.thread().loop, [&] {
+            scope.thread().rethrow_pending_exception();
+            return goes_on();
+        });
     }
 
     static ring::threading threads_of(int hint) noexcept

@@ -97,8 +97,8 @@ public:
     /// it. Not under the lock.
     void work_started()
     {
-        if (outstanding_work_.fetch_add(1, std::memory_order_relaxed) == 0 && driver_ != nullptr)
-            wake_driver();
+        if (outstanding_work_.fetch_add(1, std::memory_order_relaxed) == 0)
+            tell_driver();
     }
     void work_finished()
     {
@@ -118,18 +118,26 @@ public:
     /// run() and its kin must not be. To be called before anything is started.
     SAFER_RING_API void hand_to(driver& d);
     [[nodiscard]] bool is_driven() const noexcept { return driver_ != nullptr; }
+    /// To be called after `count_work` where nothing else tells the loop.
+    void tell_driver()
+    {
+        if (driver_ != nullptr)
+            wake_driver();
+    }
 
     /// Runs what is ready, at most so many handlers that the other loop is not
     /// starved, flushes what they started, and tells the driver when to come
-    /// again. May be called by several threads at once.
+    /// again. `goes_on()` is called after each handler, and may throw. May be
+    /// called by several threads at once.
     template <typename F>
-    void drive(loop_thread& self, F after_handler)
+    void drive(loop_thread& self, F goes_on)
     {
         guard held(mutex_);
         wake_sent_ = false;
         const end_of_drive at_the_end{*this, held};
         for (int n = 0; n < handlers_per_drive && do_run_one(held, self, wait_not) != 0; ++n) {
-            after_handler();
+            if (!goes_on())
+                return;
             if (!held.owns_lock())
                 held.lock();
         }

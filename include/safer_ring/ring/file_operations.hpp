@@ -52,7 +52,7 @@ protected:
     virtual void copy(std::byte* block, std::size_t size, std::size_t skip) noexcept = 0;
 
     bool attempts_first(event_loop& loop) const noexcept final;
-    bool can_perform() const noexcept final { return way_ == direction::write; }
+    bool can_perform() const noexcept final;
     bool perform(int fd) noexcept final;
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;

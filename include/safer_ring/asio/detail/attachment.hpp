@@ -80,7 +80,7 @@ public:
     explicit attachment(net::execution_context& host, const options& settings = {})
         : net::execution_context::service(host), host_(static_cast<net::io_context&>(host)),
           reactor_(net::use_service<asio_descriptor_service>(host)), completions_(reactor_),
-          timer_(reactor_), context_(BOOST_ASIO_CONCURRENCY_HINT_DEFAULT, settings)
+          timer_(reactor_), context_(BOOST_ASIO_CONCURRENCY_HINT_SAFE, settings)
     {
         completions_.assign(::fcntl(loop().ready_descriptor(), F_DUPFD_CLOEXEC, 0), "the ring");
         timer_.assign(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "a timerfd");
@@ -134,7 +134,7 @@ private:
     void drive()
     {
         if (!ended_)
-            context_.drive();
+            context_.drive([this] { return !host_.stopped(); });
     }
 
     // ---- ring::driver

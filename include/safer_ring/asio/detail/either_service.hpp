@@ -68,23 +68,27 @@ public:
         ring_service_->move_construct(ring_, other);
     }
 
-    /// Takes over an object of another protocol.
+    /// Takes over an object of another protocol; it stays of its kind, also
+    /// where its context has been attached to since.
     template <typename AsioService1>
     explicit either_implementation(either_implementation<AsioService1>& other,
                                    net::execution_context& context)
-        : either_implementation(uninitialised(), context)
     {
-        if (is_ring())
+        if (other.is_ring()) {
+            make_ring(context);
             ring_service_->converting_move_construct(ring_, *other.ring_service_, other.ring_);
-        else
+        } else {
+            asio_service_ = &net::use_service<asio_service>(context);
+            std::construct_at(&asio_);
             asio_service_->converting_move_construct(asio_, *other.asio_service_, other.asio_);
+        }
     }
 
     /// The same for an object that is ours by its type.
     template <typename RingService1, typename RingType1>
     either_implementation(RingService1& service, RingType1& other, net::execution_context& context)
-        : either_implementation(uninitialised(), context)
     {
+        make_ring(context);
         ring_service_->converting_move_construct(ring_, service, other);
     }
 
@@ -127,16 +131,10 @@ private:
     template <typename>
     friend class either_service;
 
-    struct uninitialised {};
-    either_implementation(uninitialised, net::execution_context& context)
+    void make_ring(net::execution_context& context)
     {
-        if (io_context* const ours = find_ring_context(context)) {
-            ring_service_ = &net::use_service<ring_service>(*ours);
-            std::construct_at(&ring_);
-        } else {
-            asio_service_ = &net::use_service<asio_service>(context);
-            std::construct_at(&asio_);
-        }
+        ring_service_ = &net::use_service<ring_service>(*find_ring_context(context));
+        std::construct_at(&ring_);
     }
 
     asio_service* asio_service_ = nullptr;

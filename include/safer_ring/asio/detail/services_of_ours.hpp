@@ -41,14 +41,17 @@ public:
     template <typename Service>
     Service& use(io_context& owner)
     {
+        if (auto* const found = find(&Service::id))
+            return *static_cast<Service*>(found);
+        // Without the lock, since the constructor may use other services.
+        auto made = std::make_unique<Service>(owner);
         std::lock_guard held(mutex_);
-        auto& found = services_[&Service::id];
-        if (found == nullptr) {
-            auto made = std::make_unique<Service>(owner);
+        auto& entry = services_[&Service::id];
+        if (entry == nullptr) {
             net::add_service(static_cast<net::execution_context&>(owner), made.get());
-            found = made.release();
+            entry = made.release();
         }
-        return *static_cast<Service*>(found);
+        return *static_cast<Service*>(entry);
     }
 
     template <typename Service>
@@ -61,6 +64,13 @@ public:
 
 private:
     void shutdown() override {}
+
+    net::execution_context::service* find(const void* wanted)
+    {
+        std::lock_guard held(mutex_);
+        const auto found = services_.find(wanted);
+        return found != services_.end() ? found->second : nullptr;
+    }
 
     std::mutex mutex_;
     std::map<const void*, net::execution_context::service*> services_;

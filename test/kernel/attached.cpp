@@ -1,0 +1,242 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "kernel.hpp"
+
+#include "support/connected_pair.hpp"
+#include "support/handler_checks.hpp"
+#include "support/run_until.hpp"
+#include "support/skip.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <array>
+#include <future>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+// A ring context on the threads of a net::io_context, with our executor in the
+// types. The conformance suite runs on attached contexts through the drop-in.
+namespace kernel {
+namespace {
+
+using namespace std::chrono_literals;
+using test_support::connected_pair;
+using test_support::handler_checks;
+using test_support::io_result;
+using test_support::run_until;
+using test_support::run_until_done;
+
+const auto needs_io_uring = test_support::unless(&no_io_uring);
+
+BOOST_AUTO_TEST_SUITE(attached, *needs_io_uring)
+
+BOOST_AUTO_TEST_CASE(its_host_runs_it_and_both_kinds_of_objects)
+{
+    handler_checks checks;
+    net::io_context host;
+    context& ring = safer_ring::attach(host);
+    BOOST_TEST(&safer_ring::attach(host) == &ring);
+    auto [a, b] = connected_pair<socket>(ring);
+    std::array<char, 4> text{};
+    timer ours(ring, 1ms);
+    net::steady_timer theirs(host, 1ms);
+    net::async_write(a, net::buffer("ping", 4),
+                     checks.once([](error_code ec, std::size_t) { BOOST_TEST(!ec); }));
+    net::async_read(b, net::buffer(text), checks.once([](error_code ec, std::size_t n) {
+        BOOST_TEST(!ec);
+        BOOST_TEST(n == 4u);
+    }));
+    ours.async_wait(checks.once([](error_code ec) { BOOST_TEST(!ec); }));
+    theirs.async_wait(checks.once([](error_code ec) { BOOST_TEST(!ec); }));
+    net::post(ring, checks.once([] {}));
+    host.run();
+    BOOST_TEST(std::string(text.data(), 4) == "ping");
+}
+
+BOOST_AUTO_TEST_CASE(its_work_keeps_the_host_running_until_it_is_done)
+{
+    net::io_context host;
+    context& ring = safer_ring::attach(host);
+    auto work = net::make_work_guard(ring);
+    std::promise<void> runs;
+    std::thread runner([&] {
+        net::post(host, [&] { runs.set_value(); });
+        host.run();
+    });
+    test_support::wait_for(runs.get_future());
+    std::promise<void> ran;
+    net::post(ring, [&] { ran.set_value(); });
+    test_support::wait_for(ran.get_future());
+    BOOST_TEST(!host.stopped());
+    work.reset();
+    runner.join();
+    BOOST_TEST(host.stopped());
+}
+
+BOOST_AUTO_TEST_CASE(a_handler_may_wait_for_what_it_starts_while_another_thread_is_free)
+{
+    handler_checks checks;
+    net::io_context host;
+    context& ring = safer_ring::attach(host);
+    auto [a, b] = connected_pair<socket>(ring);
+    b.send(net::buffer("x", 1));
+    std::array<char, 1> byte{};
+    bool received = false;
+    net::post(ring, checks.once([&, &reader = a] {
+        std::promise<void> done;
+        reader.async_receive(net::buffer(byte), [&](error_code, std::size_t) { done.set_value(); });
+        test_support::wait_for(done.get_future());
+        received = true;
+    }));
+    std::vector<std::thread> runners;
+    for (int i = 0; i < 2; ++i)
+        runners.emplace_back([&] { host.run(); });
+    for (auto& runner : runners)
+        runner.join();
+    BOOST_TEST(received);
+}
+
+BOOST_AUTO_TEST_CASE(a_handler_may_run_the_host_for_what_it_starts)
+{
+    handler_checks checks;
+    net::io_context host;
+    context& ring = safer_ring::attach(host);
+    auto [a, b] = connected_pair<socket>(ring);
+    b.send(net::buffer("x", 1));
+    std::array<char, 1> byte{};
+    bool received = false;
+    net::post(ring, checks.once([&, &reader = a] {
+        host.poll();
+        reader.async_receive(net::buffer(byte), [&](error_code, std::size_t) { received = true; });
+        while (!received && host.run_one_for(test_support::watchdog_time) != 0) {
+        }
+    }));
+    host.run();
+    BOOST_TEST(received);
+}
+
+BOOST_AUTO_TEST_CASE(stopping_the_host_stops_it_behind_the_handler_that_did)
+{
+    net::io_context host;
+    context& ring = safer_ring::attach(host);
+    int ran = 0;
+    for (int i = 0; i < 5; ++i)
+        net::post(ring, [&] {
+            ++ran;
+            host.stop();
+        });
+    for (int expected = 1; expected <= 5; ++expected) {
+        host.restart();
+        host.run();
+        BOOST_TEST(ran == expected);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(an_exception_leaves_the_host_s_run_and_loses_no_handler)
+{
+    net::io_context host;
+    context& ring = safer_ring::attach(host);
+    int ran = 0;
+    for (int i = 0; i < 3; ++i)
+        net::post(ring, [&] {
+            ++ran;
+            throw std::runtime_error("thrown");
+        });
+    for (int expected = 1; expected <= 3; ++expected) {
+        BOOST_CHECK_THROW(host.run(), std::runtime_error);
+        BOOST_TEST(ran == expected);
+    }
+    host.run();
+}
+
+BOOST_AUTO_TEST_CASE(its_own_run_and_stop_are_refused)
+{
+    net::io_context host;
+    context& ring = safer_ring::attach(host);
+    BOOST_CHECK_THROW(ring.run(), std::logic_error);
+    BOOST_CHECK_THROW(ring.run_one(), std::logic_error);
+    BOOST_CHECK_THROW(ring.poll(), std::logic_error);
+    BOOST_CHECK_THROW(ring.stop(), std::logic_error);
+    BOOST_CHECK_THROW(ring.restart(), std::logic_error);
+    BOOST_TEST(!ring.stopped());
+}
+
+BOOST_AUTO_TEST_CASE(many_threads_attach_and_get_the_same_one)
+{
+    net::io_context host;
+    std::vector<std::future<context*>> rings;
+    for (int i = 0; i < 8; ++i)
+        rings.push_back(std::async(std::launch::async, [&] { return &safer_ring::attach(host); }));
+    context* const ring = &safer_ring::attach(host);
+    for (auto& other : rings)
+        BOOST_TEST(other.get() == ring);
+}
+
+BOOST_AUTO_TEST_CASE(destroying_the_host_destroys_handlers_and_lets_go_of_memory)
+{
+    handler_checks checks;
+    std::array<char, 64> buffer{};
+    {
+        net::io_context host;
+        context& ring = safer_ring::attach(host);
+        auto connected = test_support::connect_to_peer<socket>(ring);
+        auto own = std::make_shared<socket>(std::move(connected.socket));
+        connected.peer.write("late");
+        own->async_receive(net::buffer(buffer), checks.never_with(own));
+        timer late(ring, std::chrono::hours(1));
+        late.async_wait(checks.never());
+        net::post(ring, checks.never());
+    }
+    BOOST_TEST(buffer[0] == '\0');
+}
+
+BOOST_AUTO_TEST_CASE(timers_started_from_other_threads_fire)
+{
+    net::io_context host;
+    context& ring = safer_ring::attach(host);
+    auto work = net::make_work_guard(host);
+    std::thread runner([&] { host.run(); });
+    for (int i = 0; i < 50; ++i) {
+        timer soon(ring, 1ms);
+        std::promise<void> fired;
+        soon.async_wait([&](error_code) { fired.set_value(); });
+        test_support::wait_for(fired.get_future());
+    }
+    work.reset();
+    runner.join();
+}
+
+/// A service in the older style that needs another one.
+class inner_service : public safer_ring::io_context::service {
+public:
+    inline static net::execution_context::id id;
+    explicit inner_service(safer_ring::io_context& owner) : safer_ring::io_context::service(owner)
+    {
+    }
+};
+class outer_service : public safer_ring::io_context::service {
+public:
+    inline static net::execution_context::id id;
+    explicit outer_service(safer_ring::io_context& owner)
+        : safer_ring::io_context::service(owner), inner(net::use_service<inner_service>(owner))
+    {
+    }
+    inner_service& inner;
+};
+
+BOOST_AUTO_TEST_CASE(services_in_the_older_style_may_use_each_other)
+{
+    context ring;
+    auto& outer = net::use_service<outer_service>(ring);
+    BOOST_TEST(&outer.inner == &net::use_service<inner_service>(ring));
+    BOOST_TEST(&outer == &net::use_service<outer_service>(ring));
+    BOOST_TEST(&outer.get_io_context() == &ring);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace
+} // namespace kernel
