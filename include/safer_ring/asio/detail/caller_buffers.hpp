@@ -53,7 +53,17 @@ public:
     }
 
     [[nodiscard]] iovec* data() noexcept { return iovecs_.data(); }
+    [[nodiscard]] const iovec* data() const noexcept { return iovecs_.data(); }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+    /// Of all buffers together.
+    [[nodiscard]] std::size_t size_bytes() const noexcept
+    {
+        std::size_t total = 0;
+        for (std::size_t i = 0; i < size_; ++i)
+            total += iovecs_[i].iov_len;
+        return total;
+    }
 
     msghdr header() noexcept
     {

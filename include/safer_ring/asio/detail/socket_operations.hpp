@@ -19,8 +19,8 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 template <typename Buffers>
 class stream_receive : public ring::receive_operation {
 protected:
-    stream_receive(const Buffers& buffers, int flags)
-        : ring::receive_operation(net::buffer_size(buffers), flags), buffers_(buffers)
+    stream_receive(const Buffers& buffers, std::size_t size_bytes, int flags)
+        : ring::receive_operation(size_bytes, flags), buffers_(buffers)
     {
     }
     ~stream_receive() = default;
@@ -54,8 +54,8 @@ private:
 template <typename Buffers>
 class stream_send : public ring::send_operation {
 protected:
-    stream_send(const Buffers& buffers, int flags)
-        : ring::send_operation(net::buffer_size(buffers), flags), buffers_(buffers)
+    stream_send(const Buffers& buffers, std::size_t size_bytes, int flags)
+        : ring::send_operation(size_bytes, flags), buffers_(buffers)
     {
     }
     ~stream_send() = default;
@@ -82,6 +82,41 @@ protected:
 
 private:
     kept_buffers<Buffers> buffers_;
+};
+
+/// A send that is small enough to be staged where it starts, so that of the
+/// caller's sequence only that one reading is made. The iterators of composed
+/// sequences, such as those of HTTP messages, cost more than the copy.
+class staged_send : public ring::send_operation {
+protected:
+    /// `vectors` must live until the operation has been started.
+    staged_send(const iovec_array& vectors, std::size_t size_bytes, int flags)
+        : ring::send_operation(size_bytes, flags), vectors_(&vectors)
+    {
+    }
+    ~staged_send() = default;
+
+    void gather(std::byte* out) noexcept override
+    {
+        const iovec* const end = vectors_->data() + vectors_->size();
+        for (const iovec* v = vectors_->data(); v != end; ++v) {
+            if (v->iov_len != 0)
+                std::memcpy(out, v->iov_base, v->iov_len);
+            out += v->iov_len;
+        }
+        vectors_ = nullptr;
+    }
+
+    // What is staged is sent from there.
+    ssize_t send_now(int, int) noexcept override { return -EFAULT; }
+
+    std::tuple<error_code, std::size_t> take_arguments() const noexcept
+    {
+        return {to_error_code(result()), result() > 0 ? static_cast<std::size_t>(result()) : 0};
+    }
+
+private:
+    const iovec_array* vectors_;
 };
 
 /// recvmsg once the descriptor is ready: datagrams, out-of-band data, and

@@ -178,9 +178,18 @@ public:
                              static_cast<const any_address*>(nullptr));
         }
         using op = handler_operation<stream_send<Buffers>, Handler, IoExecutor>;
-        if (net::buffer_size(buffers) == 0)
-            return complete_at_once<op>(0, handler, io_ex, buffers, flags);
-        start<op>(impl, ring::direction::write, handler, io_ex, buffers, flags);
+        if constexpr (!is_plain_buffer<Buffers>) {
+            using staged_op = handler_operation<staged_send, Handler, IoExecutor>;
+            const iovec_array vectors(buffers);
+            const std::size_t staged = vectors.size_bytes();
+            if (staged != 0 && staged <= loop().settings().send_buffer_size_bytes)
+                return start<staged_op>(impl, ring::direction::write, handler, io_ex, vectors,
+                                        staged, flags);
+        }
+        const std::size_t size = net::buffer_size(buffers);
+        if (size == 0)
+            return complete_at_once<op>(0, handler, io_ex, buffers, size, flags);
+        start<op>(impl, ring::direction::write, handler, io_ex, buffers, size, flags);
     }
 
     template <typename Handler, typename IoExecutor>
@@ -234,12 +243,13 @@ public:
             return start<op>(impl, receive_direction(flags), handler, io_ex, buffers, flags, stream,
                              nullptr, nullptr);
         }
-        if (net::buffer_size(buffers) == 0) {
+        const std::size_t size = net::buffer_size(buffers);
+        if (size == 0) {
             using op = handler_operation<empty_transfer, Handler, IoExecutor>;
             return complete_at_once<op>(0, handler, io_ex, short{0});
         }
         using op = handler_operation<stream_receive<Buffers>, Handler, IoExecutor>;
-        start<op>(impl, ring::direction::read, handler, io_ex, buffers, flags);
+        start<op>(impl, ring::direction::read, handler, io_ex, buffers, size, flags);
     }
 
     template <typename Handler, typename IoExecutor>
