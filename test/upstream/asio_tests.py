@@ -17,9 +17,10 @@ import concurrent.futures
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
+
+import outcomes
 
 # What concerns I/O objects, contexts, and what is built on them. Left out are tests that contain
 # no I/O object or context of ours: of executors of others, buffers, type traits.
@@ -64,53 +65,34 @@ class Runner:
     def __init__(self, arguments, work):
         self.arguments = arguments
         self.work = work
-        self.flags = ["-std=c++20", "-O0", "-w", "-pthread",
-                      "-I", str(pathlib.Path(__file__).resolve().parents[2] / "include")]
-        if arguments.boost:
-            self.flags += ["-isystem", arguments.boost]
-        self.flags += arguments.define
+        self.flags = outcomes.flags(arguments)
         if arguments.through == "drop_in":
             self.flags += ["-include", "safer_ring/drop_in.hpp"]
 
     def run(self, name):
         source = self.work / "test" / (name + ".cpp")
-        if not source.exists():
-            return name, "absent", "this Boost has no such test"
         program = self.work / name.replace("/", ".")
-        compilation = subprocess.run(
-            [self.arguments.compiler, *self.flags, "-I", str(source.parent), str(source), "-o",
-             str(program), self.arguments.library, "-luring", "-lssl", "-lcrypto"],
-            capture_output=True, text=True)
-        if compilation.returncode != 0:
-            errors = [l for l in compilation.stderr.splitlines() if "error" in l or "undefined" in l]
-            return name, "does not compile", errors[0] if errors else compilation.stderr[-300:]
-        try:
-            execution = subprocess.run([str(program)], capture_output=True, text=True, timeout=120,
-                                       errors="replace")
-        except subprocess.TimeoutExpired:
-            return name, "hangs", "no end within 120 s"
-        finally:
-            program.unlink(missing_ok=True)
-        output = execution.stdout + execution.stderr
-        passed = output.count(" passed")
+        error = outcomes.compile_or_error(
+            [self.arguments.compiler, *self.flags, "-I", source.parent, source, "-o", program,
+             self.arguments.library, "-luring", "-lssl", "-lcrypto"])
+        if error:
+            return outcomes.Outcome(name, "does not compile", error)
+        execution = outcomes.execute(program, 120)
+        program.unlink()
+        if execution.status is None:
+            return outcomes.Outcome(name, "hangs", "no end within 120 s")
+        output = execution.output
         failed = [l for l in output.splitlines() if "error" in l.lower() or "fail" in l.lower()]
-        if execution.returncode != 0:
-            return name, "fails", f"status {execution.returncode}: {' / '.join(failed[:4])}"
-        return name, "passes", f"{passed} cases"
+        if execution.status != 0:
+            return outcomes.Outcome(name, "fails",
+                                    f"status {execution.status}: {' / '.join(failed[:4])}")
+        return outcomes.Outcome(name, "passes", f"{output.count(' passed')} cases")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tests", required=True, type=pathlib.Path)
-    parser.add_argument("--library", required=True)
-    parser.add_argument("--boost", help="include folder of the Boost that the tests belong to")
-    parser.add_argument("--compiler", default="c++")
-    parser.add_argument("--define", action="append", default=[], help="a further flag, as in -DX")
-    parser.add_argument("--through", choices=["drop_in", "asio"], default="drop_in",
-                        help="asio: unchanged, to see what passes on this machine at all")
-    parser.add_argument("--only", default="")
+    outcomes.add_arguments(parser, "libs/asio/test of a Boost")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--report", type=pathlib.Path)
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -120,19 +102,11 @@ def main():
             for file in (work / "test").rglob("*.?pp"):
                 file.write_text(with_our_context(file.read_text()))
         runner = Runner(arguments, work)
-        names = [n for n in NAMES if arguments.only in n]
-        lines, bad = [], 0
+        # Not every Boost has all of them.
+        names = [name for name in NAMES if arguments.only in name
+                 and (arguments.tests / (name + ".cpp")).exists()]
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-            for name, outcome, note in pool.map(runner.run, names):
-                if outcome == "absent":
-                    continue
-                bad += outcome != "passes"
-                lines.append(f"| {name} | {outcome} | {note} |")
-                print(lines[-1], flush=True)
-        if arguments.report:
-            arguments.report.write_text("\n".join(lines) + "\n")
-        print(f"{len(lines) - bad} pass, {bad} do not")
-    return 1 if bad else 0
+            return outcomes.report(pool.map(runner.run, names), arguments.report)
 
 
 if __name__ == "__main__":
