@@ -5,7 +5,7 @@
 """Runs Asio's own unit tests through the drop-in.
 
     asio_tests.py --tests <libs/asio/test of a Boost> --library <libsafer_ring.a> [--boost <include>]
-                  [--report <file>] [--only <part of a name>] [--jobs N]
+                  [--report <file>] [--only <pattern>] [--jobs N]
 
 The tests are copied to a temporary folder, where the name of the context, and nothing else, is
 replaced: net::io_context becomes safer_ring::io_context. Each is compiled with the drop-in and run.
@@ -102,9 +102,7 @@ def main():
             for file in (work / "test").rglob("*.?pp"):
                 file.write_text(with_our_context(file.read_text()))
         runner = Runner(arguments, work)
-        # Not every Boost has all of them.
-        names = [name for name in NAMES if arguments.only in name
-                 and (arguments.tests / (name + ".cpp")).exists()]
+        names = outcomes.selected(arguments, NAMES, arguments.tests, ".cpp")
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
             return outcomes.report(pool.map(runner.run, names), arguments.report)
 

@@ -5,7 +5,7 @@
 """Runs Beast's examples through the drop-in, and talks to them.
 
     beast_examples.py --tests <libs/beast/example of a Boost> --library <libsafer_ring.a>
-                      [--boost <include>] [--report <file>] [--only <part of a name>]
+                      [--boost <include>] [--report <file>] [--only <pattern>]
 
 The examples are copied to a temporary folder, where the name of the context, and nothing else, is
 replaced: net::io_context becomes safer_ring::io_context. Clients are run against the servers, and
@@ -340,8 +340,7 @@ def main():
         work = pathlib.Path(folder)
         shutil.copytree(arguments.tests, work / "example")
         runner = Runner(arguments, work)
-        names = [name for name in [*SERVERS, *CLIENTS] if re.search(arguments.only, name)
-                 and (arguments.tests / name).is_dir()]
+        names = outcomes.selected(arguments, [*SERVERS, *CLIENTS], arguments.tests)
         runner.prepare()
         return outcomes.report(map(runner.run, names), arguments.report)
 

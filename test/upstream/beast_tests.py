@@ -5,7 +5,7 @@
 """Runs Beast's own tests on attached contexts, through the drop-in.
 
     beast_tests.py --tests <libs/beast/test of a Boost> --library <libsafer_ring.a>
-                   [--boost <include>] [--report <file>] [--only <part of a name>]
+                   [--boost <include>] [--report <file>] [--only <pattern>]
 
 The tests are copied to a temporary folder, where one statement, and nothing else, is added: where a
 net::io_context is declared, it is attached. The report is a line of a Markdown table for each test.
@@ -110,8 +110,7 @@ def main():
         work = pathlib.Path(folder)
         shutil.copytree(arguments.tests, work / "test")
         runner = Runner(arguments, work)
-        names = [name for name in NAMES if arguments.only in name
-                 and (arguments.tests / "beast" / (name + ".cpp")).exists()]
+        names = outcomes.selected(arguments, NAMES, arguments.tests / "beast", ".cpp")
         runner.prepare()
         return outcomes.report(map(runner.run, names), arguments.report)
 

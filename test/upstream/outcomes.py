@@ -4,6 +4,7 @@
 """What the scripts share that run the tests of others: compiling, running, and the table."""
 
 import pathlib
+import re
 import subprocess
 import typing
 
@@ -33,8 +34,14 @@ def add_arguments(parser, tests):
     parser.add_argument("--define", action="append", default=[], help="a further flag, as in -DX")
     parser.add_argument("--through", choices=["drop_in", "asio"], default="drop_in",
                         help="asio: unchanged, to see what passes on this machine at all")
-    parser.add_argument("--only", default="", help="those with this in their name")
+    parser.add_argument("--only", default="", help="a pattern: those whose name has it")
     parser.add_argument("--report", type=pathlib.Path)
+
+
+def selected(arguments, names, folder, suffix=""):
+    """Those that were asked for, and that this Boost has."""
+    return [name for name in names if re.search(arguments.only, name)
+            and (folder / (name + suffix)).exists()]
 
 
 def flags(arguments):
