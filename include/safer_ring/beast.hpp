@@ -10,6 +10,7 @@
 #include <safer_ring/asio.hpp>
 #include <safer_ring/asio/default_token.hpp>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/rate_policy.hpp>
 #include <boost/beast/websocket/stream.hpp>

@@ -36,7 +36,7 @@ inline io_context& attach(boost::asio::io_context& host, const options& settings
     while (!boost::asio::has_service<detail::attachment>(base)) {
         auto made = std::make_unique<detail::attachment>(base, settings);
         try {
-            boost::asio::add_service(base, made.get());
+            detail::add_made_service(base, made.get());
             made.release();
         } catch (const boost::asio::service_already_exists&) {
             // Another thread was faster; its context is the one.

@@ -301,7 +301,7 @@ private:
     detail::loop_service& add_impl(detail::loop_service* impl)
     {
         std::unique_ptr<detail::loop_service> owned(impl);
-        boost::asio::add_service<detail::loop_service>(*this, impl);
+        detail::add_made_service<detail::loop_service>(*this, impl);
         return *owned.release();
     }
 

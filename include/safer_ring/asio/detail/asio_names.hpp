@@ -63,13 +63,31 @@ using asio_serial_port_service = boost::asio::detail::posix_serial_port_service;
 #endif
 template <typename Protocol>
 using asio_resolver_service = boost::asio::detail::resolver_service<Protocol>;
-/// What Asio's own signal sets install, in all Boost versions.
+/// What Asio's own signal sets install. From Boost 1.92 on, the name follows
+/// Asio's versioned namespace.
+#if defined(BOOST_ASIO_VERSIONED_NAME)
+inline constexpr void (*asio_signal_handler)(int) =
+    &boost::asio::detail::BOOST_ASIO_VERSIONED_NAME(signal_handler);
+#else
 inline constexpr void (*asio_signal_handler)(int) = &boost::asio::detail::boost_asio_signal_handler;
+#endif
 using asio_signal_set_service = boost::asio::detail::signal_set_service;
 // Asio has files where it was told that there is io_uring, whatever its
 // sockets use.
 #if defined(BOOST_ASIO_HAS_FILE)
 using asio_file_service = boost::asio::detail::io_uring_file_service;
 #endif
+
+/// net::add_service, which Boost deprecates from 1.90 on in favour of
+/// net::make_service. That one makes the service itself, and knows the context
+/// as a net::execution_context only.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+template <typename Service>
+void add_made_service(net::execution_context& context, Service* service)
+{
+    net::add_service(context, service);
+}
+#pragma GCC diagnostic pop
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

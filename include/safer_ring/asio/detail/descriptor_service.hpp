@@ -13,6 +13,11 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
+// Boost deprecates net::null_buffers from 1.90 on, but Asio's objects still hand
+// them to their services: who never uses them should not be warned of it.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 /// Life, modes and transfers of a native descriptor that is no socket. Mirrors
 /// the interface of Asio's own service, since Asio's I/O objects call it.
 class descriptor_service_base : protected native_service_base {
@@ -292,5 +297,7 @@ public:
 private:
     void shutdown() override {}
 };
+
+#pragma GCC diagnostic pop
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -23,6 +23,11 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
+// Boost deprecates net::null_buffers from 1.90 on, but Asio's objects still hand
+// them to their services: who never uses them should not be warned of it.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 /// The service behind Asio's stream and random-access files, with the
 /// interface of Asio's own.
 ///
@@ -368,6 +373,8 @@ private:
         return impl.is_stream_ ? ring::direction::write : dir;
     }
 };
+
+#pragma GCC diagnostic pop
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail
 

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/asio_names.hpp>
 #include <safer_ring/asio/io_context.hpp>
 
 #include <concepts>
@@ -48,7 +49,7 @@ public:
         std::lock_guard held(mutex_);
         auto& entry = services_[&Service::id];
         if (entry == nullptr) {
-            net::add_service(static_cast<net::execution_context&>(owner), made.get());
+            add_made_service(static_cast<net::execution_context&>(owner), made.get());
             entry = made.release();
         }
         return *static_cast<Service*>(entry);
@@ -57,7 +58,7 @@ public:
     template <typename Service>
     void add(io_context& owner, Service* made)
     {
-        net::add_service(static_cast<net::execution_context&>(owner), made);
+        add_made_service(static_cast<net::execution_context&>(owner), made);
         std::lock_guard held(mutex_);
         services_[&Service::id] = made;
     }

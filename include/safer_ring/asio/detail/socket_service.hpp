@@ -9,6 +9,11 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
+// Boost deprecates net::null_buffers from 1.90 on, but Asio's objects still hand
+// them to their services: who never uses them should not be warned of it.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 /// The service behind Asio's sockets and acceptors of one protocol, with the
 /// interface of Asio's own.
 template <typename Protocol>
@@ -279,5 +284,7 @@ private:
         return (impl.state_ & socket_ops::enable_connection_aborted) != 0;
     }
 };
+
+#pragma GCC diagnostic pop
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -14,6 +14,11 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
+// Boost deprecates net::null_buffers from 1.90 on, but Asio's objects still hand
+// them to their services: who never uses them should not be warned of it.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 /// What sockets of all protocols share: life and modes of the descriptor, and
 /// the calls that know no endpoint. Mirrors the interface of Asio's own
 /// service, since Asio's I/O objects call it.
@@ -402,5 +407,7 @@ protected:
         impl = std::exchange(other, {});
     }
 };
+
+#pragma GCC diagnostic pop
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail
