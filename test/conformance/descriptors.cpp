@@ -21,6 +21,10 @@
 
 // What only posix::descriptor has: modes, waits, and descriptors of all kinds.
 // What it shares with pipes: byte_channels.cpp.
+
+// Parts of Asio that newer Boosts deprecate are tested for as long as they are there.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 namespace conformance {
 namespace {
 

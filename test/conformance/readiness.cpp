@@ -16,6 +16,10 @@
 #include <thread>
 
 // Waiting for readiness, peeking, and out-of-band data.
+
+// Parts of Asio that newer Boosts deprecate are tested for as long as they are there.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 namespace conformance {
 namespace {
 

@@ -14,6 +14,10 @@
 #include <type_traits>
 
 // Reading and writing at the file's own position.
+
+// Parts of Asio that newer Boosts deprecate are tested for as long as they are there.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 namespace conformance {
 namespace {
 
