@@ -6,7 +6,7 @@
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
 
-#include <boost/asio/experimental/as_tuple.hpp>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <array>
@@ -417,7 +417,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(completion_tokens_of_every_kind_work, T, channels)
     }
     bool ended = false;
     const auto talk = [&]() -> net::awaitable<void> {
-        const auto as_tuple = net::experimental::as_tuple(net::use_awaitable);
+        const auto as_tuple = net::as_tuple(net::use_awaitable);
         const auto [ec, n] =
             co_await f.c.writer.async_write_some(net::buffer("tuple", 5), as_tuple);
         BOOST_TEST(ec == error_code());
