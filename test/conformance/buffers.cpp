@@ -370,9 +370,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(associated_allocator_gives_the_memory_of_operation
     BOOST_TEST(counts.live == 0);
 }
 
-// A sequence of several buffers may convert to one as well; it is a sequence.
-BOOST_AUTO_TEST_CASE_TEMPLATE(a_sequence_that_also_converts_to_a_buffer_is_sent_whole, Ctx,
-                              contexts)
+// A sequence of several buffers may convert to one as well. Older Boosts take it for the sequence,
+// newer ones for that one buffer; how Asio walks over it tells which.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_sequence_that_also_converts_to_a_buffer_is_sent_as_asio_sees_it,
+                              Ctx, contexts)
 {
     struct both {
         std::array<net::const_buffer, 2> parts;
@@ -384,12 +385,18 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_sequence_that_also_converts_to_a_buffer_is_sent_
     auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
     const std::string first = "first, ";
     const std::string second = "second";
+    const both sequence{{net::buffer(first), net::buffer(second)}};
+    std::string expected;
+    for (auto i = net::buffer_sequence_begin(sequence); i != net::buffer_sequence_end(sequence);
+         ++i) {
+        const net::const_buffer part(*i);
+        expected.append(static_cast<const char*>(part.data()), part.size());
+    }
     std::size_t sent = 0;
-    socket.async_write_some(both{{net::buffer(first), net::buffer(second)}},
-                            [&](error_code, std::size_t n) { sent = n; });
+    socket.async_write_some(sequence, [&](error_code, std::size_t n) { sent = n; });
     ctx.run();
-    BOOST_TEST(sent == first.size() + second.size());
-    BOOST_TEST(peer.read(sent) == first + second);
+    BOOST_TEST(sent == expected.size());
+    BOOST_TEST(peer.read(sent) == expected);
 }
 
 // A buffer type may own its memory: the operation keeps the whole of it.

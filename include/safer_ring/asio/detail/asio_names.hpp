@@ -23,6 +23,10 @@
 #include <boost/asio/ip/basic_resolver.hpp>
 #include <boost/asio/posix/basic_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/version.hpp>
+#if BOOST_ASIO_VERSION >= 102800
+#include <boost/asio/associated_immediate_executor.hpp>
+#endif
 
 #include <safer_ring/export.hpp>
 
@@ -76,6 +80,20 @@ using asio_signal_set_service = boost::asio::detail::signal_set_service;
 // sockets use.
 #if defined(BOOST_ASIO_HAS_FILE)
 using asio_file_service = boost::asio::detail::io_uring_file_service;
+#endif
+
+/// True when a handler says where it is to be called if its operation ends
+/// inside of the initiating function. Asio asks for it from Boost 1.82 on.
+#if BOOST_ASIO_VERSION >= 102800
+template <typename Handler, typename IoExecutor>
+concept binds_immediate_executor = !requires
+{
+    typename net::associated_immediate_executor<
+        Handler, IoExecutor>::asio_associated_immediate_executor_is_unspecialised;
+};
+#else
+template <typename Handler, typename IoExecutor>
+concept binds_immediate_executor = false;
 #endif
 
 /// net::add_service, which Boost deprecates from 1.90 on in favour of

@@ -3,11 +3,16 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/asio_names.hpp>
 #include <safer_ring/asio/detail/handler_work.hpp>
 #include <safer_ring/asio/detail/operation_memory.hpp>
 
+#include <boost/asio/append.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/dispatch.hpp>
+
+#include <tuple>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
@@ -55,6 +60,23 @@ public:
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
+
+    /// For an operation that ends inside of its initiating function, with a
+    /// handler that has an immediate executor: the handler goes there, and from
+    /// there to its own executor.
+    static void complete_immediately(pointer self, int result, const IoExecutor& io_executor)
+    {
+        self->result_ = result;
+        auto arguments = self->take_arguments();
+        Handler handler(std::move(self->handler_));
+        self.reset();
+        auto immediate = net::get_associated_immediate_executor(handler, io_executor);
+        std::apply(
+            [&](auto&... values) {
+                net::dispatch(immediate, net::append(std::move(handler), std::move(values)...));
+            },
+            arguments);
+    }
 
     void destroy() noexcept override
     {

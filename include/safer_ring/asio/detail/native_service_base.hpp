@@ -132,8 +132,12 @@ protected:
     void complete_at_once(int result, Handler& handler, const IoExecutor& io_ex, Args&&... args)
     {
         auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
-        loop().complete_at_once(*op, result, false, service_.current_loop());
-        op.release();
+        if constexpr (binds_immediate_executor<Handler, IoExecutor>) {
+            Op::complete_immediately(std::move(op), result, io_ex);
+        } else {
+            loop().complete_at_once(*op, result, false, service_.current_loop());
+            op.release();
+        }
     }
 
     io_context& context_;
