@@ -452,11 +452,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(services_of_the_user_are_shut_down_and_destroyed, 
         BOOST_TEST(&net::use_service<recording_service>(ctx) != nullptr);
         BOOST_CHECK_THROW(net::make_service<recording_service>(ctx), net::service_already_exists);
     }
-#if BOOST_ASIO_VERSION >= 103802
-    // From Boost 1.92 on, net::io_context shuts its services down twice.
-    if (std::is_same_v<Ctx, net::io_context>)
+    // Newer Boosts shut the services of a net::io_context down twice.
+    if (std::is_same_v<Ctx, net::io_context> && record.starts_with("shutdown;shutdown;"))
         record.erase(0, std::string_view("shutdown;").size());
-#endif
     BOOST_TEST(record == "shutdown;destroyed;");
 }
 
