@@ -61,6 +61,7 @@ public:
 #pragma GCC diagnostic pop
 #endif
 
+#if BOOST_ASIO_VERSION >= 102800
     /// For an operation that ends inside of its initiating function, with a
     /// handler that has an immediate executor: the handler goes there, and from
     /// there to its own executor.
@@ -77,6 +78,7 @@ public:
             },
             arguments);
     }
+#endif
 
     void destroy() noexcept override
     {
