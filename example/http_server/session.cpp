@@ -29,7 +29,7 @@ constexpr std::uint64_t drain_limit = 8 * 1024 * 1024;
 constexpr std::chrono::seconds drain_timeout{2};
 
 template <class Buffers>
-void append(beast::flat_buffer& out, const Buffers& bytes)
+void append_bytes(beast::flat_buffer& out, const Buffers& bytes)
 {
     out.commit(net::buffer_copy(out.prepare(beast::buffer_bytes(bytes)), bytes));
 }
@@ -37,7 +37,7 @@ void append(beast::flat_buffer& out, const Buffers& bytes)
 void append_head(beast::flat_buffer& out, const response_head& head)
 {
     http::fields::writer writer{head, head.version(), head.result_int()};
-    append(out, writer.get());
+    append_bytes(out, writer.get());
 }
 
 // Appends up to `size` bytes of the file. Returns what was read, 0 when the file has become
@@ -158,7 +158,7 @@ task<bool> session::send(answer& response)
     beast::flat_buffer out;
     out.reserve(std::min<std::uint64_t>(block_size, 512 + response.text.size() + response.length));
     append_head(out, response.head);
-    append(out, net::buffer(response.text));
+    append_bytes(out, net::buffer(response.text));
     do {
         if (response.length != 0) {
             const auto space = block_size - std::min(out.size(), block_size);

@@ -7,10 +7,13 @@
 #include <safer_ring/asio/detail/handler_work.hpp>
 #include <safer_ring/asio/detail/operation_memory.hpp>
 
-#include <boost/asio/append.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/dispatch.hpp>
+
+#if BOOST_ASIO_VERSION >= 102800
+#include <boost/asio/append.hpp>
+#endif
 
 #include <tuple>
 
