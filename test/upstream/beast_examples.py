@@ -36,6 +36,7 @@ class Server(typing.NamedTuple):
     check: typing.Callable  # of a port and the folder of its files
     threads: int  # those that it starts itself, main() among them, while nobody is connected
     ends: bool = False  # whether SIGTERM stops it in good order
+    lacks: str = ""  # a header that it uses without including it, and so compiles nowhere
 
 
 class Client(typing.NamedTuple):
@@ -118,7 +119,7 @@ SERVERS = {
     "websocket/server/awaitable": Server(ECHO, websocket, 2),
     "advanced/server": Server(THREADED, http_and_websocket, 2, True),
     "advanced/server-flex": Server(THREADED, either, 2, True),
-    "advanced/server-flex-awaitable": Server(THREADED, either, 2, True),
+    "advanced/server-flex-awaitable": Server(THREADED, either, 2, True, lacks="list"),
     "http/server/coro": Server(THREADED, http, 2),
     "http/server/coro-ssl": Server(THREADED, https, 2),
     "http/server/stackless": Server(THREADED, http, 2),
@@ -262,8 +263,10 @@ class Runner:
         if name not in self.programs:
             sources = sorted((self.work / "example" / name).glob("*.cpp"))
             program = self.work / name.replace("/", ".")
+            lacks = SERVERS[name].lacks if name in SERVERS else ""
             error = outcomes.compile_or_error(
-                [self.arguments.compiler, *self.flags, *sources, "-o", program,
+                [self.arguments.compiler, *self.flags, *(["-include", lacks] if lacks else []),
+                 *sources, "-o", program,
                  self.arguments.library, "-luring", "-lssl", "-lcrypto", "-lboost_coroutine",
                  "-lboost_context"])
             self.programs[name] = program, error
@@ -299,6 +302,8 @@ class Runner:
             if server.ends:
                 running.end_in_order()
                 note += ", ends on SIGTERM"
+            if server.lacks:
+                note += f"; with <{server.lacks}>, which it lacks"
             return note
         finally:
             running.end()
