@@ -193,7 +193,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(modes_are_what_was_asked_for, Ctx, contexts)
     BOOST_TEST(ec == net::error::bad_descriptor);
 }
 
-using channels_of_descriptors = on_both<anonymous_pipe_channel, named_pipe_channel, socket_channel>;
+using channels_of_descriptors =
+    on_each<contexts, anonymous_pipe_channel, named_pipe_channel, socket_channel>::type;
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(operations_go_on_through_changes_of_mode, T, channels_of_descriptors)
 {
