@@ -7,25 +7,27 @@
 # sanitizer builds keep the assertions.
 #
 # Under the sanitizers run the programs that go deepest: the drop-in and Beast's streams are the same
-# services behind other types, and take minutes to compile. With --full everything runs everywhere.
+# services behind other types, and take minutes to compile. With --full everything runs everywhere,
+# and the benchmarks are built too.
 tests_of_preset() { # <preset>
     case $1 in
         release) echo '.*' ;;
         asan) echo '^(unit|kernel|conformance(\.io_uring)?|simulation|stress|example\..*)$' ;;
-        tsan) echo '^(unit|kernel|conformance(\.io_uring)?|stress)$' ;;
+        tsan) echo '^(unit|kernel|conformance|stress)$' ;;
     esac
 }
 
-# What has to be built for these; nothing means everything.
+# What has to be built for these.
 targets_of_preset() { # <preset>
+    local programs=(test_unit test_kernel test_conformance test_stress)
     case $1 in
-        asan)
-            echo test_unit test_kernel test_conformance test_conformance_io_uring \
-                test_simulation test_stress test_example \
-                http_server echo_server info readme
+        release) programs+=(test_drop_in test_beast) ;;&
+        release | asan)
+            programs+=(test_conformance_io_uring test_simulation test_example
+                http_server echo_server info readme)
             ;;
-        tsan) echo test_unit test_kernel test_conformance test_conformance_io_uring test_stress ;;
     esac
+    echo "${programs[@]}"
 }
 
 # Runs a command without address space randomisation where that can be had. ThreadSanitizer before
