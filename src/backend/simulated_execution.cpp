@@ -134,8 +134,7 @@ std::optional<int> simulation::state::receive(request& r, outcome& o)
         length = length == 0 ? chosen->length : std::min<std::size_t>(length, chosen->length);
         o.to = reinterpret_cast<void*>(chosen->address);
     }
-    if (length > 1 && random.chance(plan.short_count))
-        length = 1 + random.below(length);
+    shorten(length);
     o.data.resize(length);
     const auto n =
         ::recv(r.file, o.data.data(), length, static_cast<int>(e.op_flags) | MSG_DONTWAIT);
@@ -157,18 +156,30 @@ std::optional<int> simulation::state::receive(request& r, outcome& o)
     return static_cast<int>(n);
 }
 
-std::optional<int> simulation::state::send(request& r)
+void simulation::state::shorten(std::size_t& length)
 {
-    const submission_entry& e = r.entry;
-    std::size_t length = e.length;
     if (length > 1 && random.chance(plan.short_count))
         length = 1 + random.below(length);
-    // Copied here, where a sanitizer sees a read of memory that is gone; a
-    // system call would only answer EFAULT, or send what it finds.
+}
+
+/// What an entry sends or writes, all of it or less. Copied, since there a
+/// sanitizer sees a read of memory that is gone; a system call would only
+/// answer EFAULT, or take what it finds.
+std::vector<std::byte> simulation::state::gather(const submission_entry& e)
+{
+    std::size_t length = e.length;
+    shorten(length);
     std::vector<std::byte> data(length);
     if (length != 0)
         std::memcpy(data.data(), reinterpret_cast<const void*>(e.address), length);
-    const auto n = ::send(r.file, data.data(), length,
+    return data;
+}
+
+std::optional<int> simulation::state::send(request& r)
+{
+    const submission_entry& e = r.entry;
+    const std::vector<std::byte> data = gather(e);
+    const auto n = ::send(r.file, data.data(), data.size(),
                           static_cast<int>(e.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n >= 0)
         return static_cast<int>(n);
@@ -181,8 +192,7 @@ std::optional<int> simulation::state::read(request& r, outcome& o)
 {
     const submission_entry& e = r.entry;
     std::size_t length = e.length;
-    if (length > 1 && random.chance(plan.short_count))
-        length = 1 + random.below(length);
+    shorten(length);
     o.to = reinterpret_cast<void*>(e.address);
     o.data.resize(length);
     const iovec to{o.data.data(), length};
@@ -199,14 +209,8 @@ std::optional<int> simulation::state::read(request& r, outcome& o)
 std::optional<int> simulation::state::write(request& r)
 {
     const submission_entry& e = r.entry;
-    std::size_t length = e.length;
-    if (length > 1 && random.chance(plan.short_count))
-        length = 1 + random.below(length);
-    // Copied for the sanitizer, as in `send`.
-    std::vector<std::byte> data(length);
-    if (length != 0)
-        std::memcpy(data.data(), reinterpret_cast<const void*>(e.address), length);
-    const iovec from{data.data(), length};
+    std::vector<std::byte> data = gather(e);
+    const iovec from{data.data(), data.size()};
     const auto n = ::pwritev2(r.file, &from, 1, static_cast<off_t>(e.offset), 0);
     return n < 0 ? -errno : static_cast<int>(n);
 }

@@ -125,6 +125,8 @@ struct simulation::state {
     std::optional<int> execute(request& r, outcome& o, short revents);
     std::optional<int> injected_result(const request& r);
     std::optional<int> receive(request& r, outcome& o);
+    void shorten(std::size_t& length);
+    std::vector<std::byte> gather(const submission_entry& e);
     std::optional<int> send(request& r);
     std::optional<int> read(request& r, outcome& o);
     std::optional<int> write(request& r);

@@ -16,11 +16,6 @@
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 namespace {
 
-bool would_block(ssize_t result) noexcept
-{
-    return result == -EAGAIN || result == -EWOULDBLOCK;
-}
-
 /// Whether files of this kind can be waited for: 0, EPERM, or another errno.
 /// Only epoll_ctl(2) tells; poll(2) reports the others as ready.
 int try_epoll(int fd, mode_t file_mode) noexcept

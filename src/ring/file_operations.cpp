@@ -15,11 +15,6 @@
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 namespace {
 
-bool would_block(ssize_t result) noexcept
-{
-    return result == -EAGAIN || result == -EWOULDBLOCK;
-}
-
 /// preadv2(2): the file system, or a filter of system calls, has no such flag.
 bool has_no_flag(ssize_t result) noexcept
 {

@@ -12,11 +12,6 @@
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 namespace {
 
-bool would_block(ssize_t result) noexcept
-{
-    return result == -EAGAIN || result == -EWOULDBLOCK;
-}
-
 /// What a positive result of a poll request means for a waiting operation.
 bool is_ready(int result) noexcept
 {

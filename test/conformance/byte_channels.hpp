@@ -5,10 +5,14 @@
 #include "contexts.hpp"
 
 #include "support/blocking_peer.hpp"
+#include "support/handler_checks.hpp"
 #include "support/results.hpp"
+#include "support/run_until.hpp"
 
 #include <boost/asio.hpp>
+#include <boost/test/unit_test.hpp>
 
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -193,5 +197,44 @@ void write_until_it_waits(Ctx& ctx, Writer& writer, const std::string& data,
         }
     } while (result.done);
 }
+
+/// A context, a channel of one kind on it, and checks that outlive both.
+template <class T>
+struct fixture {
+    test_support::handler_checks checks;
+    typename T::context ctx;
+    decltype(T::kind::make(std::declval<typename T::context&>())) c = T::kind::make(ctx);
+    std::array<char, 64> buffer{};
+
+    std::string received(const test_support::io_result& r) const
+    {
+        return {buffer.data(), r.bytes};
+    }
+
+    void settle()
+    {
+        for (int i = 0; i < 3; ++i) {
+            ctx.restart();
+            ctx.poll();
+        }
+    }
+
+    template <class... Results>
+    void run(Results&... results)
+    {
+        (test_support::run_until_done(ctx, results), ...);
+    }
+
+    /// The channel still carries bytes.
+    void check_alive()
+    {
+        test_support::io_result write, read;
+        net::async_write(c.writer, net::buffer("alive", 5), checks.into(write));
+        net::async_read(c.reader, net::buffer(buffer, 5), checks.into(read));
+        run(write, read);
+        BOOST_TEST(write.ec == error_code());
+        BOOST_TEST(received(read) == "alive");
+    }
+};
 
 } // namespace conformance

@@ -26,10 +26,6 @@ using test_support::handler_checks;
 using test_support::io_result;
 using test_support::run_until_done;
 
-constexpr net::cancellation_type all_types[] = {net::cancellation_type::terminal,
-                                                net::cancellation_type::partial,
-                                                net::cancellation_type::total};
-
 /// A connection on which one operation of every kind is pending.
 template <class Ctx>
 struct busy_connection {

@@ -77,6 +77,10 @@ bool ran(const Ctx&, std::size_t count, std::size_t expected)
     return !counts_handlers<Ctx> || count == expected;
 }
 
+inline constexpr net::cancellation_type all_types[] = {net::cancellation_type::terminal,
+                                                       net::cancellation_type::partial,
+                                                       net::cancellation_type::total};
+
 template <class Ctx>
 using executor_of = typename Ctx::executor_type;
 

@@ -396,8 +396,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(whatever_ends_a_receive_early_leaves_its_memory_al
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(cancellation_signals_of_every_type_end_a_receive, Case, cases)
 {
-    for (const auto type : {net::cancellation_type::terminal, net::cancellation_type::partial,
-                            net::cancellation_type::total}) {
+    for (const auto type : all_types) {
         handler_checks checks;
         typename Case::context ctx;
         typename Case::pair pair(ctx);

@@ -24,10 +24,6 @@ using test_support::handler_checks;
 using test_support::io_result;
 using test_support::run_until_done;
 
-constexpr net::cancellation_type all_types[] = {net::cancellation_type::terminal,
-                                                net::cancellation_type::partial,
-                                                net::cancellation_type::total};
-
 /// A pipe opened as a stream file, with reads pending that only data ends.
 template <class Ctx>
 struct waiting_file {

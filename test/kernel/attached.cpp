@@ -31,15 +31,21 @@ using test_support::run_until_done;
 
 const auto needs_io_uring = test_support::unless(&no_io_uring);
 
-BOOST_AUTO_TEST_SUITE(attached, *needs_io_uring)
-
-BOOST_AUTO_TEST_CASE(its_host_runs_it_and_both_kinds_of_objects)
-{
+/// A host, its ring, and two sockets of the ring that are connected.
+struct attached_pair {
     handler_checks checks;
     net::io_context host;
     context& ring = safer_ring::attach(host);
+    std::pair<socket, socket> ends = connected_pair<socket>(ring);
+    socket& a = ends.first;
+    socket& b = ends.second;
+};
+
+BOOST_AUTO_TEST_SUITE(attached, *needs_io_uring)
+
+BOOST_FIXTURE_TEST_CASE(its_host_runs_it_and_both_kinds_of_objects, attached_pair)
+{
     BOOST_TEST(&safer_ring::attach(host) == &ring);
-    auto [a, b] = connected_pair<socket>(ring);
     std::array<char, 4> text{};
     timer ours(ring, 1ms);
     net::steady_timer theirs(host, 1ms);
@@ -76,18 +82,15 @@ BOOST_AUTO_TEST_CASE(its_work_keeps_the_host_running_until_it_is_done)
     BOOST_TEST(host.stopped());
 }
 
-BOOST_AUTO_TEST_CASE(a_handler_may_wait_for_what_it_starts_while_another_thread_is_free)
+BOOST_FIXTURE_TEST_CASE(a_handler_may_wait_for_what_it_starts_while_another_thread_is_free,
+                        attached_pair)
 {
-    handler_checks checks;
-    net::io_context host;
-    context& ring = safer_ring::attach(host);
-    auto [a, b] = connected_pair<socket>(ring);
     b.send(net::buffer("x", 1));
     std::array<char, 1> byte{};
     bool received = false;
-    net::post(ring, checks.once([&, &reader = a] {
+    net::post(ring, checks.once([&] {
         std::promise<void> done;
-        reader.async_receive(net::buffer(byte), [&](error_code, std::size_t) { done.set_value(); });
+        a.async_receive(net::buffer(byte), [&](error_code, std::size_t) { done.set_value(); });
         test_support::wait_for(done.get_future());
         received = true;
     }));
@@ -99,18 +102,14 @@ BOOST_AUTO_TEST_CASE(a_handler_may_wait_for_what_it_starts_while_another_thread_
     BOOST_TEST(received);
 }
 
-BOOST_AUTO_TEST_CASE(a_handler_may_run_the_host_for_what_it_starts)
+BOOST_FIXTURE_TEST_CASE(a_handler_may_run_the_host_for_what_it_starts, attached_pair)
 {
-    handler_checks checks;
-    net::io_context host;
-    context& ring = safer_ring::attach(host);
-    auto [a, b] = connected_pair<socket>(ring);
     b.send(net::buffer("x", 1));
     std::array<char, 1> byte{};
     bool received = false;
-    net::post(ring, checks.once([&, &reader = a] {
+    net::post(ring, checks.once([&] {
         host.poll();
-        reader.async_receive(net::buffer(byte), [&](error_code, std::size_t) { received = true; });
+        a.async_receive(net::buffer(byte), [&](error_code, std::size_t) { received = true; });
         while (!received && host.run_one_for(test_support::watchdog_time) != 0) {
         }
     }));

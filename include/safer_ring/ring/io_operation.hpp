@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <poll.h>
+#include <sys/types.h>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
@@ -19,6 +20,13 @@ struct descriptor;
 /// the descriptor is `concurrent`.
 enum class direction : std::uint8_t { read, write, except };
 inline constexpr std::size_t direction_count = 3;
+
+/// Of a system call's result, negative for an errno: to be tried again when
+/// the descriptor is ready.
+inline bool would_block(ssize_t result) noexcept
+{
+    return result == -EAGAIN || result == -EWOULDBLOCK;
+}
 
 /// Where an operation is between its start and its handler.
 enum class io_state : std::uint8_t {

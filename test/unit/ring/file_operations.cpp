@@ -175,6 +175,25 @@ BOOST_FIXTURE_TEST_CASE(write_that_ends_on_the_disk_is_not_attempted, simulated_
     BOOST_TEST(submitted(opcode::write).size() == 2U);
 }
 
+// O_DIRECT and O_DSYNC: a call that must not wait would wait for the disk, with
+// all threads of the loop shut out.
+BOOST_FIXTURE_TEST_CASE(who_closes_or_asks_does_not_make_writes_that_wait_for_a_disk,
+                        simulated_loop)
+{
+    for (const bool direct : {true, false}) {
+        open_file f(*this, "....", true, direct ? 0 : O_DSYNC);
+        f.handle->direct = direct;
+        std::string bytes = "data";
+        record& r = f.write(bytes, 0, attempts::find_all);
+        loop.attempt_writes(*f.handle);
+        BOOST_TEST(f.contents() == "....");
+        f.close();
+        poll();
+        BOOST_TEST(r.result == -ECANCELED);
+        BOOST_TEST(everything_is_back());
+    }
+}
+
 BOOST_FIXTURE_TEST_CASE(kernel_never_sees_the_callers_memory, simulated_loop)
 {
     open_file f(*this, digits);

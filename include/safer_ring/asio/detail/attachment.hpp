@@ -104,17 +104,18 @@ private:
 
         void assign(int fd, const char* what)
         {
-            if (fd < 0)
-                throw std::system_error(errno, std::system_category(),
-                                        std::string("safer_ring::attach: cannot watch ") + what +
-                                            " (RLIMIT_NOFILE?)");
             boost::system::error_code ec;
-            service.assign(implementation, fd, ec);
+            if (fd < 0)
+                ec.assign(errno, boost::system::system_category());
+            else
+                service.assign(implementation, fd, ec);
             if (!ec)
                 return;
-            ::close(fd);
-            throw boost::system::system_error(ec, std::string("safer_ring::attach: cannot watch ") +
-                                                      what);
+            if (fd >= 0)
+                ::close(fd);
+            throw std::system_error(ec.value(), std::system_category(),
+                                    std::string("safer_ring::attach: the host cannot watch ") +
+                                        what + " (RLIMIT_NOFILE?)");
         }
 
         asio_descriptor_service& service;
@@ -181,18 +182,23 @@ private:
     {
         if (std::exchange(descriptor.pending, true))
             return;
-        auto handler = net::bind_allocator(handler_slot::allocator<void>(descriptor.memory),
-                                           [this, &descriptor](const boost::system::error_code&) {
-                                               // Also when it was cancelled: work may have begun again since.
-                                               {
-                                                   const auto held = loop().lock();
-                                                   descriptor.pending = false;
-                                               }
-                                               drive();
-                                           });
+        auto handler = net::bind_allocator(
+            handler_slot::allocator<void>(descriptor.memory),
+            [this, &descriptor](const boost::system::error_code&) { waited(descriptor); });
         descriptor.service.async_wait(descriptor.implementation,
                                       net::posix::descriptor_base::wait_read, handler,
                                       host_.get_executor());
+    }
+
+    /// Takes a turn also when the wait was cancelled: work may have begun again
+    /// since.
+    void waited(watched& descriptor)
+    {
+        {
+            const auto held = loop().lock();
+            descriptor.pending = false;
+        }
+        drive();
     }
 
     net::io_context& host_;

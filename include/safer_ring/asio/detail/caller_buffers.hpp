@@ -8,6 +8,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -29,6 +30,36 @@ inline error_code to_error_code(int result) noexcept
     return result < 0 ? error_code(-result, net::error::get_system_category()) : error_code();
 }
 
+inline std::byte* bytes_of(const net::mutable_buffer& buffer) noexcept
+{
+    return static_cast<std::byte*>(buffer.data());
+}
+inline std::byte* bytes_of(const net::const_buffer& buffer) noexcept
+{
+    return static_cast<std::byte*>(const_cast<void*>(buffer.data()));
+}
+
+/// Calls `f(data, size)` for each piece of `buffers` that is not empty, behind
+/// the first `skip` bytes and as far as `limit` bytes, until it answers false.
+template <typename Buffers, typename F>
+void for_each_piece(const Buffers& buffers, std::size_t skip, std::size_t limit, F&& f) noexcept
+{
+    const auto end = net::buffer_sequence_end(buffers);
+    for (auto it = net::buffer_sequence_begin(buffers); it != end && limit != 0; ++it) {
+        const auto buffer = *it;
+        const std::size_t size = net::buffer(buffer).size();
+        if (size <= skip) {
+            skip -= size;
+            continue;
+        }
+        const std::size_t piece = std::min(size - skip, limit);
+        if (!f(bytes_of(buffer) + skip, piece))
+            return;
+        skip = 0;
+        limit -= piece;
+    }
+}
+
 /// The first buffers of a sequence as the kernel wants them. Asio, too,
 /// passes at most this many at a time.
 class iovec_array {
@@ -45,6 +76,17 @@ public:
         }
     }
 
+    /// A part of a sequence: what is not empty behind the first `skip` bytes, at
+    /// most `limit` bytes.
+    template <typename Buffers>
+    iovec_array(const Buffers& buffers, std::size_t skip, std::size_t limit) noexcept
+    {
+        for_each_piece(buffers, skip, limit, [this](std::byte* data, std::size_t size) {
+            iovecs_[size_++] = {data, size};
+            return size_ != max_size;
+        });
+    }
+
     /// The buffer, if it is the only one: send(2) and recv(2) cost less than
     /// sendmsg(2) and recvmsg(2), which read their arguments from memory.
     [[nodiscard]] const iovec* only() const noexcept
@@ -55,6 +97,9 @@ public:
     [[nodiscard]] iovec* data() noexcept { return iovecs_.data(); }
     [[nodiscard]] const iovec* data() const noexcept { return iovecs_.data(); }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+    /// The number of buffers, as readv(2) and its kin take it.
+    [[nodiscard]] int count() const noexcept { return static_cast<int>(size_); }
 
     /// Of all buffers together.
     [[nodiscard]] std::size_t size_bytes() const noexcept

@@ -146,8 +146,7 @@ private:
 };
 
 // Every call goes to the service of the object. The list is that of all calls
-// which Asio's I/O objects make, up to Boost 1.91; a call that is missing here
-// does not compile.
+// which Asio's I/O objects make; one that is missing here does not compile.
 #define SAFER_RING_EITHER(name)                                                                    \
     template <typename... Args>                                                                    \
     decltype(auto) name(implementation_type& impl, Args&&... args)                                 \

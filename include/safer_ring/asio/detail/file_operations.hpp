@@ -9,64 +9,12 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 #include <sys/uio.h>
 #include <tuple>
 
 /// Operations of files with the caller's buffers, still without handlers.
 namespace safer_ring::inline SAFER_RING_ABI::detail {
-
-inline std::byte* bytes_of(const net::mutable_buffer& buffer) noexcept
-{
-    return static_cast<std::byte*>(buffer.data());
-}
-inline std::byte* bytes_of(const net::const_buffer& buffer) noexcept
-{
-    return static_cast<std::byte*>(const_cast<void*>(buffer.data()));
-}
-
-/// Calls `f(data, size)` for each piece of `buffers` that is not empty, behind
-/// the first `skip` bytes and as far as `limit` bytes, until it answers false.
-template <typename Buffers, typename F>
-void for_each_piece(const Buffers& buffers, std::size_t skip, std::size_t limit, F&& f) noexcept
-{
-    const auto end = net::buffer_sequence_end(buffers);
-    for (auto it = net::buffer_sequence_begin(buffers); it != end && limit != 0; ++it) {
-        const auto buffer = *it;
-        const std::size_t size = net::buffer(buffer).size();
-        if (size <= skip) {
-            skip -= size;
-            continue;
-        }
-        const std::size_t piece = std::min(size - skip, limit);
-        if (!f(bytes_of(buffer) + skip, piece))
-            return;
-        skip = 0;
-        limit -= piece;
-    }
-}
-
-/// A part of a buffer sequence as the kernel wants it. Asio, too, passes at
-/// most 64 buffers at a time.
-class file_vectors {
-public:
-    template <typename Buffers>
-    file_vectors(const Buffers& buffers, std::size_t skip, std::size_t limit) noexcept
-    {
-        for_each_piece(buffers, skip, limit, [this](std::byte* data, std::size_t size) {
-            iovecs_[size_++] = {data, size};
-            return size_ != iovecs_.size();
-        });
-    }
-    [[nodiscard]] const iovec* data() const noexcept { return iovecs_.data(); }
-    [[nodiscard]] int size() const noexcept { return static_cast<int>(size_); }
-
-private:
-    std::array<iovec, 64> iovecs_;
-    std::size_t size_ = 0;
-};
 
 /// True when a buffer has a size and no memory: the kernel would answer
 /// EFAULT, but what is staged is copied here.
@@ -95,9 +43,10 @@ protected:
     ssize_t transfer_now(int fd, std::size_t skip, std::size_t limit, std::uint64_t offset,
                          int flags) noexcept override
     {
-        const file_vectors to(buffers_.get(size_bytes()), skip, limit);
-        return retry_interrupted(
-            [&] { return ::preadv2(fd, to.data(), to.size(), static_cast<off_t>(offset), flags); });
+        const iovec_array to(buffers_.get(size_bytes()), skip, limit);
+        return retry_interrupted([&] {
+            return ::preadv2(fd, to.data(), to.count(), static_cast<off_t>(offset), flags);
+        });
     }
 
     void copy(std::byte* block, std::size_t size, std::size_t skip) noexcept override
@@ -134,9 +83,9 @@ protected:
     ssize_t transfer_now(int fd, std::size_t skip, std::size_t limit, std::uint64_t offset,
                          int flags) noexcept override
     {
-        const file_vectors from(buffers_.get(size_bytes()), skip, limit);
+        const iovec_array from(buffers_.get(size_bytes()), skip, limit);
         return retry_interrupted([&] {
-            return ::pwritev2(fd, from.data(), from.size(), static_cast<off_t>(offset), flags);
+            return ::pwritev2(fd, from.data(), from.count(), static_cast<off_t>(offset), flags);
         });
     }
 

@@ -188,8 +188,8 @@ public:
                              const Buffers& buffers, error_code& ec)
     {
         const std::size_t n =
-            transfer(impl, POLLIN, buffers, ec, [&impl, offset](const file_vectors& to) {
-                return ::preadv2(impl.file_, to.data(), to.size(), static_cast<off_t>(offset), 0);
+            transfer(impl, POLLIN, buffers, ec, [&impl, offset](const iovec_array& to) {
+                return ::preadv2(impl.file_, to.data(), to.count(), static_cast<off_t>(offset), 0);
             });
         if (n == 0 && !ec && net::buffer_size(buffers) != 0)
             ec = net::error::eof;
@@ -245,8 +245,8 @@ public:
     std::size_t write_some_at(implementation_type& impl, std::uint64_t offset,
                               const Buffers& buffers, error_code& ec)
     {
-        return transfer(impl, POLLOUT, buffers, ec, [&impl, offset](const file_vectors& from) {
-            return ::pwritev2(impl.file_, from.data(), from.size(), static_cast<off_t>(offset), 0);
+        return transfer(impl, POLLOUT, buffers, ec, [&impl, offset](const iovec_array& from) {
+            return ::pwritev2(impl.file_, from.data(), from.count(), static_cast<off_t>(offset), 0);
         });
     }
 
@@ -317,7 +317,7 @@ private:
             return 0;
         }
         before_synchronous(impl);
-        const file_vectors vectors(buffers, 0, ~std::size_t{0});
+        const iovec_array vectors(buffers, 0, ~std::size_t{0});
         if (vectors.size() == 0)
             return 0;
         for (;;) {
