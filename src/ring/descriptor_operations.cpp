@@ -108,11 +108,9 @@ int choose_transfer_mode(int fd, transfer_mode& mode) noexcept
 
 // ------------------------------------------------------------------- read
 
-// An attempt before waiting is wasted where the data comes later, until a wait
-// ends as soon as it begins.
 bool descriptor_read_operation::attempts_first(event_loop&) const noexcept
 {
-    return !descriptor_->attempt_in_vain ||
+    return descriptor_->early_reads.pay() ||
            descriptor_->transfer.load(std::memory_order_relaxed) == transfer_mode::unpollable;
 }
 
@@ -120,14 +118,14 @@ void descriptor_read_operation::prepare(event_loop& loop, backend::submission_en
 {
     submitted_in_turn_ = loop.current_turn();
     if (found_nothing_)
-        descriptor_->attempt_in_vain = true;
+        descriptor_->early_reads.failed();
     prepare_poll(entry, POLLIN);
 }
 
 io_operation::step descriptor_read_operation::settle(event_loop& loop) noexcept
 {
-    if (submitted_in_turn_ == loop.current_turn())
-        descriptor_->attempt_in_vain = false;
+    if (!found_nothing_ && submitted_in_turn_ == loop.current_turn())
+        descriptor_->early_reads.wait_ended_at_once();
     return result_ > 0 ? step::perform : step::done;
 }
 
@@ -144,10 +142,13 @@ bool descriptor_read_operation::perform(int fd) noexcept
 
 void descriptor_read_operation::deliver(event_loop&) noexcept
 {
+    if (descriptor_ == nullptr)
+        return;
     // Some errors come without readiness: the write end of a pipe never becomes
     // readable.
-    if (result_ < 0 && descriptor_ != nullptr)
-        descriptor_->attempt_in_vain = false;
+    const bool attempted = submitted_in_turn_ == 0;
+    if (attempted || result_ < 0)
+        descriptor_->early_reads.succeeded();
 }
 
 void descriptor_read_operation::discard(event_loop&) noexcept

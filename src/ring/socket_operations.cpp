@@ -50,7 +50,7 @@ void receive_operation::prepare(event_loop& loop, backend::submission_entry& ent
     if (by_readiness_ || wants_bulk(loop)) {
         by_readiness_ = true;
         if (found_nothing_)
-            descriptor_->attempt_in_vain = true;
+            descriptor_->early_reads.failed();
         prepare_poll(entry, POLLIN);
         return;
     }
@@ -70,8 +70,8 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
 {
     const bool at_once = submitted_in_turn_ == loop.current_turn();
     if (by_readiness_) {
-        if (at_once)
-            descriptor_->attempt_in_vain = false;
+        if (at_once && !found_nothing_)
+            descriptor_->early_reads.wait_ended_at_once();
         return is_ready(result_) ? step::perform : step::done;
     }
     if (would_block(result_) || result_ == -ENOBUFS) {
@@ -116,12 +116,14 @@ void receive_operation::deliver(event_loop& loop) noexcept
         if (result_ > 0)
             scatter(loop.buffers().data(buffer_id()), static_cast<std::size_t>(result_));
         release_buffer(loop);
+    } else if (submitted_in_turn_ == 0 && result_ > 0) { // An attempt was enough.
+        descriptor_->early_reads.succeeded();
     } else if (by_readiness_ && result_ >= 0 && (flags_ & MSG_PEEK) == 0 &&
                loop.buffers().available()) {
         // Half a buffer or less is better off with the copy again.
         const auto size = static_cast<std::size_t>(result_);
         descriptor_->bulk_read = size > loop.buffers().size_bytes() / 2;
-        descriptor_->expect_data = size == size_bytes_ && !descriptor_->attempt_in_vain;
+        descriptor_->expect_data = size == size_bytes_ && descriptor_->early_reads.pay();
     }
 }
 
@@ -403,26 +405,23 @@ bool readiness_operation::reads() const noexcept
     return (events_ & POLLIN) != 0;
 }
 
-// Messages that go back and forth are never there when a receive starts: an
-// attempt in vain then costs a system call for each. What ends in the turn in
-// which it begins was there already.
 bool readiness_operation::attempts_first(event_loop&) const noexcept
 {
-    return attempts_first_ && !(reads() && descriptor_->attempt_in_vain);
+    return attempts_first_ && (!reads() || descriptor_->early_reads.pay());
 }
 
 void readiness_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
 {
     submitted_in_turn_ = loop.current_turn();
     if (found_nothing_ && reads())
-        descriptor_->attempt_in_vain = true;
+        descriptor_->early_reads.failed();
     prepare_poll(entry, static_cast<std::uint32_t>(events_));
 }
 
 io_operation::step readiness_operation::settle(event_loop& loop) noexcept
 {
-    if (reads() && submitted_in_turn_ == loop.current_turn())
-        descriptor_->attempt_in_vain = false;
+    if (reads() && !found_nothing_ && submitted_in_turn_ == loop.current_turn())
+        descriptor_->early_reads.wait_ended_at_once();
     return is_ready(result_) ? step::perform : step::done;
 }
 
@@ -437,6 +436,13 @@ bool readiness_operation::perform(int fd) noexcept
     result_ = static_cast<int>(n);
     called_ = true;
     return true;
+}
+
+void readiness_operation::deliver(event_loop&) noexcept
+{
+    const bool attempted = submitted_in_turn_ == 0;
+    if (attempted && result_ >= 0 && reads() && descriptor_ != nullptr)
+        descriptor_->early_reads.succeeded();
 }
 
 void readiness_operation::discard(event_loop&) noexcept

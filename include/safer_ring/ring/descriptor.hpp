@@ -25,6 +25,34 @@ enum class file_kind : std::uint8_t {
     other,   ///< A pipe or a device opened as a file: readiness tells when it does not block.
 };
 
+/// Whether reads of a descriptor are worth an attempt before waiting. Where
+/// messages go back and forth they are not, since the data comes later, and
+/// each attempt is a system call; where a wait ends in the turn in which it
+/// began, the data may have been there already. Attempts that are in vain all
+/// the same, as when a program talks to itself, are made ever more rarely.
+class attempts {
+public:
+    [[nodiscard]] bool pay() const noexcept { return to_skip_ == 0; }
+    void failed() noexcept
+    {
+        to_skip_ = patience_;
+        patience_ =
+            patience_ < most_patience ? static_cast<std::uint8_t>(2 * patience_) : patience_;
+    }
+    void succeeded() noexcept { *this = {}; }
+    /// A wait without an attempt before it ended in the turn in which it began.
+    void wait_ended_at_once() noexcept
+    {
+        if (to_skip_ != 0)
+            --to_skip_;
+    }
+
+private:
+    static constexpr std::uint8_t most_patience = 64;
+    std::uint8_t to_skip_ = 0;
+    std::uint8_t patience_ = 1;
+};
+
 /// The loop's side of an open descriptor: its operations in order, and what
 /// the kernel delivered that no operation could take any more.
 ///
@@ -43,9 +71,8 @@ struct descriptor {
     bool bulk_read = false;
     /// The last receive left data behind (IORING_CQE_F_SOCK_NONEMPTY).
     bool expect_data = false;
-    /// An attempt before waiting found nothing: a full receive does not mean
-    /// that there is more, and of what is no socket, no read does.
-    bool attempt_in_vain = false;
+    /// Of reads that wait for readiness.
+    attempts early_reads;
     /// Of a descriptor that is no socket. Calls without the loop's lock read
     /// and change it.
     std::atomic<transfer_mode> transfer{transfer_mode::nowait};

@@ -186,6 +186,7 @@ protected:
     bool attempts_first(event_loop&) const noexcept final;
     bool can_perform() const noexcept final { return attempts_first_; }
     bool perform(int fd) noexcept final;
+    void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
 
 private:

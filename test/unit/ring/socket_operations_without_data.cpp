@@ -166,6 +166,37 @@ BOOST_FIXTURE_TEST_CASE(tries_before_it_waits_if_asked_to, simulated_loop)
     BOOST_TEST(submitted(opcode::poll_add).empty());
 }
 
+BOOST_FIXTURE_TEST_CASE(tries_ever_more_rarely_where_data_comes_just_after_the_start,
+                        simulated_loop)
+{
+    connection c(*this);
+    int attempts_in_vain = 0;
+    bool arrived = false;
+    const auto receive = [&](int) -> ssize_t {
+        if (!arrived)
+            ++attempts_in_vain;
+        return arrived ? 1 : -EAGAIN;
+    };
+    c.peer.write("x"); // The kernel finds the descriptor ready whenever it looks.
+    const auto converse = [&](bool early) {
+        arrived = early;
+        record& r = start<call_when_ready>(*c, direction::read, short{POLLIN}, true, receive);
+        arrived = true;
+        poll();
+        BOOST_TEST(r.result == 1);
+    };
+    for (int i = 0; i < 500; ++i)
+        converse(false);
+    BOOST_TEST(attempts_in_vain >= 2);
+    BOOST_TEST(attempts_in_vain <= 15);
+    const auto polls = [this] { return submitted(opcode::poll_add).size(); };
+    for (int i = 0; i < 100; ++i)
+        converse(true); // One of these finds the data at its start,
+    const auto before = polls();
+    converse(true); // and from then on all of them do.
+    BOOST_TEST(polls() == before);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(wait_operation)

@@ -136,23 +136,21 @@ protected:
 
     ssize_t call(int fd) noexcept override
     {
+        const int flags = flags_ | MSG_DONTWAIT;
         iovec_array vectors(buffers_);
-        msghdr header = vectors.header();
-        sockaddr_storage address;
-        if (sender_ != nullptr) {
-            header.msg_name = &address;
-            header.msg_namelen = sizeof address;
+        if (const iovec* one = vectors.only(); one != nullptr && out_flags_ == nullptr) {
+            if (sender_ == nullptr)
+                return retry_interrupted(
+                    [&] { return ::recv(fd, one->iov_base, one->iov_len, flags); });
+            sockaddr_storage address;
+            socklen_t size = sizeof address;
+            const ssize_t n = retry_interrupted([&] {
+                return ::recvfrom(fd, one->iov_base, one->iov_len, flags,
+                                  reinterpret_cast<sockaddr*>(&address), &size);
+            });
+            return n < 0 ? n : (take_sender(&address, size), n);
         }
-        const ssize_t n =
-            retry_interrupted([&] { return ::recvmsg(fd, &header, flags_ | MSG_DONTWAIT); });
-        if (n >= 0 && sender_ != nullptr && header.msg_namelen <= sender_->capacity()) {
-            if (void* const to = sender_->data(); to != nullptr)
-                std::memcpy(to, &address, header.msg_namelen);
-            sender_->resize(header.msg_namelen);
-        }
-        if (n >= 0 && out_flags_ != nullptr)
-            *out_flags_ = header.msg_flags;
-        return n;
+        return receive_message(fd, flags, vectors.header());
     }
 
     std::tuple<error_code, std::size_t> take_arguments() const noexcept
@@ -163,6 +161,32 @@ protected:
     }
 
 private:
+    ssize_t receive_message(int fd, int flags, msghdr header) noexcept
+    {
+        sockaddr_storage address;
+        if (sender_ != nullptr) {
+            header.msg_name = &address;
+            header.msg_namelen = sizeof address;
+        }
+        const ssize_t n = retry_interrupted([&] { return ::recvmsg(fd, &header, flags); });
+        if (n < 0)
+            return n;
+        if (sender_ != nullptr)
+            take_sender(&address, header.msg_namelen);
+        if (out_flags_ != nullptr)
+            *out_flags_ = header.msg_flags;
+        return n;
+    }
+
+    void take_sender(const sockaddr_storage* address, socklen_t size) noexcept
+    {
+        if (size > sender_->capacity())
+            return;
+        if (void* const to = sender_->data(); to != nullptr)
+            std::memcpy(to, address, size);
+        sender_->resize(size);
+    }
+
     Buffers buffers_;
     int flags_;
     bool is_stream_;
@@ -185,14 +209,19 @@ protected:
 
     ssize_t call(int fd) noexcept override
     {
+        const int flags = flags_ | MSG_DONTWAIT | MSG_NOSIGNAL;
+        void* const address = has_destination_ ? destination_.data() : nullptr;
+        const auto size = static_cast<socklen_t>(has_destination_ ? destination_.size() : 0);
         iovec_array vectors(buffers_);
+        if (const iovec* one = vectors.only())
+            return retry_interrupted([&] {
+                return ::sendto(fd, one->iov_base, one->iov_len, flags,
+                                static_cast<const sockaddr*>(address), size);
+            });
         msghdr header = vectors.header();
-        if (has_destination_) {
-            header.msg_name = destination_.data();
-            header.msg_namelen = static_cast<socklen_t>(destination_.size());
-        }
-        return retry_interrupted(
-            [&] { return ::sendmsg(fd, &header, flags_ | MSG_DONTWAIT | MSG_NOSIGNAL); });
+        header.msg_name = address;
+        header.msg_namelen = size;
+        return retry_interrupted([&] { return ::sendmsg(fd, &header, flags); });
     }
 
     std::tuple<error_code, std::size_t> take_arguments() const noexcept
