@@ -50,7 +50,7 @@ struct event_loop::after_completion {
         if (self.private_work > 1)
             loop.outstanding_work_.fetch_add(self.private_work - 1, std::memory_order_relaxed);
         else if (self.private_work < 1)
-            loop.work_finished();
+            loop.work_finished(1 - self.private_work);
         self.private_work = 0;
         if (!self.private_ready.empty()) {
             held.lock(); // The caller goes on with it.
@@ -111,6 +111,7 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
                     wake_for_more(held);
                 return 0;
             }
+            assert(self.private_work == 0);
             ready_.pop_front();
             const bool more = !ready_.empty();
             if (more && !one_thread())

@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <future>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -427,6 +428,62 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(socket_on_a_strand_is_serialised_with_the_strand, 
     for (auto& thread : runners)
         thread.join();
     BOOST_TEST(unguarded >= 2002);
+}
+
+/// An executor of `ctx` that counts as work.
+template <class Ctx>
+auto tracked_executor(Ctx& ctx)
+{
+    return net::require(ctx.get_executor(), net::execution::outstanding_work.tracked);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(work_tracked_by_executors_ends_in_the_handler_that_drops_them, Ctx,
+                              contexts)
+{
+    for (const int hint : {1, 2}) {
+        Ctx ctx(hint);
+        using tracked = decltype(tracked_executor(ctx));
+        std::vector<tracked> kept(5, tracked_executor(ctx));
+        std::optional<tracked> last;
+        net::post(ctx, [&] {
+            last = kept.back();
+            kept.clear();
+            const std::vector<tracked> copies(3, *last);
+        });
+        BOOST_TEST(ctx.poll() == 1u);
+        BOOST_TEST(!ctx.stopped());
+        net::post(ctx, [&] {
+            const tracked copy = *last;
+            last.reset();
+        });
+        BOOST_TEST(ctx.run() == 1u); // It returns: nothing is left to do.
+        BOOST_TEST(ctx.stopped());
+    }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(work_that_a_handler_tracks_may_end_on_another_thread, Ctx, contexts)
+{
+    for (const int hint : {1, 2}) {
+        Ctx ctx(hint);
+        using tracked = decltype(tracked_executor(ctx));
+        std::vector<tracked> kept(2, tracked_executor(ctx));
+        int handlers = 0;
+        net::post(ctx, [&] {
+            kept.pop_back();
+            std::vector<tracked> copies(4, kept.back());
+            on_a_thread([&] {
+                copies.clear();
+                kept.clear();
+            });
+            // The handler is work itself, so that the context is not out of it yet.
+            BOOST_TEST(!ctx.stopped());
+            net::post(ctx, [&] { ++handlers; });
+            ++handlers;
+        });
+        ctx.run();
+        BOOST_TEST(handlers == 2);
+        BOOST_TEST(ctx.stopped());
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

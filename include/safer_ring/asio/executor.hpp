@@ -70,17 +70,15 @@ class basic_executor : Allocator {
 
 public:
     basic_executor(const basic_executor& other) noexcept
-        : Allocator(static_cast<const Allocator&>(other)), context_(other.context_),
-          bits_(other.bits_)
+        : Allocator(static_cast<const Allocator&>(other)), target_(other.target_)
     {
         work_started();
     }
     basic_executor(basic_executor&& other) noexcept
-        : Allocator(std::move(static_cast<Allocator&>(other))), context_(other.context_),
-          bits_(other.bits_)
+        : Allocator(std::move(static_cast<Allocator&>(other))), target_(other.target_)
     {
         if constexpr (tracks_work)
-            other.context_ = nullptr;
+            other.target_ = 0;
     }
     ~basic_executor() { work_finished(); }
 
@@ -97,50 +95,49 @@ public:
         if (this != &other) {
             work_finished();
             static_cast<Allocator&>(*this) = std::move(static_cast<Allocator&>(other));
-            context_ = other.context_;
-            bits_ = other.bits_;
+            target_ = other.target_;
             if constexpr (tracks_work)
-                other.context_ = nullptr;
+                other.target_ = 0;
         }
         return *this;
     }
 
     basic_executor require(boost::asio::execution::blocking_t::possibly_t) const
     {
-        return {context_, allocator(), bits_ & ~detail::blocking_never_bit};
+        return {&context(), allocator(), bits() & ~detail::blocking_never_bit};
     }
     basic_executor require(boost::asio::execution::blocking_t::never_t) const
     {
-        return {context_, allocator(), bits_ | detail::blocking_never_bit};
+        return {&context(), allocator(), bits() | detail::blocking_never_bit};
     }
     basic_executor require(boost::asio::execution::relationship_t::fork_t) const
     {
-        return {context_, allocator(), bits_ & ~detail::continuation_bit};
+        return {&context(), allocator(), bits() & ~detail::continuation_bit};
     }
     basic_executor require(boost::asio::execution::relationship_t::continuation_t) const
     {
-        return {context_, allocator(), bits_ | detail::continuation_bit};
+        return {&context(), allocator(), bits() | detail::continuation_bit};
     }
     basic_executor<Allocator, Bits | detail::tracked_bit>
     require(boost::asio::execution::outstanding_work_t::tracked_t) const
     {
-        return {context_, allocator(), bits_};
+        return {&context(), allocator(), bits()};
     }
     basic_executor<Allocator, Bits & ~detail::tracked_bit>
     require(boost::asio::execution::outstanding_work_t::untracked_t) const
     {
-        return {context_, allocator(), bits_};
+        return {&context(), allocator(), bits()};
     }
     template <typename OtherAllocator>
     basic_executor<OtherAllocator, Bits>
     require(boost::asio::execution::allocator_t<OtherAllocator> a) const
     {
-        return {context_, a.value(), bits_};
+        return {&context(), a.value(), bits()};
     }
     basic_executor<std::allocator<void>, Bits>
     require(boost::asio::execution::allocator_t<void>) const
     {
-        return {context_, std::allocator<void>(), bits_};
+        return {&context(), std::allocator<void>(), bits()};
     }
 
     static constexpr boost::asio::execution::mapping_t
@@ -148,10 +145,10 @@ public:
     {
         return boost::asio::execution::mapping.thread;
     }
-    io_context& query(boost::asio::execution::context_t) const noexcept { return *context_; }
+    io_context& query(boost::asio::execution::context_t) const noexcept { return context(); }
     boost::asio::execution::blocking_t query(boost::asio::execution::blocking_t) const noexcept
     {
-        return (bits_ & detail::blocking_never_bit) != 0
+        return (bits() & detail::blocking_never_bit) != 0
                    ? boost::asio::execution::blocking_t(boost::asio::execution::blocking.never)
                    : boost::asio::execution::blocking_t(boost::asio::execution::blocking.possibly);
     }
@@ -160,8 +157,8 @@ public:
     {
         using boost::asio::execution::relationship;
         using boost::asio::execution::relationship_t;
-        return (bits_ & detail::continuation_bit) != 0 ? relationship_t(relationship.continuation)
-                                                       : relationship_t(relationship.fork);
+        return (bits() & detail::continuation_bit) != 0 ? relationship_t(relationship.continuation)
+                                                        : relationship_t(relationship.fork);
     }
     static constexpr boost::asio::execution::outstanding_work_t
     query(boost::asio::execution::outstanding_work_t) noexcept
@@ -184,12 +181,12 @@ public:
     /// True inside run(), poll() and their kin of this context.
     [[nodiscard]] bool running_in_this_thread() const noexcept
     {
-        return context_->impl_.current() != nullptr;
+        return context().impl_.current() != nullptr;
     }
 
     friend bool operator==(const basic_executor& a, const basic_executor& b) noexcept
     {
-        return a.context_ == b.context_ && a.bits_ == b.bits_ && a.allocator() == b.allocator();
+        return a.target_ == b.target_ && a.allocator() == b.allocator();
     }
     friend bool operator!=(const basic_executor& a, const basic_executor& b) noexcept
     {
@@ -201,8 +198,8 @@ public:
     template <typename Function>
     void execute(Function&& f) const
     {
-        detail::running_thread* const self = context_->impl_.current();
-        if ((bits_ & detail::blocking_never_bit) == 0 && self != nullptr) {
+        detail::running_thread* const self = context().impl_.current();
+        if ((bits() & detail::blocking_never_bit) == 0 && self != nullptr) {
             std::decay_t<Function> copy(std::forward<Function>(f));
             try {
                 std::move(copy)();
@@ -212,27 +209,28 @@ public:
             }
             return;
         }
-        queue(std::forward<Function>(f), allocator(), (bits_ & detail::continuation_bit) != 0,
+        queue(std::forward<Function>(f), allocator(), (bits() & detail::continuation_bit) != 0,
               self);
     }
 
-#if !defined(BOOST_ASIO_NO_TS_EXECUTORS)
     io_context& context() const noexcept
     {
-        return *context_;
+        return *reinterpret_cast<io_context*>(target_ & ~bits_mask);
     }
+
+#if !defined(BOOST_ASIO_NO_TS_EXECUTORS)
     void on_work_started() const noexcept
     {
-        context_->impl_.loop().work_started();
+        context().impl_.loop().work_started();
     }
     void on_work_finished() const noexcept
     {
-        context_->impl_.loop().work_finished();
+        context().impl_.loop().work_finished();
     }
     template <typename Function, typename OtherAllocator>
     void dispatch(Function&& f, const OtherAllocator& a) const
     {
-        detail::running_thread* const self = context_->impl_.current();
+        detail::running_thread* const self = context().impl_.current();
         if (self != nullptr) {
             std::decay_t<Function> copy(std::forward<Function>(f));
             std::move(copy)();
@@ -243,12 +241,12 @@ public:
     template <typename Function, typename OtherAllocator>
     void post(Function&& f, const OtherAllocator& a) const
     {
-        queue(std::forward<Function>(f), a, false, context_->impl_.current());
+        queue(std::forward<Function>(f), a, false, context().impl_.current());
     }
     template <typename Function, typename OtherAllocator>
     void defer(Function&& f, const OtherAllocator& a) const
     {
-        queue(std::forward<Function>(f), a, true, context_->impl_.current());
+        queue(std::forward<Function>(f), a, true, context().impl_.current());
     }
 #endif
 
@@ -258,7 +256,7 @@ private:
     friend class basic_executor;
 
     basic_executor(io_context* context, const Allocator& a, unsigned bits) noexcept
-        : Allocator(a), context_(context), bits_(bits)
+        : Allocator(a), target_(reinterpret_cast<std::uintptr_t>(context) | bits)
     {
         work_started();
     }
@@ -271,14 +269,18 @@ private:
     void work_started() const noexcept
     {
         if constexpr (tracks_work)
-            if (context_ != nullptr)
-                context_->impl_.loop().work_started();
+            if (target_ != 0) {
+                detail::loop_service& impl = context().impl_;
+                impl.loop().work_started(impl.current_loop());
+            }
     }
     void work_finished() const noexcept
     {
         if constexpr (tracks_work)
-            if (context_ != nullptr)
-                context_->impl_.loop().work_finished();
+            if (target_ != 0) {
+                detail::loop_service& impl = context().impl_;
+                impl.loop().work_finished(impl.current_loop());
+            }
     }
 
     template <typename Function, typename OtherAllocator>
@@ -288,13 +290,22 @@ private:
         using op_type = detail::function_operation<std::decay_t<Function>, OtherAllocator>;
         auto op =
             detail::operation_ptr<op_type, OtherAllocator>::make(a, std::forward<Function>(f), a);
-        context_->impl_.loop().post(op.get(), is_continuation,
+        context().impl_.loop().post(op.get(), is_continuation,
                                     self != nullptr ? &self->loop : nullptr);
         op.release();
     }
 
-    io_context* context_;
-    unsigned bits_;
+    unsigned bits() const noexcept
+    {
+        return static_cast<unsigned>(target_ & bits_mask);
+    }
+
+    static constexpr std::uintptr_t bits_mask =
+        detail::blocking_never_bit | detail::continuation_bit;
+
+    /// The context, with the bits in its address: executors are copied and
+    /// moved many times for an operation of an application protocol.
+    std::uintptr_t target_;
 };
 
 /// The executor to give to I/O objects: `net::basic_stream_socket<tcp,

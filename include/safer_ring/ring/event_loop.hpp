@@ -21,7 +21,9 @@
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
 /// What one thread carries through run(), poll() and their kin: work that it
-/// posted itself, merged into the loop's queue after each handler.
+/// posted itself, and work that it began (or, negative, ended), merged into the
+/// loop's after each handler. That handler counts as work itself until then, so
+/// that what is ended late keeps nobody waiting.
 struct loop_thread {
     operation_queue private_ready;
     long private_work = 0;
@@ -100,10 +102,28 @@ public:
         if (outstanding_work_.fetch_add(1, std::memory_order_relaxed) == 0)
             tell_driver();
     }
-    void work_finished()
+    void work_finished(long count = 1)
     {
-        if (outstanding_work_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        if (outstanding_work_.fetch_sub(count, std::memory_order_acq_rel) == count)
             stop();
+    }
+
+    /// The same from inside a handler, where `self` is not null. What ends there
+    /// is not taken off before the handler is done, and what begins takes its
+    /// place: copies of executors that track work come and go all the time.
+    void work_started(loop_thread* self)
+    {
+        if (self != nullptr && self->private_work < 0)
+            ++self->private_work;
+        else
+            work_started();
+    }
+    void work_finished(loop_thread* self)
+    {
+        if (self != nullptr)
+            --self->private_work;
+        else
+            work_finished();
     }
 
     [[nodiscard]] bool one_thread() const noexcept { return threads_ != threading::many; }
