@@ -71,6 +71,8 @@ struct descriptor {
     bool bulk_read = false;
     /// The last receive left data behind (IORING_CQE_F_SOCK_NONEMPTY).
     bool expect_data = false;
+    /// A socket within the machine, whose sends cost little.
+    bool is_local = false;
     /// Of reads that wait for readiness.
     attempts early_reads;
     /// Of a descriptor that is no socket. Calls without the loop's lock read

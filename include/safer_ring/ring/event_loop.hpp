@@ -242,6 +242,9 @@ public:
     receive_buffers& buffers() noexcept { return buffers_; }
     staging_pool& staging() noexcept { return *staging_; }
     [[nodiscard]] std::uint32_t current_turn() const noexcept { return turn_; }
+    /// True when recent turns brought next to nothing each, so that there is
+    /// nobody to share the call that submits a request with.
+    [[nodiscard]] bool is_quiet() const noexcept { return quiet_turns_ == quiet_after_turns; }
     void consume_leftover(descriptor& d, std::uint32_t size, bool peek) noexcept;
 
     // ---- end of life
@@ -270,6 +273,8 @@ private:
         ~end_of_drive() { loop.finish_drive(held); }
     };
     static constexpr int handlers_per_drive = 256;
+    static constexpr unsigned quiet_after_turns = 16;
+    static constexpr unsigned quiet_completions = 2;
 
     template <typename F>
     std::size_t run_until_idle(loop_thread& self, backend::backend::timeout wait, F& after_handler)
@@ -374,8 +379,9 @@ private:
     std::size_t wakeups_ = 0; // Idle threads that were signalled and have not woken yet.
     std::size_t performing_waiters_ = 0;
     std::size_t in_kernel_ = 0;
-    std::uint32_t turn_ = 0; // Counts the kernel's turns.
-    unsigned batch_ = 0;     // Completions of the last turn that are still to be taken.
+    std::uint32_t turn_ = 0;   // Counts the kernel's turns.
+    unsigned batch_ = 0;       // Completions of the last turn that are still to be taken.
+    unsigned quiet_turns_ = 0; // In a row.
     std::size_t stale_completions_ = 0;
     bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel; or
                                     // a driver waits, which it always may.

@@ -45,6 +45,25 @@ struct short_buffers : simulated_loop {
     }
 };
 
+/// Has the loop take turns that bring nothing.
+void become_quiet(simulated_loop& l)
+{
+    connection idle(l);
+    std::string buffer(1, '\0');
+    record& r = l.start<receive_into>(*idle, direction::read, buffer);
+    for (int i = 0; i < 100; ++i)
+        l.poll();
+    l.loop.cancel(*idle);
+    while (r.open())
+        l.poll();
+}
+
+bool nothing_to_read(connection& c)
+{
+    char byte = 0;
+    return ::recv(c.peer.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+}
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(receive_operation)
@@ -413,6 +432,59 @@ BOOST_FIXTURE_TEST_CASE(on_a_descriptor_that_does_not_block_it_waits_for_readine
     while (r.open())
         poll();
     BOOST_TEST(r.result == 5);
+    BOOST_TEST(c.peer.read(5) == "hello");
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_local_one_is_sent_at_once_where_it_is_alone, simulated_loop)
+{
+    connection c(*this);
+    std::string data = "hello";
+    const auto sends = [this] { return submitted(opcode::send).size(); };
+    become_quiet(*this);
+    record& tcp = start<send_from>(*c, direction::write, data);
+    BOOST_TEST(nothing_to_read(c));
+    poll();
+    BOOST_TEST(tcp.result == 5);
+    BOOST_TEST(sends() == 1U);
+
+    c.handle->is_local = true;
+    become_quiet(*this);
+    record& alone = start<send_from>(*c, direction::write, data);
+    BOOST_TEST(c.peer.read(10) == "hellohello");
+    BOOST_TEST(alone.open()); // Its handler is not called from inside the start.
+    poll();
+    BOOST_TEST(alone.result == 5);
+    BOOST_TEST(sends() == 1U);
+
+    connection others[3] = {connection(*this), connection(*this), connection(*this)};
+    for (connection& other : others)
+        start<send_from>(*other, direction::write, data);
+    poll(); // A turn that brings three completions.
+    start<send_from>(*c, direction::write, data);
+    BOOST_TEST(nothing_to_read(c));
+    poll();
+    BOOST_TEST(sends() == 5U);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_local_one_that_does_not_fit_at_once_is_submitted, simulated_loop)
+{
+    connection c(*this);
+    c.handle->is_local = true;
+    become_quiet(*this);
+    const std::string filling(1 << 16, 'f');
+    std::size_t filled = 0;
+    for (ssize_t n = 0; n >= 0; filled += n > 0 ? static_cast<std::size_t>(n) : 0)
+        n = ::send(c.socket.get(), filling.data(), filling.size(), MSG_DONTWAIT);
+    std::string data = "hello";
+    record& r = start<send_from>(*c, direction::write, data);
+    data = "HELLO";
+    poll();
+    BOOST_TEST(submitted(opcode::send).size() == 1U);
+    c.peer.read(filled);
+    while (r.open())
+        poll();
     BOOST_TEST(c.peer.read(5) == "hello");
     BOOST_TEST(everything_is_back());
 }

@@ -65,7 +65,7 @@ public:
     error_code assign(implementation_type& impl, const protocol_type& protocol, int socket,
                       error_code& ec)
     {
-        if (!do_assign(impl, protocol.type(), socket, ec))
+        if (!do_assign(impl, protocol.family(), protocol.type(), socket, ec))
             impl.protocol_ = protocol;
         return ec;
     }

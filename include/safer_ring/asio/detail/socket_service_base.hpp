@@ -358,9 +358,11 @@ protected:
     }
 
     /// Takes over an open socket. Throws std::bad_alloc without effect.
-    void adopt(base_implementation_type& impl, int socket, int type, socket_ops::state_type extra)
+    void adopt(base_implementation_type& impl, int socket, int family, int type,
+               socket_ops::state_type extra)
     {
         impl.descriptor_ = loop().open(socket);
+        impl.descriptor_->is_local = family == AF_UNIX;
         impl.socket_ = socket;
         impl.state_ = extra;
         if (type == SOCK_STREAM)
@@ -377,18 +379,19 @@ protected:
         net::detail::socket_holder socket(socket_ops::socket(family, type, protocol, ec));
         if (socket.get() == net::detail::invalid_socket)
             return ec;
-        adopt(impl, socket.get(), type, 0);
+        adopt(impl, socket.get(), family, type, 0);
         socket.release();
         return ec = {};
     }
 
-    error_code do_assign(base_implementation_type& impl, int type, int socket, error_code& ec)
+    error_code do_assign(base_implementation_type& impl, int family, int type, int socket,
+                         error_code& ec)
     {
         if (is_open(impl))
             return ec = net::error::already_open;
         if (::fcntl(socket, F_GETFD) < 0)
             return ec = error_code(errno, net::error::get_system_category());
-        adopt(impl, socket, type, socket_ops::possible_dup);
+        adopt(impl, socket, family, type, socket_ops::possible_dup);
         return ec = {};
     }
 
