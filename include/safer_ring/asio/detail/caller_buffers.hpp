@@ -60,6 +60,30 @@ void for_each_piece(const Buffers& buffers, std::size_t skip, std::size_t limit,
     }
 }
 
+/// What a sequence comes to.
+struct extent {
+    std::size_t size_bytes = 0;
+    bool lacks_memory = false; ///< Some part of it has a size and no memory.
+
+    void add(const net::const_buffer& buffer) noexcept
+    {
+        size_bytes += buffer.size();
+        lacks_memory = lacks_memory || (buffer.data() == nullptr && buffer.size() != 0);
+    }
+};
+
+/// The kernel answers EFAULT where memory is lacking; what is copied by us has
+/// to be looked at before.
+template <typename Buffers>
+extent measure(const Buffers& buffers) noexcept
+{
+    extent all;
+    const auto end = net::buffer_sequence_end(buffers);
+    for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it)
+        all.add(*it);
+    return all;
+}
+
 /// The first buffers of a sequence as the kernel wants them. Asio, too,
 /// passes at most this many at a time.
 class iovec_array {
@@ -101,13 +125,13 @@ public:
     /// The number of buffers, as readv(2) and its kin take it.
     [[nodiscard]] int count() const noexcept { return static_cast<int>(size_); }
 
-    /// Of all buffers together.
-    [[nodiscard]] std::size_t size_bytes() const noexcept
+    /// All buffers together.
+    [[nodiscard]] extent measure() const noexcept
     {
-        std::size_t total = 0;
+        extent all;
         for (std::size_t i = 0; i < size_; ++i)
-            total += iovecs_[i].iov_len;
-        return total;
+            all.add(net::const_buffer(iovecs_[i].iov_base, iovecs_[i].iov_len));
+        return all;
     }
 
     msghdr header() noexcept

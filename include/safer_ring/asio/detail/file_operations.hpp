@@ -16,19 +16,6 @@
 /// Operations of files with the caller's buffers, still without handlers.
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
-/// True when a buffer has a size and no memory: the kernel would answer
-/// EFAULT, but what is staged is copied here.
-template <typename Buffers>
-bool lacks_memory(const Buffers& buffers) noexcept
-{
-    bool found = false;
-    for_each_piece(buffers, 0, ~std::size_t{0}, [&found](const std::byte* data, std::size_t) {
-        found = data == nullptr;
-        return !found;
-    });
-    return found;
-}
-
 /// Reads at `offset`; the handler is told the end of the file as net::error::eof.
 template <typename Buffers>
 class file_read : public ring::file_operation {

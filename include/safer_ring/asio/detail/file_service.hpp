@@ -351,10 +351,11 @@ private:
                         const Buffers& buffers, Handler& handler, const IoExecutor& io_ex)
     {
         using op = handler_operation<Transfer<Buffers>, Handler, IoExecutor>;
-        if (net::buffer_size(buffers) == 0)
+        const extent all = measure(buffers);
+        if (all.size_bytes == 0)
             return complete_at_once<handler_operation<empty_transfer, Handler, IoExecutor>>(
                 0, handler, io_ex, short{0});
-        if (is_open(impl) && lacks_memory(buffers))
+        if (is_open(impl) && all.lacks_memory)
             return complete_at_once<op>(-EFAULT, handler, io_ex, buffers, offset);
         start<op>(impl, line_of(impl, dir), handler, io_ex, buffers, offset);
     }

@@ -186,14 +186,15 @@ public:
         if constexpr (!is_plain_buffer<Buffers>) {
             using staged_op = handler_operation<staged_send, Handler, IoExecutor>;
             const iovec_array vectors(buffers);
-            const std::size_t staged = vectors.size_bytes();
-            if (staged != 0 && staged <= loop().settings().send_buffer_size_bytes)
+            const auto [staged, lacks_memory] = vectors.measure();
+            if (staged != 0 && staged <= loop().settings().send_buffer_size_bytes && !lacks_memory)
                 return start<staged_op>(impl, ring::direction::write, handler, io_ex, vectors,
                                         staged, flags);
         }
-        const std::size_t size = net::buffer_size(buffers);
-        if (size == 0)
-            return complete_at_once<op>(0, handler, io_ex, buffers, size, flags);
+        const auto [size, lacks_memory] = measure(buffers);
+        if (size == 0 || (lacks_memory && is_open(impl)))
+            return complete_at_once<op>(size == 0 ? 0 : -EFAULT, handler, io_ex, buffers, size,
+                                        flags);
         start<op>(impl, ring::direction::write, handler, io_ex, buffers, size, flags);
     }
 
@@ -210,6 +211,10 @@ public:
                         net::socket_base::message_flags flags, error_code& ec)
     {
         before_synchronous(impl);
+        if (has_leftover(impl) && measure(buffers).lacks_memory) {
+            ec = net::error::fault;
+            return 0;
+        }
         if (const std::size_t n = receive_leftover(impl, buffers, flags); n != 0) {
             ec = {};
             return n;
@@ -248,10 +253,10 @@ public:
             return start<op>(impl, receive_direction(flags), handler, io_ex, buffers, flags, stream,
                              nullptr, nullptr);
         }
-        const std::size_t size = net::buffer_size(buffers);
-        if (size == 0) {
+        const auto [size, lacks_memory] = measure(buffers);
+        if (size == 0 || (lacks_memory && is_open(impl))) {
             using op = handler_operation<empty_transfer, Handler, IoExecutor>;
-            return complete_at_once<op>(0, handler, io_ex, short{0});
+            return complete_at_once<op>(size == 0 ? 0 : -EFAULT, handler, io_ex, short{0});
         }
         using op = handler_operation<stream_receive<Buffers>, Handler, IoExecutor>;
         start<op>(impl, ring::direction::read, handler, io_ex, buffers, size, flags);
@@ -389,9 +394,16 @@ protected:
     {
         if (is_open(impl))
             return ec = net::error::already_open;
-        if (::fcntl(socket, F_GETFD) < 0)
+        int actual_type = 0;
+        socklen_t size = sizeof actual_type;
+        const bool is_socket = ::getsockopt(socket, SOL_SOCKET, SO_TYPE, &actual_type, &size) == 0;
+        if (!is_socket && errno != ENOTSOCK)
             return ec = error_code(errno, net::error::get_system_category());
         adopt(impl, socket, family, type, socket_ops::possible_dup);
+        // Asked to wait before it looks, the kernel would wait for a pipe to
+        // become readable before it says that it is no socket.
+        if (!is_socket)
+            impl.descriptor_->expect_data = true;
         return ec = {};
     }
 
