@@ -34,7 +34,7 @@ def split(name):
     for text, column in CONTEXTS:
         if text in parameters:
             rest = parameters.replace(text, "").strip("<>_ ")
-            kinds = re.findall(r"[a-z_]+_(?:channel|protocol|ends|pair)|udp", rest.replace("__", " "))
+            kinds = re.findall(r"[a-z_]+_(?:channel|operation|protocol|ends|pair)|udp", rest.replace("__", " "))
             return base + (f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""), column
     return None, None
 
