@@ -126,9 +126,9 @@ inline constexpr bool has_packets = requires(Object& o, net::socket_base::messag
 };
 
 template <class Object>
-inline constexpr bool has_addresses = requires(Object& o, typename Object::endpoint_type& sender)
+inline constexpr bool has_addresses = requires(Object& o)
 {
-    o.receive_from(net::mutable_buffer(), sender);
+    o.receive_from(net::mutable_buffer(), std::declval<typename Object::endpoint_type&>());
 };
 
 /// Keeps the bounds of what was written.

@@ -105,14 +105,11 @@ struct accept_operation {
         template <class Token>
         auto start(Token&& token)
         {
-            return acceptor.async_accept(peer, std::forward<Token>(token));
-        }
-        void fire()
-        {
-            client = test_support::loopback_client(acceptor.local_endpoint().port());
             error_code ignored;
             peer.close(ignored);
+            return acceptor.async_accept(peer, std::forward<Token>(token));
         }
+        void fire() { client = test_support::loopback_client(acceptor.local_endpoint().port()); }
         void cancel() { acceptor.cancel(); }
         void close() { acceptor.close(); }
         static constexpr bool waits = true;
