@@ -4,6 +4,7 @@
 #include <safer_ring/asio.hpp>
 
 #include "live_bytes.hpp"
+#include "soak.hpp"
 
 #include <support/connected_pair.hpp>
 #include <support/skip.hpp>
@@ -13,12 +14,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -37,17 +36,7 @@ using timer =
                               net::wait_traits<std::chrono::steady_clock>, safer_ring::executor>;
 constexpr auto as_tuple = net::as_tuple(net::use_awaitable);
 
-bool is_full_run()
-{
-    const char* soak = std::getenv("SAFER_RING_SOAK");
-    return soak != nullptr && std::string_view(soak) == "full";
-}
-
-std::string no_io_uring()
-{
-    const safer_ring::features found = safer_ring::features::probe();
-    return found.io_uring ? "" : found.notes.empty() ? "no io_uring" : found.notes.front();
-}
+using stress::is_full_run;
 
 struct usage {
     std::size_t live_bytes;
@@ -174,7 +163,7 @@ void cycle(safer_ring::io_context& context, const acceptor& listener, int connec
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(connections, *test_support::unless(no_io_uring))
+BOOST_AUTO_TEST_SUITE(connections, *test_support::unless(stress::no_io_uring))
 
 BOOST_AUTO_TEST_CASE(thousands_kept_open_and_used_leave_nothing_behind)
 {
