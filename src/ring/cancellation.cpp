@@ -52,15 +52,10 @@ void event_loop::release(descriptor* d)
 void event_loop::cancel(operation_id id)
 {
     guard held(mutex_);
-    io_operation* op = slots_.find(id);
-    if (op == nullptr || op->descriptor_ == nullptr)
+    if (!wait_until_performed(held, id))
         return;
-    if (op->descriptor_->concurrent)
-        wait_until_performed(held, id); // Not for others, of which there may always be one.
-    else
-        wait_until_performed(held, *op->descriptor_);
     reap();
-    op = slots_.find(id);
+    io_operation* const op = slots_.find(id);
     if (op == nullptr || op->descriptor_ == nullptr)
         return hand_back(held);
     if (op->direction_ == direction::write && !op->descriptor_->concurrent)
@@ -184,33 +179,48 @@ void event_loop::wake_for_ready(guard& held)
         wake_one(held);
 }
 
-/// Results of this descriptor's operations that are in the middle of a
-/// non-blocking call on another thread become final first.
-void event_loop::wait_until_performed(guard& held, descriptor& d)
+/// Whether one of this descriptor's operations is in the middle of a
+/// non-blocking call on another thread.
+bool event_loop::is_performing(const descriptor& d) noexcept
 {
-    const auto performing = [&d] {
-        for (const direction dir : all_directions)
-            for (const io_operation* op = d.front(dir); op != nullptr; op = op->after_)
-                if (op->state_ == io_state::performing)
-                    return true;
-        return false;
-    };
-    while (performing()) {
-        ++performing_waiters_;
-        performed_.wait(held);
-        --performing_waiters_;
+    for (const direction dir : all_directions)
+        for (const io_operation* op = d.front(dir); op != nullptr; op = op->after_)
+            if (op->state_ == io_state::performing)
+                return true;
+    return false;
+}
+
+/// Results of such operations become final first.
+void event_loop::wait_until_performed(guard& held, const descriptor& d)
+{
+    while (is_performing(d))
+        wait_for_performed(held);
+}
+
+/// The same for the descriptor of one operation, or, where operations have no
+/// order, for that one alone: of the others there may always be one. False when
+/// the operation has ended.
+///
+/// It is looked up after each wait, in which another thread may have closed the
+/// descriptor: whoever emits a signal need not keep the I/O object alive.
+bool event_loop::wait_until_performed(guard& held, operation_id id)
+{
+    for (;;) {
+        const io_operation* op = slots_.find(id);
+        if (op == nullptr || op->descriptor_ == nullptr)
+            return false;
+        const descriptor& d = *op->descriptor_;
+        if (d.concurrent ? op->state_ != io_state::performing : !is_performing(d))
+            return true;
+        wait_for_performed(held);
     }
 }
 
-/// The same for one operation.
-void event_loop::wait_until_performed(guard& held, operation_id id)
+void event_loop::wait_for_performed(guard& held)
 {
-    for (const io_operation* op = slots_.find(id);
-         op != nullptr && op->state_ == io_state::performing; op = slots_.find(id)) {
-        ++performing_waiters_;
-        performed_.wait(held);
-        --performing_waiters_;
-    }
+    ++performing_waiters_;
+    performed_.wait(held);
+    --performing_waiters_;
 }
 
 void event_loop::attempt_writes(descriptor& d)

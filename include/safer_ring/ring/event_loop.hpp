@@ -337,8 +337,10 @@ private:
     // cancellation.cpp
     void cancel_all(guard& held, descriptor& d, cancel_mode mode);
     void attempt_writes(guard& held, descriptor& d);
-    void wait_until_performed(guard& held, descriptor& d);
-    void wait_until_performed(guard& held, operation_id id);
+    [[nodiscard]] static bool is_performing(const descriptor& d) noexcept;
+    void wait_until_performed(guard& held, const descriptor& d);
+    [[nodiscard]] bool wait_until_performed(guard& held, operation_id id);
+    void wait_for_performed(guard& held);
     void request_cancel(io_operation& op) noexcept;
     void wake_for_ready(guard& held);
     void conclude(io_operation& op, cancel_mode mode) noexcept;
