@@ -55,7 +55,15 @@ missing_packages() { # <build|test|bench|format>...
                 have_liburing || echo liburing-dev
                 have_openssl || echo libssl-dev
                 ;;
-            test | bench)
+            test)
+                command -v python3 >/dev/null || echo python3
+                # The clients of test/peers.
+                command -v curl >/dev/null || echo curl
+                command -v openssl >/dev/null || echo openssl
+                command -v socat >/dev/null || echo socat
+                command -v wrk >/dev/null || echo wrk
+                ;;
+            bench)
                 command -v python3 >/dev/null || echo python3
                 ;;
             format)
