@@ -190,7 +190,6 @@ public:
                 << n[2] << " cancelled, " << n[3] << " cut off by the other end\n";
     }
 
-    /// Operations started without a handler called, or the other way round.
     std::uint64_t started() const { return sum(&tally::started); }
     std::uint64_t ended() const
     {
@@ -263,6 +262,7 @@ void work(worker& self, shared_objects& objects, complaints& wrong, bool full)
             self.wait(1ms);
         self.emit_all();
         objects.cancel_all();
+        self.give_up_buffers();
         if (!self.wait(test_support::watchdog_time))
             return wrong.add("operations do not end that were cancelled");
         self.verify();
@@ -293,6 +293,8 @@ void start_and_cancel(int runner_count)
             threads.emplace_back([&, full = is_full_run()] { work(self, objects, wrong, full); });
         for (auto& thread : threads)
             thread.join();
+        for (worker& self : workers)
+            self.drop_objects();
         if (wrong.count() == 0) {
             objects.settle();
             objects.print(std::cout);

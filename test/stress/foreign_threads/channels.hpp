@@ -143,6 +143,7 @@ private:
         if (progress_->writing.exchange(true))
             return;
         ticket& t = by.make_ticket(writes, by.any_size());
+        t.is_write = true;
         for (std::size_t i = 0; i < t.buffer.size(); ++i)
             t.buffer[i] = at(progress_->written + i);
         by.start(
@@ -275,6 +276,7 @@ private:
     {
         const std::uint64_t number = progress_->next++;
         ticket& t = by.make_ticket(sends, size_of(number));
+        t.is_write = true;
         std::memcpy(t.buffer.data(), &number, shortest);
         for (std::size_t i = shortest; i < t.buffer.size(); ++i)
             t.buffer[i] = at(number, i);

@@ -71,6 +71,12 @@ struct ticket {
     std::shared_ptr<void> object; ///< An I/O object of this operation alone.
     std::atomic<int> calls = 0;
     std::atomic<int> instances = 0; ///< Handler objects that have not been destroyed.
+    bool is_write = false;
+
+    std::mutex mutex; ///< For the following, and the buffer once the object was cancelled.
+    bool done = false;
+    bool given_up = false;
+    std::vector<byte> given_up_as;
 
     void complain(const std::string& text) const { wrong->add(kind->name + ": " + text); }
 
@@ -105,6 +111,31 @@ struct ticket {
         const auto rest = buffer.begin() + static_cast<std::ptrdiff_t>(n);
         if (!std::all_of(rest, buffer.end(), [](byte b) { return b == before; }))
             complain("bytes written behind what was read: " + ec.message());
+    }
+
+    /// To be called when cancelling has returned: from then on the buffer is
+    /// the caller's, even before the handler has been called.
+    void give_up()
+    {
+        const std::lock_guard held(mutex);
+        if (done)
+            return;
+        if (is_write)
+            spoil();
+        given_up_as = buffer;
+        given_up = true;
+    }
+
+    template <class Handler>
+    void complete(Handler handler)
+    {
+        const std::lock_guard held(mutex);
+        ++calls;
+        if (given_up && buffer != given_up_as)
+            complain("buffer written to after its operation was cancelled");
+        handler();
+        spoil();
+        done = true;
     }
 
     void spoil() { std::fill(buffer.begin(), buffer.end(), after); }
@@ -175,9 +206,7 @@ public:
     template <class... Args>
     void operator()(Args&&... args)
     {
-        ++ticket_->calls;
-        function_(std::forward<Args>(args)...);
-        ticket_->spoil();
+        ticket_->complete([&] { function_(std::forward<Args>(args)...); });
     }
 
 private:
@@ -234,6 +263,13 @@ public:
             emit(i);
     }
 
+    /// To be called when all has been cancelled.
+    void give_up_buffers()
+    {
+        for (ticket& t : tickets_)
+            t.give_up();
+    }
+
     template <class Duration>
     bool wait(Duration limit)
     {
@@ -250,6 +286,14 @@ public:
         earlier_.clear();
         earlier_.swap(tickets_);
         signals_in_use_ = 0;
+    }
+
+    /// To be called before the context ends, also when operations are left.
+    void drop_objects()
+    {
+        for (auto* some : {&earlier_, &tickets_})
+            for (ticket& t : *some)
+                t.object.reset();
     }
 
     std::uint64_t started() const { return started_; }
