@@ -4,6 +4,7 @@
 #include <safer_ring/asio.hpp>
 
 #include "foreign_threads/channels.hpp"
+#include "foreign_threads/rig.hpp"
 #include "soak.hpp"
 
 #include "support/connected_pair.hpp"
@@ -39,61 +40,6 @@ using writer_pipe = net::basic_writable_pipe<executor>;
 using resolver = net::ip::basic_resolver<net::ip::tcp, executor>;
 using timer = net::basic_waitable_timer<std::chrono::steady_clock,
                                         net::wait_traits<std::chrono::steady_clock>, executor>;
-
-constexpr unsigned foreign_threads = 4;
-constexpr unsigned actions_per_round = 48;
-constexpr std::uint64_t operations_per_thread = 3'000; ///< Of a short run.
-constexpr std::chrono::seconds full_run{60};
-
-/// A context of ours, or one on the threads of Asio's.
-struct own_context {
-    explicit own_context(int runners) : ring(runners) {}
-    void run() { ring.run(); }
-    void stop() { ring.stop(); }
-    safer_ring::io_context ring;
-};
-struct attached_context {
-    explicit attached_context(int runners) : host(runners), ring(safer_ring::attach(host)) {}
-    void run() { host.run(); }
-    void stop() { host.stop(); }
-    net::io_context host;
-    safer_ring::io_context& ring;
-};
-
-/// Runs a context on some threads until its work is done.
-template <class Context>
-class runners {
-public:
-    runners(Context& context, int count, complaints& wrong)
-        : context_(context), work_(net::make_work_guard(context.ring))
-    {
-        for (int i = 0; i < count; ++i)
-            threads_.emplace_back([&] {
-                try {
-                    context.run();
-                } catch (const std::exception& e) {
-                    wrong.add(std::string("run() threw: ") + e.what());
-                }
-            });
-    }
-    ~runners()
-    {
-        context_.stop();
-        finish();
-    }
-    void finish()
-    {
-        work_.reset();
-        for (auto& thread : threads_)
-            if (thread.joinable())
-                thread.join();
-    }
-
-private:
-    Context& context_;
-    net::executor_work_guard<executor> work_;
-    std::vector<std::thread> threads_;
-};
 
 using context_of_ours = safer_ring::io_context;
 
@@ -138,7 +84,7 @@ std::pair<local_messages, local_messages> local_message_pair(context_of_ours& ri
 }
 
 /// The objects that all threads share, several of each kind.
-class shared_objects {
+class shared_objects : public channel_set {
 public:
     shared_objects(context_of_ours& ring, complaints& wrong)
     {
@@ -155,156 +101,32 @@ public:
                                      [&] { return local_message_pair(ring); });
             auto& waiting = add<timer_channel<timer, context_of_ours>>(ring, wrong);
             auto& looking = add<resolver_channel<resolver, context_of_ours>>(ring, wrong);
-            tallies_.insert(tallies_.end(), {&waiting.waits, &looking.lookups});
+            account({&waiting.waits, &looking.lookups});
         }
         auto& connecting =
             add<connecting_channel<tcp_acceptor, tcp_socket, context_of_ours>>(ring, wrong);
-        tallies_.insert(tallies_.end(), {&connecting.accepts, &connecting.connects});
+        account({&connecting.accepts, &connecting.connects});
     }
-
-    channel& any(worker& by) { return *channels_[by.below(static_cast<unsigned>(size()))]; }
-    std::size_t size() const { return channels_.size(); }
-    void cancel_all()
-    {
-        for (auto& one : channels_)
-            one->cancel();
-    }
-    void settle()
-    {
-        for (auto& one : channels_)
-            one->settle();
-    }
-
-    /// Adds up what has the same name.
-    void print(std::ostream& out) const
-    {
-        std::map<std::string, std::array<std::uint64_t, 4>> sums;
-        for (const tally* t : tallies_)
-            for (auto* sum : {&sums[t->name], &sums["all"]}) {
-                const std::uint64_t counts[] = {t->started, t->succeeded, t->cancelled, t->cut_off};
-                for (std::size_t i = 0; i < sum->size(); ++i)
-                    (*sum)[i] += counts[i];
-            }
-        for (const auto& [name, n] : sums)
-            out << std::setw(24) << name << ": " << n[0] << " started, " << n[1] << " succeeded, "
-                << n[2] << " cancelled, " << n[3] << " cut off by the other end\n";
-    }
-
-    std::uint64_t started() const { return sum(&tally::started); }
-    std::uint64_t ended() const
-    {
-        return sum(&tally::succeeded) + sum(&tally::cancelled) + sum(&tally::cut_off);
-    }
-    std::uint64_t succeeded() const { return sum(&tally::succeeded); }
-    std::uint64_t cancelled() const { return sum(&tally::cancelled); }
 
 private:
-    template <class Channel, class... Args>
-    Channel& add(Args&&... args)
-    {
-        auto made = std::make_unique<Channel>(std::forward<Args>(args)...);
-        Channel& channel = *made;
-        channels_.push_back(std::move(made));
-        return channel;
-    }
     template <class Reader, class Writer, class Connect>
     void stream(const char* name, complaints& wrong, Connect connect)
     {
         auto& made = add<stream_channel<Reader, Writer>>(name, wrong, connect);
-        tallies_.insert(tallies_.end(), {&made.reads, &made.writes});
+        account({&made.reads, &made.writes});
     }
     template <class Socket, class Connect>
     void messages(const char* name, complaints& wrong, Connect connect)
     {
         auto& made = add<message_channel<Socket>>(name, wrong, connect);
-        tallies_.insert(tallies_.end(), {&made.receives, &made.sends});
+        account({&made.receives, &made.sends});
     }
-    std::uint64_t sum(std::atomic<std::uint64_t> tally::*count) const
-    {
-        std::uint64_t total = 0;
-        for (const tally* t : tallies_)
-            total += t->*count;
-        return total;
-    }
-
-    std::vector<std::unique_ptr<channel>> channels_;
-    std::vector<const tally*> tallies_;
 };
 
-void act(worker& self, shared_objects& objects)
-{
-    channel& chosen = objects.any(self);
-    const unsigned choice = self.below(300);
-    if (choice == 0)
-        chosen.replace();
-    else if (choice < 20)
-        chosen.cancel();
-    else if (choice < 60)
-        self.emit_any();
-    else
-        chosen.start(self);
-}
-
-/// Rounds of actions. At the end of each one, all is cancelled once, which has
-/// to reach whatever this thread has started.
-void work(worker& self, shared_objects& objects, complaints& wrong, bool full)
-{
-    const auto deadline = std::chrono::steady_clock::now() + full_run;
-    const auto done = [&] {
-        return full ? std::chrono::steady_clock::now() >= deadline
-                    : self.started() >= operations_per_thread;
-    };
-    while (!done() && wrong.count() == 0) {
-        for (unsigned i = 0; i < actions_per_round; ++i)
-            act(self, objects);
-        // Some rounds leave more of it to succeed.
-        if (self.chance(2))
-            self.wait(1ms);
-        self.emit_all();
-        objects.cancel_all();
-        self.give_up_buffers();
-        if (!self.wait(test_support::watchdog_time))
-            return wrong.add("operations do not end that were cancelled");
-        self.verify();
-    }
-    self.verify();
-}
-
-void report(const complaints& wrong)
-{
-    for (const std::string& text : wrong.first())
-        BOOST_TEST_ERROR(text);
-    BOOST_TEST(wrong.count() == 0u);
-}
-
 template <class Context>
-void start_and_cancel(int runner_count)
+void start_and_cancel_all(int runner_count)
 {
-    complaints wrong;
-    std::deque<worker> workers;
-    for (unsigned i = 0; i < foreign_threads; ++i)
-        workers.emplace_back(i + 1, wrong);
-    {
-        Context context(runner_count);
-        shared_objects objects(context.ring, wrong);
-        runners<Context> running(context, runner_count, wrong);
-        std::vector<std::thread> threads;
-        for (worker& self : workers)
-            threads.emplace_back([&, full = is_full_run()] { work(self, objects, wrong, full); });
-        for (auto& thread : threads)
-            thread.join();
-        for (worker& self : workers)
-            self.drop_objects();
-        if (wrong.count() == 0) {
-            objects.settle();
-            objects.print(std::cout);
-            BOOST_TEST(objects.started() == objects.ended());
-            BOOST_TEST(objects.succeeded() != 0u);
-            BOOST_TEST(objects.cancelled() != 0u);
-            running.finish();
-        }
-    }
-    report(wrong);
+    start_and_cancel<Context, shared_objects>(runner_count);
 }
 
 /// What one thread does with futures and objects of its own.
@@ -442,17 +264,17 @@ BOOST_AUTO_TEST_SUITE(foreign_threads, *test_support::unless(stress::no_io_uring
 
 BOOST_AUTO_TEST_CASE(start_and_cancel_what_one_thread_runs)
 {
-    start_and_cancel<own_context>(1);
+    start_and_cancel_all<own_context>(1);
 }
 
 BOOST_AUTO_TEST_CASE(start_and_cancel_what_two_threads_run)
 {
-    start_and_cancel<own_context>(2);
+    start_and_cancel_all<own_context>(2);
 }
 
 BOOST_AUTO_TEST_CASE(start_and_cancel_on_an_attached_context)
 {
-    start_and_cancel<attached_context>(2);
+    start_and_cancel_all<attached_context>(2);
 }
 
 BOOST_AUTO_TEST_CASE(wait_for_futures_of_what_one_thread_runs)

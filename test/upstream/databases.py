@@ -8,10 +8,12 @@
                  --library <libsafer_ring.a> --boost <include folder of the same Boost>
                  [--report <file>] [--only <pattern>]
 
-They are copied to a temporary folder; of charconv, which Boost.MySQL needs compiled, the sources are used. In the examples the name of the context, and nothing else, is replaced.
-Boost.Redis has a constructor that takes a net::io_context, so in its tests the contexts stay, and are attached where
-they are declared. redis-server and mariadbd are started for the time, on their usual ports, where the tests look for
-them; they keep what they store in that folder.
+They are copied to a temporary folder; of charconv, which Boost.MySQL needs compiled, the sources are used. The name
+of the context, and nothing else, is replaced. Only what uses a constructor of Boost.Redis that takes a
+net::io_context, its tests and cpp17_intro, keeps its contexts, which are attached where they are declared.
+
+redis-server and mariadbd are started for the time, on their usual ports, where the tests look for them; they keep
+what they store in that folder.
 """
 
 import argparse
@@ -26,7 +28,6 @@ import sys
 import tempfile
 import time
 
-import beast_tests
 import outcomes
 
 PATIENCE_S = 60
@@ -67,6 +68,11 @@ MYSQL_EXAMPLES = {
 
 def with_our_context(text):
     return re.sub(r"\b(?:net|(?:boost::)?asio)::io_context\b(?!\.)", "safer_ring::io_context", text)
+
+
+def with_attached_contexts(text):
+    return re.sub(r"\b(?:net|asio)::io_context\s+(\w+);",
+                  r"\g<0> safer_ring::io_context& \1_attached{safer_ring::attach(\1)};", text)
 
 
 def listens(port):
@@ -115,8 +121,8 @@ def mysql(work, examples):
     # Started by root, the server would refuse to run without being told whose it is to be.
     user = ["--user=root"] if os.getuid() == 0 else []
     with (work / "mysql-install.log").open("w") as log:
-        subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
-                        "--skip-test-db", *user], stdout=log, stderr=log, check=True)
+        subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db",
+                        "--auth-root-authentication-method=normal", *user], stdout=log, stderr=log, check=True)
     tls = certificate(work)
     with running(["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={path}", f"--bind-address={ADDRESS}",
                   "--port=3306", *tls, *user], 3306, work / "mysql.log"):
@@ -140,10 +146,10 @@ class Runner:
         self.objects = {}
         if arguments.through == "drop_in":
             self.flags += ["-include", "safer_ring/drop_in.hpp"]
-            for file in [*(work / "redis/example").glob("*.?pp"), *(work / "mysql/example").rglob("*.?pp")]:
+            for file in [work / "redis/example/main.cpp", *(work / "mysql/example").rglob("*.?pp")]:
                 file.write_text(with_our_context(file.read_text()))
-            for file in (work / "redis/test").glob("*.?pp"):
-                file.write_text(beast_tests.with_attached_contexts(file.read_text()))
+            for file in [work / "redis/example/cpp17_intro.cpp", *(work / "redis/test").glob("*.?pp")]:
+                file.write_text(with_attached_contexts(file.read_text()))
 
     def object(self, source):
         """Compiles what several programs share, once."""
