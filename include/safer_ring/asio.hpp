@@ -14,6 +14,7 @@
 #include <safer_ring/asio/detail/serial_port_service.hpp>
 #include <safer_ring/asio/detail/signal_set_service.hpp>
 #include <safer_ring/asio/detail/socket_service.hpp>
+#include <safer_ring/asio/detail/timed_cancel.hpp>
 #include <safer_ring/asio/detail/timer_service.hpp>
 #include <safer_ring/asio/executor.hpp>
 #include <safer_ring/asio/io_context.hpp>

@@ -27,6 +27,12 @@
 #if BOOST_ASIO_VERSION >= 102800
 #include <boost/asio/associated_immediate_executor.hpp>
 #endif
+// Time limits of operations came with Boost 1.86.
+#if BOOST_ASIO_VERSION >= 103200
+#include <boost/asio/cancel_after.hpp>
+#include <boost/asio/cancel_at.hpp>
+#define SAFER_RING_ASIO_HAS_CANCEL_AFTER 1
+#endif
 
 #include <safer_ring/export.hpp>
 
@@ -94,6 +100,12 @@ concept binds_immediate_executor = !requires
 #else
 template <typename Handler, typename IoExecutor>
 concept binds_immediate_executor = false;
+#endif
+
+#if defined(SAFER_RING_ASIO_HAS_CANCEL_AFTER)
+/// An operation with a time limit, which holds its handler and its timer.
+template <typename Handler, typename Timer, typename... Signatures>
+using asio_timed_cancel_op = boost::asio::detail::timed_cancel_op<Handler, Timer, Signatures...>;
 #endif
 
 /// net::add_service, which Boost deprecates from 1.90 on in favour of
