@@ -24,10 +24,11 @@ using tcp_stream = basic_tcp_stream<>;
 
 /// Beast's WebSocket stream over `NextLayer`.
 ///
-/// Beast gives it a timer of type net::steady_timer, whatever the executor of
-/// the next layer is. On a safer_ring::io_context that timer is Asio's own,
-/// and the first one starts a thread and an epoll descriptor of Asio's there.
-/// Handlers run on the ring's context all the same.
+/// Its time-outs are on the ring from Boost 1.82 on. Before, Beast gives it a
+/// timer of type net::steady_timer, whatever the executor of the next layer
+/// is; without the drop-in, that timer is Asio's own, and the first one starts
+/// a thread and an epoll descriptor of Asio's. Handlers run on the ring's
+/// context all the same.
 template <typename NextLayer = tcp_stream>
 using websocket_stream = boost::beast::websocket::stream<NextLayer>;
 

@@ -15,8 +15,10 @@ namespace safer_ring::inline SAFER_RING_ABI {
 
 /// TLS over a stream of ours.
 ///
-/// Asio gives every TLS stream two timers of its own untyped kind, as Beast
-/// does the WebSocket stream: see websocket_stream.
+/// Asio gives every TLS stream two timers for net::any_io_executor, whatever
+/// the executor of the next layer is. Without the drop-in they are Asio's own,
+/// and the first ones on a context start a thread and an epoll descriptor of
+/// Asio's. Handlers run on the ring's context all the same.
 template <typename NextLayer = tcp_stream>
 using ssl_stream = boost::beast::ssl_stream<NextLayer>;
 
