@@ -389,8 +389,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(memory_is_the_handlers, Ctx, contexts)
         auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
         std::array<char, 8> buffer{};
         io_result result;
-        const auto receive = [&](auto handler) {
-            socket.async_receive(
+        const auto receive = [&, &end = socket](auto handler) {
+            end.async_receive(
                 net::buffer(buffer),
                 net::cancel_after(soon,
                                   net::bind_allocator(test_support::counting_allocator<>(counts),
@@ -433,11 +433,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(limits_in_a_strand_race_with_what_they_limit, Ctx,
                                                     next(round + 1);
                                                 }));
     };
-    std::function<void(int)> send = [&](int round) {
+    std::function<void(int)> send = [&, &end = sender](int round) {
         if (round == rounds)
             return;
-        sender.async_send(net::buffer(out),
-                          [&, round](error_code, std::size_t) { send(round + 1); });
+        end.async_send(net::buffer(out), [&, round](error_code, std::size_t) { send(round + 1); });
     };
     net::post(strand, [&] { next(0); });
     send(0);

@@ -25,32 +25,38 @@ import outcomes
 # What concerns I/O objects, contexts, and what is built on them. Left out are tests that contain
 # no I/O object or context of ours: of executors of others, buffers, type traits.
 NAMES = """
-    basic_datagram_socket basic_deadline_timer basic_file basic_random_access_file basic_raw_socket
-    basic_readable_pipe basic_seq_packet_socket basic_serial_port basic_signal_set basic_socket
-    basic_socket_acceptor basic_stream_file basic_stream_socket basic_waitable_timer
-    basic_writable_pipe bind_cancellation_slot bind_executor bind_allocator
-    buffered_read_stream buffered_stream buffered_write_stream co_spawn cancel_after cancel_at
-    config connect connect_pipe deadline_timer defer deferred dispatch executor_work_guard
-    high_resolution_timer io_context io_context_strand packaged_task post random_access_file read
-    read_at read_until readable_pipe redirect_error serial_port signal_set socket_base steady_timer
-    strand stream_file system_timer this_coro use_awaitable use_future writable_pipe write write_at
-    as_tuple
+    append as_tuple basic_datagram_socket basic_deadline_timer basic_file
+    basic_random_access_file basic_raw_socket basic_readable_pipe basic_seq_packet_socket
+    basic_serial_port basic_signal_set basic_socket basic_socket_acceptor basic_stream_file
+    basic_stream_socket basic_waitable_timer basic_writable_pipe bind_allocator
+    bind_cancellation_slot bind_executor bind_immediate_executor buffered_read_stream
+    buffered_stream buffered_write_stream cancel_after cancel_at co_composed co_spawn compose
+    composed config connect connect_pipe consign deadline_timer defer deferred dispatch
+    execution/context_as executor_work_guard high_resolution_timer inline_or_executor io_context
+    io_context_strand is_read_buffered is_write_buffered packaged_task post prepend
+    random_access_file read read_at read_until readable_pipe redirect_disposition redirect_error
+    serial_port serial_port_base signal_set signal_set_base socket_base spawn steady_timer
+    strand stream_file system_timer this_coro use_awaitable use_future writable_pipe write
+    write_at
     generic/basic_endpoint generic/datagram_protocol generic/raw_protocol
     generic/seq_packet_protocol generic/stream_protocol
-    ip/icmp ip/multicast ip/tcp ip/udp ip/unicast ip/v6_only ip/basic_resolver
-    ip/basic_resolver_iterator ip/basic_resolver_query
+    ip/basic_resolver ip/basic_resolver_iterator ip/basic_resolver_query ip/icmp ip/multicast
+    ip/tcp ip/udp ip/unicast ip/v6_only
     local/basic_endpoint local/connect_pair local/datagram_protocol local/seq_packet_protocol
     local/stream_protocol
     posix/basic_descriptor posix/basic_stream_descriptor posix/descriptor posix/descriptor_base
     posix/stream_descriptor
     experimental/awaitable_operators experimental/basic_channel
     experimental/basic_concurrent_channel experimental/channel experimental/co_composed
-    experimental/concurrent_channel experimental/parallel_group experimental/promise
-    experimental/coro/allocator experimental/coro/cancel experimental/coro/co_spawn
-    experimental/coro/exception experimental/coro/executor experimental/coro/partial
-    experimental/coro/simple_test experimental/coro/stack_test experimental/coro/use_coro
+    experimental/concurrent_channel experimental/coro/allocator experimental/coro/cancel
+    experimental/coro/co_spawn experimental/coro/exception experimental/coro/executor
+    experimental/coro/partial experimental/coro/simple_test experimental/coro/stack_test
+    experimental/coro/use_coro experimental/parallel_group experimental/promise
     ssl/stream
 """.split()
+
+# Stackful coroutines.
+LIBRARIES = {"spawn": ["-lboost_context"]}
 
 
 def with_our_context(text):
@@ -74,7 +80,7 @@ class Runner:
         program = self.work / name.replace("/", ".")
         error = outcomes.compile_or_error(
             [self.arguments.compiler, *self.flags, "-I", source.parent, source, "-o", program,
-             self.arguments.library, "-luring", "-lssl", "-lcrypto"])
+             self.arguments.library, "-luring", "-lssl", "-lcrypto", *LIBRARIES.get(name, [])])
         if error:
             return outcomes.Outcome(name, "does not compile", error)
         execution = outcomes.execute(program, 120)
