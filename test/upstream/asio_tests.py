@@ -73,7 +73,17 @@ class Runner:
         self.work = work
         self.flags = outcomes.flags(arguments)
         if arguments.through == "drop_in":
-            self.flags += ["-include", "safer_ring/drop_in.hpp"]
+            self.flags += ["-include", self.precompiled("safer_ring/drop_in.hpp")]
+
+    def precompiled(self, name):
+        """A header that includes the named one, and is compiled once for all tests."""
+        header = self.work / "precompiled.hpp"
+        header.write_text(f"#include <{name}>\n")
+        error = outcomes.compile_or_error([self.arguments.compiler, *self.flags, "-x", "c++-header",
+                                           header, "-o", f"{header}.gch"])
+        if error:
+            sys.exit(error)
+        return header
 
     def run(self, name):
         source = self.work / "test" / (name + ".cpp")
