@@ -6,6 +6,9 @@
 #include <safer_ring/asio/detail/operation_memory.hpp>
 #include <safer_ring/ring/event_loop.hpp>
 
+#if defined(SAFER_RING_ASIO_HAS_SERVICE_MAKER)
+#include <boost/asio/config.hpp>
+#endif
 #include <boost/asio/execution_context.hpp>
 
 #include <chrono>
@@ -115,6 +118,39 @@ public:
                                                   std::move(kernel))))
     {
     }
+#if defined(SAFER_RING_ASIO_HAS_SERVICE_MAKER)
+    /// With an initial set of services, such as a configuration: of its values,
+    /// scheduler.concurrency_hint, scheduler.locking and reactor.io_locking
+    /// count, as the concurrency hint does elsewhere.
+    explicit io_context(const service_maker& initial_services, const options& settings = options{})
+        : boost::asio::execution_context(initial_services),
+          impl_(add_impl(new detail::loop_service(*this, settings, configured_threads())))
+    {
+    }
+#endif
+#if defined(SAFER_RING_ASIO_HAS_CONTEXT_ALLOCATOR)
+    /// With an allocator for services. Operations have that of their handler;
+    /// what the kernel works with is allocated as ever.
+    template <typename Allocator>
+    io_context(std::allocator_arg_t tag, const Allocator& memory)
+        : io_context(tag, memory, BOOST_ASIO_CONCURRENCY_HINT_DEFAULT)
+    {
+    }
+    template <typename Allocator>
+    io_context(std::allocator_arg_t tag, const Allocator& memory, int concurrency_hint,
+               const options& settings = options{})
+        : boost::asio::execution_context(tag, memory),
+          impl_(add_impl(new detail::loop_service(*this, settings, threads_of(concurrency_hint))))
+    {
+    }
+    template <typename Allocator>
+    io_context(std::allocator_arg_t tag, const Allocator& memory,
+               const service_maker& initial_services, const options& settings = options{})
+        : boost::asio::execution_context(tag, memory, initial_services),
+          impl_(add_impl(new detail::loop_service(*this, settings, configured_threads())))
+    {
+    }
+#endif
     io_context(const io_context&) = delete;
     io_context& operator=(const io_context&) = delete;
 
@@ -127,7 +163,10 @@ public:
     }
 
     /// A line for each operation that is in the kernel.
-    [[nodiscard]] std::string describe() const { return impl_.loop().describe(); }
+    [[nodiscard]] std::string describe() const
+    {
+        return impl_.loop().describe();
+    }
 
     count_type run()
     {
@@ -153,7 +192,10 @@ public:
         return n;
     }
 
-    count_type run_one() { return run_one_within(ring::event_loop::wait_forever); }
+    count_type run_one()
+    {
+        return run_one_within(ring::event_loop::wait_forever);
+    }
 
     template <typename Rep, typename Period>
     std::size_t run_one_for(const std::chrono::duration<Rep, Period>& rel_time)
@@ -186,14 +228,20 @@ public:
                                  [&] { scope.thread().rethrow_pending_exception(); });
     }
 
-    count_type poll_one() { return run_one_within(ring::event_loop::wait_not); }
+    count_type poll_one()
+    {
+        return run_one_within(ring::event_loop::wait_not);
+    }
 
     void stop()
     {
         refuse_if_attached("stop");
         impl_.loop().stop();
     }
-    [[nodiscard]] bool stopped() const { return impl_.loop().stopped(); }
+    [[nodiscard]] bool stopped() const
+    {
+        return impl_.loop().stopped();
+    }
     void restart()
     {
         refuse_if_attached("restart");
@@ -297,6 +345,19 @@ private:
             return ring::threading::one;
         return ring::threading::many;
     }
+
+#if defined(SAFER_RING_ASIO_HAS_SERVICE_MAKER)
+    ring::threading configured_threads()
+    {
+        const boost::asio::config values(*this);
+        if (!values.get("scheduler", "locking", true))
+            return ring::threading::unsafe;
+        if (values.get("scheduler", "concurrency_hint", 0) == 1 ||
+            !values.get("reactor", "io_locking", true))
+            return ring::threading::one;
+        return ring::threading::many;
+    }
+#endif
 
     detail::loop_service& add_impl(detail::loop_service* impl)
     {

@@ -34,6 +34,14 @@
 #define SAFER_RING_ASIO_HAS_CANCEL_AFTER 1
 #endif
 
+// Contexts take initial services from Boost 1.87 on, and an allocator from 1.89.
+#if BOOST_ASIO_VERSION >= 103400
+#define SAFER_RING_ASIO_HAS_SERVICE_MAKER 1
+#endif
+#if BOOST_ASIO_VERSION >= 103600
+#define SAFER_RING_ASIO_HAS_CONTEXT_ALLOCATOR 1
+#endif
+
 #include <safer_ring/export.hpp>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
