@@ -195,9 +195,12 @@ private:
         cq_mask_ = parameters_.cq_entries - 1;
         cq_head_ = *ring_.cq.khead;
         // The kernel reads entries through an index array; an entry is always
-        // used at its own place, so the array is filled once.
-        for (unsigned i = 0; i < sq_entries_; ++i)
-            ring_.sq.array[i] = i;
+        // used at its own place, so the array is filled once. From liburing 2.6
+        // on, its set-up asks for rings without one (Linux 6.6), whose entries
+        // are used at their own places anyway.
+        if (ring_.sq.array != nullptr)
+            for (unsigned i = 0; i < sq_entries_; ++i)
+                ring_.sq.array[i] = i;
     }
 
     void record_features()
