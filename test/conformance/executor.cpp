@@ -74,6 +74,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(every_property_can_be_queried, Ctx, contexts)
     BOOST_TEST(
         (net::query(ex, execution::outstanding_work) == execution::outstanding_work.untracked));
     BOOST_TEST((net::query(ex, execution::mapping) == execution::mapping.thread));
+#if BOOST_ASIO_VERSION >= 103700
+    BOOST_TEST((net::query(ex, execution::inline_exception_handling) ==
+                execution::inline_exception_handling.capture));
+#endif
     BOOST_TEST(&net::query(ex, execution::context) == &ctx);
     BOOST_TEST((net::query(ex, execution::allocator) == std::allocator<void>()));
     BOOST_TEST((std::is_same_v<decltype(net::query(ex, execution::context)), Ctx&>));

@@ -103,6 +103,27 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(context_is_configured, Ctx, running_contexts)
     expect_working(hinted);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(concurrency_hint_is_in_the_configuration, Ctx, running_contexts)
+{
+    for (const int hint : {1, 42}) {
+        Ctx ctx(hint);
+        const net::config values(ctx);
+        BOOST_TEST(values.get("scheduler", "concurrency_hint", 0) == hint);
+        BOOST_TEST(values.get("scheduler", "locking", false));
+        BOOST_TEST(values.get("reactor", "io_locking", false));
+    }
+    Ctx ctx(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE);
+    const net::config values(ctx);
+#if defined(SAFER_RING_DROP_IN)
+    const bool locking = false;
+#else
+    // Asio's own machinery on a context of ours goes by it and has a thread.
+    const bool locking = is_ours<Ctx>;
+#endif
+    BOOST_TEST(values.get("scheduler", "locking", !locking) == locking);
+    BOOST_TEST(values.get("reactor", "io_locking", !locking) == locking);
+}
+
 #if BOOST_ASIO_VERSION >= 103600
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(services_come_from_the_allocator_of_the_context, Ctx,

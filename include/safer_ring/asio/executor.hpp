@@ -145,7 +145,17 @@ public:
     {
         return boost::asio::execution::mapping.thread;
     }
-    io_context& query(boost::asio::execution::context_t) const noexcept { return context(); }
+#if defined(SAFER_RING_ASIO_HAS_INLINE_EXCEPTION_HANDLING)
+    static constexpr boost::asio::execution::inline_exception_handling_t
+    query(boost::asio::execution::inline_exception_handling_t) noexcept
+    {
+        return boost::asio::execution::inline_exception_handling.capture;
+    }
+#endif
+    io_context& query(boost::asio::execution::context_t) const noexcept
+    {
+        return context();
+    }
     boost::asio::execution::blocking_t query(boost::asio::execution::blocking_t) const noexcept
     {
         return (bits() & detail::blocking_never_bit) != 0

@@ -108,20 +108,22 @@ public:
     {
     }
     io_context(int concurrency_hint, const options& settings)
-        : impl_(add_impl(new detail::loop_service(*this, settings, threads_of(concurrency_hint))))
+        : impl_(add_impl(new detail::loop_service(*this, settings, configure(concurrency_hint))))
     {
     }
     /// Runs on the backend given, as tests do.
     io_context(int concurrency_hint, const options& settings,
                std::unique_ptr<backend::backend> kernel)
-        : impl_(add_impl(new detail::loop_service(*this, settings, threads_of(concurrency_hint),
+        : impl_(add_impl(new detail::loop_service(*this, settings, configure(concurrency_hint),
                                                   std::move(kernel))))
     {
     }
 #if defined(SAFER_RING_ASIO_HAS_SERVICE_MAKER)
     /// With an initial set of services, such as a configuration: of its values,
     /// scheduler.concurrency_hint, scheduler.locking and reactor.io_locking
-    /// count, as the concurrency hint does elsewhere.
+    /// count, as the concurrency hint does elsewhere. Without the drop-in,
+    /// locking must not be off where objects of Asio's own are on the context
+    /// (ssl::stream has some): the thread behind them goes by it too.
     explicit io_context(const service_maker& initial_services, const options& settings = options{})
         : boost::asio::execution_context(initial_services),
           impl_(add_impl(new detail::loop_service(*this, settings, configured_threads())))
@@ -140,7 +142,7 @@ public:
     io_context(std::allocator_arg_t tag, const Allocator& memory, int concurrency_hint,
                const options& settings = options{})
         : boost::asio::execution_context(tag, memory),
-          impl_(add_impl(new detail::loop_service(*this, settings, threads_of(concurrency_hint))))
+          impl_(add_impl(new detail::loop_service(*this, settings, configure(concurrency_hint))))
     {
     }
     template <typename Allocator>
@@ -333,6 +335,24 @@ private:
             scope.thread().rethrow_pending_exception();
             return goes_on();
         });
+    }
+
+    /// Notes the hint where net::config finds it.
+    ring::threading configure(int hint)
+    {
+#if defined(SAFER_RING_ASIO_HAS_SERVICE_MAKER)
+        int noted = hint;
+#if !defined(SAFER_RING_DROP_IN)
+        // Asio's own machinery, which a program without the drop-in may have
+        // on this context, looks there too. It has a thread of its own, and so
+        // must not be told that it needs no locks.
+        if (!BOOST_ASIO_CONCURRENCY_HINT_IS_LOCKING(SCHEDULER, hint) ||
+            !BOOST_ASIO_CONCURRENCY_HINT_IS_LOCKING(REACTOR_IO, hint))
+            noted = BOOST_ASIO_CONCURRENCY_HINT_SAFE;
+#endif
+        boost::asio::config_from_concurrency_hint(noted).make(*this);
+#endif
+        return threads_of(hint);
     }
 
     static ring::threading threads_of(int hint) noexcept

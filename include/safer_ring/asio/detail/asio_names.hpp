@@ -42,6 +42,11 @@
 #define SAFER_RING_ASIO_HAS_CONTEXT_ALLOCATOR 1
 #endif
 
+// Executors say what becomes of exceptions from Boost 1.90 on.
+#if BOOST_ASIO_VERSION >= 103700
+#define SAFER_RING_ASIO_HAS_INLINE_EXCEPTION_HANDLING 1
+#endif
+
 #include <safer_ring/export.hpp>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
