@@ -186,11 +186,11 @@ void send_operation::stage(event_loop& loop)
     gather(staged_.data);
 }
 
-// A local send that no other request shares a call with is cheaper made at once
-// (a round trip of 64 bytes: 2.4 instead of 3.2 µs; TCP: no difference).
+// A local send that hardly another request shares a call with is cheaper made at
+// once (a round trip of 64 bytes: 2.4 instead of 3.2 µs; TCP: no difference).
 bool send_operation::attempts_first(event_loop& loop) const noexcept
 {
-    return by_readiness_ || (descriptor_->is_local && loop.is_quiet());
+    return by_readiness_ || (descriptor_->is_local && loop.grants_call());
 }
 
 void send_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept

@@ -114,7 +114,8 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         held.lock();
     }
     batch_ = kernel_->completions();
-    quiet_turns_ = batch_ <= quiet_completions ? std::min(quiet_turns_ + 1, quiet_after_turns) : 0;
+    calls_granted_ = 0;
+    quiet_turns_ = batch_ <= few ? std::min(quiet_turns_ + 1, quiet_after_turns) : 0;
     for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
         if (!q->empty())
             q->take_due(due_);

@@ -245,6 +245,29 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(accept_into_a_generic_socket, Ctx, contexts)
     BOOST_TEST(server.is_open());
 }
 
+// Where nothing else goes on, a small send needs no turn of its context.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_send_that_is_alone_is_made_where_it_starts, Ctx, running_contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    local_socket_of<Ctx> opened(ctx), idle(ctx), other(ctx);
+    net::local::connect_pair(idle, other);
+    auto [end, peer_end] = test_support::local_descriptor_pair();
+    opened.assign(net::local::stream_protocol(), end.release());
+    test_support::blocking_peer peer(std::move(peer_end));
+    std::array<char, 1> byte{};
+    io_result read, write;
+    idle.async_read_some(net::buffer(byte), checks.into(read));
+    for (int i = 0; i < 100; ++i)
+        ctx.poll();
+    opened.async_write_some(net::buffer("hello", 5), checks.into(write));
+    BOOST_TEST(peer.read(5) == "hello");
+    idle.cancel();
+    ctx.run();
+    BOOST_TEST(write.bytes == 5u);
+    BOOST_TEST(read.ec == net::error::operation_aborted);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

@@ -15,6 +15,7 @@
 #include <functional>
 #include <future>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -434,7 +435,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(socket_on_a_strand_is_serialised_with_the_strand, 
 template <class Ctx>
 auto tracked_executor(Ctx& ctx)
 {
-    return net::require(ctx.get_executor(), net::execution::outstanding_work.tracked);
+    return net::prefer(ctx.get_executor(), net::execution::outstanding_work.tracked);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(work_tracked_by_executors_ends_in_the_handler_that_drops_them, Ctx,
@@ -482,6 +483,32 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(work_that_a_handler_tracks_may_end_on_another_thre
         });
         ctx.run();
         BOOST_TEST(handlers == 2);
+        BOOST_TEST(ctx.stopped());
+    }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(tracked_work_is_counted_though_handlers_throw_or_run_the_context, Ctx,
+                              contexts)
+{
+    for (const int hint : {1, 2}) {
+        Ctx ctx(hint);
+        std::vector kept(3, tracked_executor(ctx));
+        int inner = 0;
+        net::post(ctx, [&] {
+            kept.pop_back();
+            net::post(ctx, [&] { ++inner; });
+            ctx.poll_one();
+            kept.pop_back();
+        });
+        ctx.poll();
+        BOOST_TEST(inner == 1);
+        BOOST_TEST(!ctx.stopped());
+        net::post(ctx, [&] {
+            kept.clear();
+            throw std::runtime_error("of the handler");
+        });
+        BOOST_CHECK_THROW(ctx.run(), std::runtime_error);
+        BOOST_TEST(ctx.run() == 0u); // It returns: nothing is left to do.
         BOOST_TEST(ctx.stopped());
     }
 }

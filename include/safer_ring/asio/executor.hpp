@@ -104,40 +104,40 @@ public:
 
     basic_executor require(boost::asio::execution::blocking_t::possibly_t) const
     {
-        return {&context(), allocator(), bits() & ~detail::blocking_never_bit};
+        return {context_pointer(), allocator(), bits() & ~detail::blocking_never_bit};
     }
     basic_executor require(boost::asio::execution::blocking_t::never_t) const
     {
-        return {&context(), allocator(), bits() | detail::blocking_never_bit};
+        return {context_pointer(), allocator(), bits() | detail::blocking_never_bit};
     }
     basic_executor require(boost::asio::execution::relationship_t::fork_t) const
     {
-        return {&context(), allocator(), bits() & ~detail::continuation_bit};
+        return {context_pointer(), allocator(), bits() & ~detail::continuation_bit};
     }
     basic_executor require(boost::asio::execution::relationship_t::continuation_t) const
     {
-        return {&context(), allocator(), bits() | detail::continuation_bit};
+        return {context_pointer(), allocator(), bits() | detail::continuation_bit};
     }
     basic_executor<Allocator, Bits | detail::tracked_bit>
     require(boost::asio::execution::outstanding_work_t::tracked_t) const
     {
-        return {&context(), allocator(), bits()};
+        return {context_pointer(), allocator(), bits()};
     }
     basic_executor<Allocator, Bits & ~detail::tracked_bit>
     require(boost::asio::execution::outstanding_work_t::untracked_t) const
     {
-        return {&context(), allocator(), bits()};
+        return {context_pointer(), allocator(), bits()};
     }
     template <typename OtherAllocator>
     basic_executor<OtherAllocator, Bits>
     require(boost::asio::execution::allocator_t<OtherAllocator> a) const
     {
-        return {&context(), a.value(), bits()};
+        return {context_pointer(), a.value(), bits()};
     }
     basic_executor<std::allocator<void>, Bits>
     require(boost::asio::execution::allocator_t<void>) const
     {
-        return {&context(), std::allocator<void>(), bits()};
+        return {context_pointer(), std::allocator<void>(), bits()};
     }
 
     static constexpr boost::asio::execution::mapping_t
@@ -225,7 +225,7 @@ public:
 
     io_context& context() const noexcept
     {
-        return *reinterpret_cast<io_context*>(target_ & ~bits_mask);
+        return *context_pointer();
     }
 
 #if !defined(BOOST_ASIO_NO_TS_EXECUTORS)
@@ -268,6 +268,7 @@ private:
     basic_executor(io_context* context, const Allocator& a, unsigned bits) noexcept
         : Allocator(a), target_(reinterpret_cast<std::uintptr_t>(context) | bits)
     {
+        static_assert(alignof(io_context) > bits_mask);
         work_started();
     }
 
@@ -279,7 +280,7 @@ private:
     void work_started() const noexcept
     {
         if constexpr (tracks_work)
-            if (target_ != 0) {
+            if (context_pointer() != nullptr) {
                 detail::loop_service& impl = context().impl_;
                 impl.loop().work_started(impl.current_loop());
             }
@@ -287,7 +288,7 @@ private:
     void work_finished() const noexcept
     {
         if constexpr (tracks_work)
-            if (target_ != 0) {
+            if (context_pointer() != nullptr) {
                 detail::loop_service& impl = context().impl_;
                 impl.loop().work_finished(impl.current_loop());
             }
@@ -303,6 +304,12 @@ private:
         context().impl_.loop().post(op.get(), is_continuation,
                                     self != nullptr ? &self->loop : nullptr);
         op.release();
+    }
+
+    /// Null for what has been moved from, whatever was asked of it since.
+    io_context* context_pointer() const noexcept
+    {
+        return reinterpret_cast<io_context*>(target_ & ~bits_mask);
     }
 
     unsigned bits() const noexcept

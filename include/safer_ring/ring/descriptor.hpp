@@ -71,7 +71,7 @@ struct descriptor {
     bool bulk_read = false;
     /// The last receive left data behind (IORING_CQE_F_SOCK_NONEMPTY).
     bool expect_data = false;
-    /// A socket within the machine, whose sends cost little.
+    /// A socket of the AF_UNIX family, whose sends cost little.
     bool is_local = false;
     /// Of reads that wait for readiness.
     attempts early_reads;

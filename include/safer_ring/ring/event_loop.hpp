@@ -242,9 +242,20 @@ public:
     receive_buffers& buffers() noexcept { return buffers_; }
     staging_pool& staging() noexcept { return *staging_; }
     [[nodiscard]] std::uint32_t current_turn() const noexcept { return turn_; }
-    /// True when recent turns brought next to nothing each, so that there is
-    /// nobody to share the call that submits a request with.
-    [[nodiscard]] bool is_quiet() const noexcept { return quiet_turns_ == quiet_after_turns; }
+    /// True for the few requests of a turn that may be made by a system call of
+    /// their own: when recent turns brought next to nothing each, so that few
+    /// others share the call that submits them.
+    bool grants_call() noexcept
+    {
+        if (quiet_turns_ != quiet_after_turns)
+            return false;
+        if (calls_granted_ == few) { // A turn in which much is started.
+            quiet_turns_ = 0;
+            return false;
+        }
+        ++calls_granted_;
+        return true;
+    }
     void consume_leftover(descriptor& d, std::uint32_t size, bool peek) noexcept;
 
     // ---- end of life
@@ -274,7 +285,7 @@ private:
     };
     static constexpr int handlers_per_drive = 256;
     static constexpr unsigned quiet_after_turns = 16;
-    static constexpr unsigned quiet_completions = 2;
+    static constexpr unsigned few = 2;
 
     template <typename F>
     std::size_t run_until_idle(loop_thread& self, backend::backend::timeout wait, F& after_handler)
@@ -381,9 +392,10 @@ private:
     std::size_t wakeups_ = 0; // Idle threads that were signalled and have not woken yet.
     std::size_t performing_waiters_ = 0;
     std::size_t in_kernel_ = 0;
-    std::uint32_t turn_ = 0;   // Counts the kernel's turns.
-    unsigned batch_ = 0;       // Completions of the last turn that are still to be taken.
-    unsigned quiet_turns_ = 0; // In a row.
+    std::uint32_t turn_ = 0;     // Counts the kernel's turns.
+    unsigned batch_ = 0;         // Completions of the last turn that are still to be taken.
+    unsigned quiet_turns_ = 0;   // With few completions, in a row.
+    unsigned calls_granted_ = 0; // In this turn.
     std::size_t stale_completions_ = 0;
     bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel; or
                                     // a driver waits, which it always may.

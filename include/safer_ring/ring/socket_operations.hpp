@@ -74,7 +74,7 @@ private:
 
 /// Sends some bytes. Up to a staging buffer they are copied when the
 /// operation starts and submitted with everything else of the turn, or sent at
-/// once where a local socket is alone; more are
+/// once by the only local socket at work; more are
 /// written straight from the caller's memory without blocking, and what does
 /// not fit waits for readiness.
 class SAFER_RING_API send_operation : public io_operation {

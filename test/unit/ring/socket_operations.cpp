@@ -457,6 +457,17 @@ BOOST_FIXTURE_TEST_CASE(a_local_one_is_sent_at_once_where_it_is_alone, simulated
     BOOST_TEST(alone.result == 5);
     BOOST_TEST(sends() == 1U);
 
+    // No more than two in a turn.
+    become_quiet(*this);
+    for (int i = 0; i < 3; ++i)
+        start<send_from>(*c, direction::write, data);
+    BOOST_TEST(c.peer.read(10) == "hellohello");
+    BOOST_TEST(nothing_to_read(c));
+    poll();
+    BOOST_TEST(c.peer.read(5) == "hello");
+    BOOST_TEST(sends() == 2U);
+
+    become_quiet(*this);
     connection others[3] = {connection(*this), connection(*this), connection(*this)};
     for (connection& other : others)
         start<send_from>(*other, direction::write, data);
@@ -464,7 +475,7 @@ BOOST_FIXTURE_TEST_CASE(a_local_one_is_sent_at_once_where_it_is_alone, simulated
     start<send_from>(*c, direction::write, data);
     BOOST_TEST(nothing_to_read(c));
     poll();
-    BOOST_TEST(sends() == 5U);
+    BOOST_TEST(sends() == 6U);
     BOOST_TEST(everything_is_back());
 }
 
