@@ -20,8 +20,31 @@
 #endif
 #define SAFER_RING_DROP_IN 1
 
+// From Boost 1.92 on, Asio can be in an inline namespace. In one of the
+// drop-in, it shares no name with Asio in objects that were compiled without,
+// so that no program can mix the two layouts. A header that declares classes
+// of Asio by itself, as Boost.Process's first version does, does not compile
+// then: SAFER_RING_NO_VERSION_NAMESPACE leaves Asio where it was.
+#if !defined(SAFER_RING_NO_VERSION_NAMESPACE)
+#undef BOOST_ASIO_VERSION_NAMESPACE
+#define BOOST_ASIO_VERSION_NAMESPACE safer_ring_drop_in
+#endif
+
 #include <safer_ring/asio.hpp>
 #include <safer_ring/asio/detail/either_service.hpp>
+
+// Beast declares ssl::stream itself, which is Asio's when its namespace is
+// known before.
+#if defined(BOOST_ASIO_INLINE_NAMESPACE_BEGIN)
+namespace boost {
+namespace asio {
+BOOST_ASIO_INLINE_NAMESPACE_BEGIN
+namespace ssl {
+}
+BOOST_ASIO_INLINE_NAMESPACE_END
+} // namespace asio
+} // namespace boost
+#endif
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 

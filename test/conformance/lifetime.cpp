@@ -453,7 +453,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(services_of_the_user_are_shut_down_and_destroyed, 
         BOOST_CHECK_THROW(net::make_service<recording_service>(ctx), net::service_already_exists);
     }
     // Newer Boosts shut the services of a net::io_context down twice.
-    if (std::is_same_v<Ctx, net::io_context> && record.starts_with("shutdown;shutdown;"))
+    if (std::is_base_of_v<net::io_context, Ctx> && record.starts_with("shutdown;shutdown;"))
         record.erase(0, std::string_view("shutdown;").size());
     BOOST_TEST(record == "shutdown;destroyed;");
 }
