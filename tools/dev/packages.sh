@@ -22,6 +22,11 @@ have_boost_program_options() {
         compgen -G '/usr/local/lib/libboost_program_options.so' >/dev/null
 }
 
+have_boost_context() {
+    compgen -G '/usr/lib/*/libboost_context.so' >/dev/null ||
+        compgen -G '/usr/local/lib/libboost_context.so' >/dev/null
+}
+
 have_liburing() {
     command -v pkg-config >/dev/null && pkg-config --atleast-version=2.3 liburing
 }
@@ -57,6 +62,7 @@ missing_packages() { # <build|test|bench|format>...
                 ;;
             test)
                 command -v python3 >/dev/null || echo python3
+                have_boost_context || boost_package context # For stackful coroutines.
                 # The clients of test/peers.
                 command -v curl >/dev/null || echo curl
                 command -v openssl >/dev/null || echo openssl
