@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-PROGRAMS = ("conformance", "drop_in", "conformance.io_uring")
+PROGRAMS = ("conformance", "conformance.objects", "drop_in", "conformance.io_uring")
 ENTERING = re.compile(r'\(\d+\): Entering test case "([^"]*)"')
 SUITE = re.compile(r'\(\d+\): Entering test suite "([^"]*)"')
 OUTCOME = re.compile(r"^(FAILED|SKIPPED): ([^:\n]*(?:::[^:\n]*)*)", re.MULTILINE)

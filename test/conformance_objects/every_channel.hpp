@@ -2,7 +2,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 #pragma once
 
-#include "byte_channels.hpp"
+#include "conformance/byte_channels.hpp"
 
 #include <type_traits>
 
