@@ -86,6 +86,7 @@ class Runner:
             return outcomes.Outcome(name, "does not compile", error)
         execution = outcomes.execute(program, self.arguments.seconds)
         if self.arguments.keep:
+            self.arguments.keep.mkdir(parents=True, exist_ok=True)
             shutil.move(program, self.arguments.keep / program.name)
         program.unlink(missing_ok=True)
         failed = [line.strip() for line in execution.output.splitlines() if "failed" in line]
