@@ -146,8 +146,7 @@ void descriptor_read_operation::deliver(event_loop&) noexcept
         return;
     // Some errors come without readiness: the write end of a pipe never becomes
     // readable.
-    const bool attempted = submitted_in_turn_ == 0;
-    if (attempted || result_ < 0)
+    if (!was_submitted() || result_ < 0)
         descriptor_->early_reads.succeeded();
 }
 

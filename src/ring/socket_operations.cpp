@@ -116,7 +116,7 @@ void receive_operation::deliver(event_loop& loop) noexcept
         if (result_ > 0)
             scatter(loop.buffers().data(buffer_id()), static_cast<std::size_t>(result_));
         release_buffer(loop);
-    } else if (submitted_in_turn_ == 0 && result_ > 0) { // An attempt was enough.
+    } else if (!was_submitted() && result_ > 0) {
         descriptor_->early_reads.succeeded();
     } else if (by_readiness_ && result_ >= 0 && (flags_ & MSG_PEEK) == 0 &&
                loop.buffers().available()) {
@@ -442,8 +442,7 @@ bool readiness_operation::perform(int fd) noexcept
 
 void readiness_operation::deliver(event_loop&) noexcept
 {
-    const bool attempted = submitted_in_turn_ == 0;
-    if (attempted && result_ >= 0 && reads() && descriptor_ != nullptr)
+    if (!was_submitted() && result_ >= 0 && reads() && descriptor_ != nullptr)
         descriptor_->early_reads.succeeded();
 }
 

@@ -3,9 +3,9 @@
 
 #include "files.hpp"
 
+#include "support/awkward_buffers.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
-#include "support/skip.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -14,14 +14,15 @@
 #include <tuple>
 #include <vector>
 
-#include <sys/mman.h>
-
 // What no program should do with files: wrong descriptors, memory that is not
 // there, and more of it than there can be.
 namespace conformance {
 namespace {
 
+using test_support::byte_by_byte;
+using test_support::huge_region;
 using test_support::io_result;
+using test_support::more_than_iov_max;
 
 struct random_access {
     template <class Ctx>
@@ -195,13 +196,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(transfers_without_memory_give_a_bad_address, T, ki
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(two_gibibytes_are_transferred_as_far_as_they_go, T, kinds)
 {
-    constexpr std::size_t size_bytes = std::size_t{1} << 31;
-    // Takes up no memory until it is written to.
-    void* const data = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (data == MAP_FAILED)
-        SAFER_RING_SKIP("no 2 GiB of addresses: overcommit is strict, or a limit is set");
-    const net::mutable_buffer huge(data, size_bytes);
+    const huge_region region;
+    const net::mutable_buffer huge = region.buffer();
     // With O_DIRECT the kernel would pin, and so allocate, all of it.
     for (const storage kept : {storage::cached, storage::uncached, storage::memory}) {
         const temporary_file disk(std::string(8192, 'c'), kept);
@@ -216,22 +212,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_gibibytes_are_transferred_as_far_as_they_go, T
     const io_result written = sink.write(net::const_buffer(huge));
     BOOST_TEST(written.ec == error_code());
     BOOST_TEST(written.bytes > 0u);
-    BOOST_TEST(written.bytes < size_bytes);
-    ::munmap(data, size_bytes);
+    BOOST_TEST(written.bytes < huge_region::size_bytes);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(more_buffers_than_the_kernel_takes_are_used_in_part, T, kinds)
 {
-    constexpr std::size_t count = 1100; // IOV_MAX is 1,024.
     for (const storage kept : written_storage) {
-        const std::string out = pattern(count);
-        std::string in(count, '.');
-        std::vector<net::const_buffer> from;
-        std::vector<net::mutable_buffer> to;
-        for (std::size_t i = 0; i < count; ++i) {
-            from.push_back(net::buffer(&out[i], 1));
-            to.push_back(net::buffer(&in[i], 1));
-        }
+        const std::string out = pattern(more_than_iov_max);
+        std::string in(out.size(), '.');
+        const auto from = byte_by_byte(out);
+        const auto to = byte_by_byte(in);
         const temporary_file disk("", kept);
         trial<T> t(disk.open());
         const io_result written = t.write(from);

@@ -3,7 +3,7 @@
 
 #include "every_channel.hpp"
 
-#include "support/skip.hpp"
+#include "support/awkward_buffers.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -14,7 +14,6 @@
 #include <string>
 #include <vector>
 
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 // What no program should do: operations of every object that transfers bytes,
@@ -23,7 +22,10 @@
 namespace conformance {
 namespace {
 
+using test_support::byte_by_byte;
+using test_support::huge_region;
 using test_support::io_result;
+using test_support::more_than_iov_max;
 
 struct memory {
     net::mutable_buffer one;
@@ -193,28 +195,6 @@ void expect_of_queries(const error_code& expected, Socket& socket)
         }
     }
 }
-
-/// 2^31 bytes, which take up no memory until they are written to.
-class huge_region {
-public:
-    static constexpr std::size_t size_bytes = std::size_t{1} << 31;
-
-    huge_region()
-        : data_(::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
-    {
-        if (data_ == MAP_FAILED)
-            SAFER_RING_SKIP("no 2 GiB of addresses: overcommit is strict, or a limit is set");
-    }
-    huge_region(const huge_region&) = delete;
-    huge_region& operator=(const huge_region&) = delete;
-    ~huge_region() { ::munmap(data_, size_bytes); }
-
-    net::mutable_buffer buffer() const { return {data_, size_bytes}; }
-
-private:
-    void* data_;
-};
 
 /// While it lives, there is no room for another 2 GiB.
 class limited_addresses {
@@ -419,16 +399,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_gibibytes_are_transferred_as_far_as_they_go, T
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(more_buffers_than_the_kernel_takes_are_used_in_part, T, every_channel)
 {
-    constexpr std::size_t count = 1100; // IOV_MAX is 1,024.
     trial<T> t;
-    const std::string out = pattern(count);
-    std::string in(count, '.');
-    std::vector<net::const_buffer> from;
-    std::vector<net::mutable_buffer> to;
-    for (std::size_t i = 0; i < count; ++i) {
-        from.push_back(net::buffer(&out[i], 1));
-        to.push_back(net::buffer(&in[i], 1));
-    }
+    const std::string out = pattern(more_than_iov_max);
+    std::string in(out.size(), '.');
+    const auto from = byte_by_byte(out);
+    const auto to = byte_by_byte(in);
     const io_result written =
         t.outcome([&](auto handler) { async_give(t.c.writer, from, std::move(handler)); });
     BOOST_TEST(written.ec == error_code());

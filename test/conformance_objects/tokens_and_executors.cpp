@@ -151,7 +151,7 @@ struct timer_operation {
         template <class Token>
         auto start(Token&& token)
         {
-            timer.expires_after(std::chrono::milliseconds(waits ? 1 : 0));
+            timer.expires_after(std::chrono::milliseconds(0));
             return timer.async_wait(std::forward<Token>(token));
         }
         void fire() {}

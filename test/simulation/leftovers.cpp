@@ -105,6 +105,14 @@ BOOST_FIXTURE_TEST_CASE(a_synchronous_read_gets_them_first, socket_with_leftover
     BOOST_TEST(ring.everything_is_back());
 }
 
+BOOST_FIXTURE_TEST_CASE(a_synchronous_read_without_memory_leaves_them, socket_with_leftover)
+{
+    error_code ec;
+    BOOST_TEST(socket.receive(net::mutable_buffer(nullptr, 4), 0, ec) == 0u);
+    BOOST_TEST(ec == net::error::fault);
+    BOOST_TEST(read_some(64) == "late data");
+}
+
 BOOST_FIXTURE_TEST_CASE(peeking_shows_them_and_leaves_them, socket_with_leftover)
 {
     BOOST_TEST(read_some(64, net::socket_base::message_peek) == "late data");

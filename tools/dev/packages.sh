@@ -71,6 +71,7 @@ missing_packages() { # <build|test|bench|format>...
                 ;;
             bench)
                 command -v python3 >/dev/null || echo python3
+                command -v wrk >/dev/null || echo wrk # The load on HTTP servers.
                 ;;
             format)
                 command -v clang-format >/dev/null || echo clang-format

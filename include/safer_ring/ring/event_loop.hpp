@@ -244,7 +244,7 @@ public:
     [[nodiscard]] std::uint32_t current_turn() const noexcept { return turn_; }
     /// True for the few requests of a turn that may be made by a system call of
     /// their own: when recent turns brought next to nothing each, so that few
-    /// others share the call that submits them.
+    /// others share the call that submits them. Counts those that it grants.
     bool grants_call() noexcept
     {
         if (quiet_turns_ != quiet_after_turns)

@@ -104,6 +104,12 @@ protected:
 
     [[nodiscard]] bool cancel_requested() const noexcept { return cancel_requested_; }
 
+    /// False when what `perform` found at the start, or a leftover, was enough.
+    [[nodiscard]] bool was_submitted() const noexcept
+    {
+        return submitted_as_ != backend::opcode::nop;
+    }
+
     static void prepare_poll(backend::submission_entry& entry, std::uint32_t events) noexcept
     {
         // A request for POLLPRI alone is never woken: io_uring leaves that bit

@@ -74,9 +74,9 @@ private:
 
 /// Sends some bytes. Up to a staging buffer they are copied when the
 /// operation starts and submitted with everything else of the turn, or sent at
-/// once by the only local socket at work; more are
-/// written straight from the caller's memory without blocking, and what does
-/// not fit waits for readiness.
+/// once by a local socket that is about alone. More are written straight from
+/// the caller's memory without blocking, and what does not fit waits for
+/// readiness.
 class SAFER_RING_API send_operation : public io_operation {
 protected:
     send_operation(std::size_t size_bytes, int flags) noexcept

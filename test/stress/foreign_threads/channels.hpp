@@ -14,16 +14,26 @@
 // I/O objects of each kind, used by several threads at once.
 namespace stress {
 
+struct stream_progress {
+    std::atomic<bool> reading = false, writing = false, replaced = false;
+    std::uint64_t read = 0, written = 0; ///< Bytes; those who hold the flags may look.
+};
+
 /// Two ends of a stream. One read and one write at a time, so that it is known
 /// which bytes they carry; any number of threads may cancel them.
 template <class Reader, class Writer>
-class stream_channel : public channel {
+class stream_channel : public paired_channel<Reader, Writer, stream_progress> {
+    using base = paired_channel<Reader, Writer, stream_progress>;
+    using base::ends_;
+    using base::mutex_;
+    using base::progress_;
+    using base::wrong_;
+
 public:
-    using ends = std::pair<Reader, Writer>;
+    using typename base::ends;
 
     stream_channel(const std::string& name, complaints& wrong, std::function<ends()> connect)
-        : channel(wrong), reads(name + " read"), writes(name + " write"),
-          connect_(std::move(connect)), ends_(connect_())
+        : base(wrong, std::move(connect)), reads(name + " read"), writes(name + " write")
     {
     }
 
@@ -35,24 +45,6 @@ public:
             start_read(by);
         else
             start_write(by);
-    }
-
-    void cancel() override
-    {
-        const std::shared_lock held(mutex_);
-        ends_->second.cancel();
-        ends_->first.cancel();
-    }
-
-    void replace() override
-    {
-        const std::unique_lock held(mutex_);
-        progress_->replaced = true;
-        // First the writer: a write to a pipe without a reader raises SIGPIPE.
-        ends_->second.close();
-        ends_.reset();
-        ends_.emplace(connect_());
-        progress_ = std::make_shared<progress>();
     }
 
     void settle() override
@@ -76,11 +68,6 @@ public:
     tally reads, writes;
 
 private:
-    struct progress {
-        std::atomic<bool> reading = false, writing = false, replaced = false;
-        std::uint64_t read = 0, written = 0; ///< Bytes; those who hold the flags may look.
-    };
-
     static byte at(std::uint64_t position)
     {
         return static_cast<byte>(position * 167 + (position >> 8) * 13);
@@ -124,22 +111,30 @@ private:
                 p->writing = false;
             });
     }
+};
 
-    std::function<ends()> connect_;
-    std::optional<ends> ends_;
-    std::shared_ptr<progress> progress_ = std::make_shared<progress>();
+struct message_progress {
+    std::atomic<std::uint64_t> next = 0;
+    std::atomic<bool> replaced = false;
+    std::mutex mutex; ///< For the sets.
+    std::set<std::uint64_t> sent, received;
 };
 
 /// Messages that say which they are, any number of them under way.
 template <class Socket>
-class message_channel : public channel {
+class message_channel : public paired_channel<Socket, Socket, message_progress> {
+    using base = paired_channel<Socket, Socket, message_progress>;
+    using base::ends_;
+    using base::mutex_;
+    using base::progress_;
+    using base::wrong_;
+
 public:
-    using ends = std::pair<Socket, Socket>;
+    using typename base::ends;
     static constexpr bool is_udp = std::is_same_v<typename Socket::protocol_type, net::ip::udp>;
 
     message_channel(const std::string& name, complaints& wrong, std::function<ends()> connect)
-        : channel(wrong), receives(name + " receive"), sends(name + " send"),
-          connect_(std::move(connect)), ends_(connect_())
+        : base(wrong, std::move(connect)), receives(name + " receive"), sends(name + " send")
     {
     }
 
@@ -150,22 +145,6 @@ public:
             start_receive(by);
         else
             start_send(by);
-    }
-
-    void cancel() override
-    {
-        const std::shared_lock held(mutex_);
-        ends_->second.cancel();
-        ends_->first.cancel();
-    }
-
-    void replace() override
-    {
-        const std::unique_lock held(mutex_);
-        progress_->replaced = true;
-        ends_.reset();
-        ends_.emplace(connect_());
-        progress_ = std::make_shared<progress>();
     }
 
     void settle() override
@@ -186,13 +165,6 @@ public:
 
 private:
     static constexpr std::size_t longest = 256, shortest = sizeof(std::uint64_t);
-
-    struct progress {
-        std::atomic<std::uint64_t> next = 0;
-        std::atomic<bool> replaced = false;
-        std::mutex mutex; ///< For the sets.
-        std::set<std::uint64_t> sent, received;
-    };
 
     static byte at(std::uint64_t number, std::size_t position)
     {
@@ -271,10 +243,6 @@ private:
         else
             return {};
     }
-
-    std::function<ends()> connect_;
-    std::optional<ends> ends_;
-    std::shared_ptr<progress> progress_ = std::make_shared<progress>();
 };
 
 template <class Timer, class Context>

@@ -148,7 +148,9 @@ protected:
                 return ::recvfrom(fd, one->iov_base, one->iov_len, flags,
                                   reinterpret_cast<sockaddr*>(&address), &size);
             });
-            return n < 0 ? n : (take_sender(&address, size), n);
+            if (n >= 0)
+                take_sender(&address, size);
+            return n;
         }
         return receive_message(fd, flags, vectors.header());
     }

@@ -211,7 +211,7 @@ public:
                         net::socket_base::message_flags flags, error_code& ec)
     {
         before_synchronous(impl);
-        if (has_leftover(impl) && measure(buffers).lacks_memory) {
+        if (measure(buffers).lacks_memory && has_leftover(impl)) {
             ec = net::error::fault;
             return 0;
         }
