@@ -105,6 +105,12 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             ready_.splice_back(due_);
             ready_.push_back(&turn_marker_);
             continue;
+        } else if (!late_.empty() && late_taken_in_turn_ != turn_) {
+            late_taken_in_turn_ = turn_;
+            ready_.pop_front();
+            ready_.splice_back(late_);
+            ready_.push_back(&turn_marker_);
+            continue;
         } else {
             if (waited && !forever) {
                 if (driver_ == nullptr) // It is told how to go on when its turn ends.
@@ -113,7 +119,7 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             }
             assert(self.private_work == 0);
             ready_.pop_front();
-            const bool more = !ready_.empty();
+            const bool more = !ready_.empty() || !late_.empty();
             if (more && !one_thread())
                 wake_for_more(held);
             turn(held, more ? wait_not : wait);
@@ -150,6 +156,11 @@ bool event_loop::settle_before_handler(guard& held, io_operation& op)
     if (op.needs_perform_) {
         op.needs_perform_ = false;
         if (!perform_unlocked(held, op)) {
+            if (runs_late() && op.attempts_again(*this)) {
+                op.needs_perform_ = true;
+                late_.push_back(&op);
+                return false;
+            }
             op.state_ = io_state::pending;
             pending_.push_back(&op);
             submit_started(held, nullptr);
@@ -339,9 +350,17 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
         op.state_ = io_state::queued;
         return;
     }
-    if (op.attempts_first(*this) && perform_unlocked(held, op)) {
-        make_ready(op);
-        begin_next(op);
+    if (op.attempts_first(*this)) {
+        if (perform_unlocked(held, op)) {
+            make_ready(op);
+            begin_next(op);
+        } else {
+            begin(op);
+        }
+    } else if (self != nullptr && op.attempts_later(*this)) {
+        op.needs_perform_ = true;
+        op.state_ = io_state::ready;
+        (runs_late() ? late_ : ready_).push_back(&op);
     } else {
         begin(op);
     }

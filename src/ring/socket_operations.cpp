@@ -71,7 +71,7 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
     const bool at_once = submitted_in_turn_ == loop.current_turn();
     if (by_readiness_) {
         if (at_once && !found_nothing_)
-            descriptor_->early_reads.wait_ended_at_once();
+            descriptor_->early_reads.come_nearer();
         return is_ready(result_) ? step::perform : step::done;
     }
     if (would_block(result_) || result_ == -ENOBUFS) {
@@ -423,7 +423,7 @@ void readiness_operation::prepare(event_loop& loop, backend::submission_entry& e
 io_operation::step readiness_operation::settle(event_loop& loop) noexcept
 {
     if (reads() && !found_nothing_ && submitted_in_turn_ == loop.current_turn())
-        descriptor_->early_reads.wait_ended_at_once();
+        descriptor_->early_reads.come_nearer();
     return is_ready(result_) ? step::perform : step::done;
 }
 

@@ -96,7 +96,8 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         to_submit = fill_submissions();
     }
     // What was refused a place in the queue must not sleep behind the rest.
-    wait = ready_.empty() && pending_.empty() && !stopped_ ? wait_duration(wait) : wait_not;
+    const bool idle = ready_.empty() && pending_.empty() && late_.empty() && !stopped_;
+    wait = idle ? wait_duration(wait) : wait_not;
     if (to_submit != 0 || wait != wait_not || kernel_->needs_enter()) {
         const bool blocks = wait != wait_not;
         if (driver_ == nullptr) {

@@ -65,6 +65,7 @@ void event_loop::shutdown()
         ready_.remove(&turn_marker_);
         doomed.splice_back(ready_);
         doomed.splice_back(due_);
+        doomed.splice_back(late_);
         ready_.push_back(&turn_marker_);
         for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
             q->take_all(doomed);

@@ -14,7 +14,8 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 /// blocking, which sockets have MSG_DONTWAIT for.
 enum class transfer_mode : std::uint8_t {
     nowait,      ///< RWF_NOWAIT with each call, until the file refuses it.
-    nonblocking, ///< The file refused it, and was set to O_NONBLOCK by us.
+    settable,    ///< A pipe of the program's own, to be set to O_NONBLOCK by the first call.
+    nonblocking, ///< Set to O_NONBLOCK by us, or by who opened it.
     unpollable,  ///< Nothing waits: a regular file, or a device that is always ready.
 };
 
@@ -25,9 +26,9 @@ enum class file_kind : std::uint8_t {
     other,   ///< A pipe or a device opened as a file: readiness tells when it does not block.
 };
 
-/// Whether reads of a descriptor are worth an attempt before waiting. Where
-/// messages go back and forth they are not, since the data comes later, and
-/// each attempt is a system call; where a wait ends in the turn in which it
+/// Whether operations of one direction are worth an attempt where they start.
+/// Where messages go back and forth, reads are not, since the data comes later,
+/// and each attempt is a system call; where a wait ends in the turn in which it
 /// began, the data may have been there already. Attempts that are in vain all
 /// the same, as when a program talks to itself, are made ever more rarely.
 class attempts {
@@ -40,8 +41,9 @@ public:
             patience_ < most_patience ? static_cast<std::uint8_t>(2 * patience_) : patience_;
     }
     void succeeded() noexcept { *this = {}; }
-    /// A wait without an attempt before it ended in the turn in which it began.
-    void wait_ended_at_once() noexcept
+    /// Comes one nearer to the next: what began without an attempt ended at
+    /// once, or the time for another may have come.
+    void come_nearer() noexcept
     {
         if (to_skip_ != 0)
             --to_skip_;
@@ -73,8 +75,13 @@ struct descriptor {
     bool expect_data = false;
     /// A socket of the AF_UNIX family, whose sends cost little.
     bool is_local = false;
-    /// Of reads that wait for readiness.
+    /// Of reads that wait for readiness, and of writes to what is no socket.
     attempts early_reads;
+    attempts early_writes;
+    /// Of writes that found no room at the end of their turn, in the next one.
+    attempts repeated_writes;
+    /// Reads of what is no socket find something later in their turn.
+    bool late_reads = false;
     /// Of a descriptor that is no socket. Calls without the loop's lock read
     /// and change it.
     std::atomic<transfer_mode> transfer{transfer_mode::nowait};

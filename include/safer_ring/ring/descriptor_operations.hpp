@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits.h>
 #include <sys/types.h>
 
 /// Reads and writes on what is no socket: pipes, terminals, devices, eventfd
@@ -39,6 +40,7 @@ protected:
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     bool attempts_first(event_loop& loop) const noexcept final;
+    bool attempts_later(event_loop& loop) const noexcept final;
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
@@ -51,6 +53,11 @@ private:
 /// Writes some bytes straight from the caller's memory by a non-blocking call:
 /// within the call that starts it, or once the descriptor is ready.
 ///
+/// Where that call finds no room time and again, as when a program streams to
+/// itself, the next ones are made when the handlers that are ready have run,
+/// among them those of who reads: then neither end has to wait. Small ones never
+/// are: the handler that starts one may go on to wait for the answer.
+///
 /// Small ones are not copied and submitted with the turn, as a socket's are: a
 /// write to a pipe costs less than a request (64 bytes: 0.65 instead of 1.27 µs
 /// with the read).
@@ -60,7 +67,10 @@ private:
 /// since the descriptor is about to be closed or cancelled does not.
 class SAFER_RING_API descriptor_write_operation : public io_operation {
 protected:
-    descriptor_write_operation() noexcept = default;
+    explicit descriptor_write_operation(std::size_t size_bytes) noexcept
+        : is_small_(size_bytes <= PIPE_BUF)
+    {
+    }
     ~descriptor_write_operation() = default;
 
     /// pwritev2(2) at the current position from the caller's buffers, with
@@ -69,10 +79,18 @@ protected:
 
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
-    bool attempts_first(event_loop&) const noexcept final { return true; }
+    bool attempts_first(event_loop& loop) const noexcept final;
+    bool attempts_later(event_loop&) const noexcept final { return !is_small_; }
+    bool attempts_again(event_loop& loop) noexcept final;
     bool can_perform() const noexcept final { return true; }
     bool perform(int fd) noexcept final;
+    void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
+
+private:
+    bool is_small_;
+    bool found_no_room_ = false;
+    bool repeated_ = false;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

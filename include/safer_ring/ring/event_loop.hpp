@@ -315,6 +315,7 @@ private:
     /// follows the handler may have taken it again.
     SAFER_RING_API std::size_t do_run_one(guard& held, loop_thread& self,
                                           backend::backend::timeout wait);
+    [[nodiscard]] bool runs_late() const noexcept { return one_thread() && driver_ == nullptr; }
     void wait_for_turn(guard& held, backend::backend::timeout wait);
     bool settle_before_handler(guard& held, io_operation& op);
     bool perform_unlocked(guard& held, io_operation& op);
@@ -384,6 +385,10 @@ private:
     // timers, then let the kernel have another turn".
     marker turn_marker_;
     operation_queue due_; // Timers of the last turn, while `batch_` is not zero.
+    // Due to perform when the handlers of the turn have run, before the next
+    // flush. Filled only where the loop `runs_late`, by its one thread: others
+    // could not be told of what is here.
+    operation_queue late_;
 
     std::atomic<long> outstanding_work_{0};
     std::condition_variable_any idle_;
@@ -392,7 +397,8 @@ private:
     std::size_t wakeups_ = 0; // Idle threads that were signalled and have not woken yet.
     std::size_t performing_waiters_ = 0;
     std::size_t in_kernel_ = 0;
-    std::uint32_t turn_ = 0;     // Counts the kernel's turns.
+    std::uint32_t turn_ = 0; // Counts the kernel's turns.
+    std::uint32_t late_taken_in_turn_ = 0;
     unsigned batch_ = 0;         // Completions of the last turn that are still to be taken.
     unsigned quiet_turns_ = 0;   // With few completions, in a row.
     unsigned calls_granted_ = 0; // In this turn.

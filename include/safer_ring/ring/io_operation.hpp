@@ -85,6 +85,13 @@ protected:
     /// True to try `perform` already when the operation starts first in line.
     [[nodiscard]] virtual bool attempts_first(event_loop&) const noexcept { return false; }
 
+    /// True to try it, if not then, when what is ready already has been handled.
+    [[nodiscard]] virtual bool attempts_later(event_loop&) const noexcept { return false; }
+
+    /// Asked when that was in vain: true to try it after the next turn, before
+    /// the kernel is asked to wait.
+    [[nodiscard]] virtual bool attempts_again(event_loop&) noexcept { return false; }
+
     /// True when `perform` may stand in for the kernel, also before submission.
     [[nodiscard]] virtual bool can_perform() const noexcept { return false; }
 

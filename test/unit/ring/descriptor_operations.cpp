@@ -7,6 +7,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 using namespace unit;
@@ -35,7 +36,10 @@ private:
 
 class write_from : public ring::descriptor_write_operation {
 protected:
-    explicit write_from(std::string& buffer) : buffer_(buffer) {}
+    explicit write_from(std::string& buffer)
+        : ring::descriptor_write_operation(buffer.size()), buffer_(buffer)
+    {
+    }
     ~write_from() = default;
 
     ssize_t write_now(int fd, int flags) noexcept override
@@ -92,10 +96,35 @@ struct piped : simulated_loop {
     void fill()
     {
         std::string large(1 << 20, 'f');
-        ::fcntl(write_end.get(), F_SETFL, O_NONBLOCK);
+        const int flags = ::fcntl(write_end.get(), F_GETFL);
+        make_nonblocking(write_end.get());
         while (::write(write_end.get(), large.data(), large.size()) > 0) {
         }
-        ::fcntl(write_end.get(), F_SETFL, 0);
+        ::fcntl(write_end.get(), F_SETFL, flags);
+    }
+
+    /// Makes large writes be put off: one of them has found no room.
+    void teach_that_there_is_no_room()
+    {
+        fill();
+        std::string large(5000, 'l');
+        const record& r = write(large);
+        poll();
+        BOOST_TEST(r.open());
+        while (r.open()) {
+            take(1 << 16);
+            poll();
+        }
+        while (waiting_bytes() != 0)
+            take(1 << 16);
+    }
+
+    std::size_t waiting_bytes() const
+    {
+        int count = 0;
+        test_support::check_call(::ioctl(read_end.get(), FIONREAD, &count), "ioctl",
+                                 read_end.get());
+        return static_cast<std::size_t>(count);
     }
 
     std::string take(std::size_t size)
@@ -127,7 +156,8 @@ BOOST_AUTO_TEST_CASE(mode_follows_from_the_kind_of_file)
     int ends[2];
     test_support::check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
     const unique_descriptor read_end(ends[0]), write_end(ends[1]);
-    BOOST_TEST((mode_of(read_end) == transfer_mode::nowait));
+    BOOST_TEST((mode_of(read_end) == transfer_mode::settable));
+    BOOST_TEST((mode_of(write_end) == transfer_mode::settable));
     BOOST_TEST((mode_of(test_support::local_descriptor_pair().first) == transfer_mode::nowait));
     BOOST_TEST((mode_of(unique_descriptor(::open("/dev/null", O_RDWR | O_CLOEXEC))) ==
                 transfer_mode::unpollable));
@@ -135,6 +165,18 @@ BOOST_AUTO_TEST_CASE(mode_follows_from_the_kind_of_file)
                 transfer_mode::unpollable));
     transfer_mode mode{};
     BOOST_TEST(ring::choose_transfer_mode(-1, mode) == EBADF);
+}
+
+BOOST_AUTO_TEST_CASE(pipe_of_a_standard_stream_is_not_to_be_made_nonblocking)
+{
+    int ends[2];
+    test_support::check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
+    const unique_descriptor read_end(ends[0]), write_end(ends[1]);
+    const unique_descriptor before(::dup(STDIN_FILENO));
+    test_support::check_call(::dup2(read_end.get(), STDIN_FILENO), "dup2", read_end.get());
+    const transfer_mode mode = mode_of(read_end);
+    ::dup2(before.get(), STDIN_FILENO);
+    BOOST_TEST((mode == transfer_mode::nowait));
 }
 
 BOOST_FIXTURE_TEST_CASE(read_shows_the_kernel_no_memory_at_all, piped)
@@ -222,6 +264,118 @@ BOOST_FIXTURE_TEST_CASE(write_is_made_within_the_call_that_starts_it, piped)
     run();
     BOOST_TEST(r.result == 6);
     BOOST_TEST(kernel->submitted().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(large_write_is_put_off_to_the_end_of_its_turn_when_there_was_no_room, piped)
+{
+    teach_that_there_is_no_room();
+    const std::size_t submitted_before = kernel->submitted().size();
+    std::string large(5000, 'L');
+    const record* r = nullptr;
+    in_handler([&] {
+        r = &write(large);
+        BOOST_TEST(waiting_bytes() == 0U);
+    });
+    run();
+    BOOST_TEST(r->result == 5000);
+    BOOST_TEST(take(6000) == large);
+    BOOST_TEST(kernel->submitted().size() == submitted_before);
+}
+
+BOOST_FIXTURE_TEST_CASE(small_write_is_made_within_the_call_that_starts_it_all_the_same, piped)
+{
+    teach_that_there_is_no_room();
+    std::string small(PIPE_BUF, 's');
+    in_handler([&] {
+        write(small);
+        BOOST_TEST(waiting_bytes() == small.size());
+    });
+    run();
+}
+
+BOOST_FIXTURE_TEST_CASE(write_that_was_put_off_is_made_before_its_descriptor_is_closed, piped)
+{
+    teach_that_there_is_no_room();
+    std::string large(5000, 'L'), behind(5000, 'B');
+    const record *first = nullptr, *second = nullptr;
+    in_handler([&] {
+        first = &write(large);
+        second = &write(behind);
+        close(writer, write_end);
+        BOOST_TEST(waiting_bytes() == 10000U);
+    });
+    run();
+    BOOST_TEST(first->result == 5000);
+    BOOST_TEST(second->result == 5000);
+    BOOST_TEST(take(20000) == large + behind);
+}
+
+BOOST_FIXTURE_TEST_CASE(write_that_was_put_off_is_not_made_after_its_memory_may_be_gone, piped)
+{
+    teach_that_there_is_no_room();
+    fill();
+    auto large = std::make_unique<std::string>(5000, 'L');
+    const record* r = nullptr;
+    in_handler([&] {
+        r = &write(*large);
+        loop.cancel(*writer);
+        large.reset();
+        while (waiting_bytes() != 0)
+            take(1 << 16);
+    });
+    run();
+    BOOST_TEST(r->result == -ECANCELED);
+    BOOST_TEST(waiting_bytes() == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(loop_that_ends_destroys_the_write_that_was_put_off, piped)
+{
+    teach_that_there_is_no_room();
+    std::string large(5000, 'L');
+    const record* r = nullptr;
+    in_handler([&] {
+        r = &write(large);
+        loop.stop();
+    });
+    loop.restart();
+    loop.run(self, [] {});
+    BOOST_TEST(r->open());
+    close(writer, write_end);
+    loop.shutdown();
+    BOOST_TEST(r->destroyed());
+}
+
+BOOST_FIXTURE_TEST_CASE(stream_from_a_program_to_itself_hardly_waits, piped)
+{
+    // As much as fits, written and read at a time, by handlers that know nothing of each other.
+    const std::size_t size = static_cast<std::size_t>(::fcntl(write_end.get(), F_GETPIPE_SZ));
+    std::string out(size, 'o'), in(size, '\0');
+    constexpr int blocks = 200;
+    int to_write = blocks;
+    std::size_t received = 0;
+    std::function<void()> write_next, read_next;
+    write_next = [&] {
+        if (to_write-- == 0)
+            return;
+        within_handler = true;
+        start_named<write_from>("", write_next, *writer, direction::write, out);
+        within_handler = false;
+    };
+    record* reading = nullptr;
+    read_next = [&] {
+        if (reading != nullptr)
+            received += static_cast<std::size_t>(reading->result);
+        if (received == blocks * size)
+            return;
+        within_handler = true;
+        reading = &start_named<read_into>("", read_next, *reader, direction::read, in);
+        within_handler = false;
+    };
+    post("", read_next);
+    post("", write_next);
+    run();
+    BOOST_TEST(received == blocks * size);
+    BOOST_TEST(submitted(opcode::poll_add).size() < blocks / 4U);
 }
 
 BOOST_FIXTURE_TEST_CASE(ten_writes_started_at_once_arrive_in_order, piped)

@@ -66,8 +66,7 @@ struct simulated_loop {
         record& r = note();
         auto op = std::make_unique<recorded<Leaf>>(
             reporter{&r, &order, std::move(name), std::move(then)}, std::forward<Args>(args)...);
-        // Null: `self` is for starts from within a handler, which this need not be.
-        loop.start(d, dir, *op, nullptr, &last_id);
+        loop.start(d, dir, *op, within_handler ? &self : nullptr, &last_id);
         op.release();
         return r;
     }
@@ -117,7 +116,19 @@ struct simulated_loop {
         return entries;
     }
 
+    /// Runs `f` as a handler, in which operations start as handlers start them.
+    template <class F>
+    void in_handler(F f)
+    {
+        post("", [this, f] {
+            within_handler = true;
+            f();
+            within_handler = false;
+        });
+    }
+
     std::deque<record> records;
+    bool within_handler = false;
     history order;
     ring::operation_id last_id = ring::operation_id::none;
     std::shared_ptr<simulation> kernel;

@@ -53,7 +53,7 @@ template <typename Buffers>
 class descriptor_write : public ring::descriptor_write_operation {
 protected:
     explicit descriptor_write(const Buffers& buffers)
-        : size_bytes_(net::buffer_size(buffers)), buffers_(buffers)
+        : descriptor_write(buffers, net::buffer_size(buffers))
     {
     }
     ~descriptor_write() = default;
@@ -75,6 +75,11 @@ protected:
     }
 
 private:
+    descriptor_write(const Buffers& buffers, std::size_t size_bytes)
+        : ring::descriptor_write_operation(size_bytes), size_bytes_(size_bytes), buffers_(buffers)
+    {
+    }
+
     std::size_t size_bytes_;
     kept_buffers<Buffers> buffers_;
 };
