@@ -193,6 +193,27 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(modes_are_what_was_asked_for, Ctx, contexts)
     BOOST_TEST(ec == net::error::bad_descriptor);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(pipe_is_nonblocking_from_its_first_asynchronous_operation_on, Ctx,
+                              contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto c = anonymous_pipe_channel::make(ctx);
+    std::array<char, 8> buffer{};
+    io_result read, written;
+    BOOST_TEST(c.writer.write_some(net::buffer("a", 1)) == 1u);
+    BOOST_TEST(!c.writer.native_non_blocking());
+    c.reader.async_read_some(net::buffer(buffer), checks.into(read));
+    c.writer.async_write_some(net::buffer("b", 1), checks.into(written));
+    run_until_done(ctx, read);
+    run_until_done(ctx, written);
+    for (auto* end : {&c.reader, &c.writer}) {
+        BOOST_TEST(end->native_non_blocking());
+        BOOST_TEST(!end->non_blocking());
+        BOOST_TEST(is_nonblocking(end->native_handle()));
+    }
+}
+
 using channels_of_descriptors =
     on_each<contexts, anonymous_pipe_channel, named_pipe_channel, socket_channel>::type;
 
