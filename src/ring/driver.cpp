@@ -22,6 +22,16 @@ void event_loop::wake_driver()
     wake_waiter(held);
 }
 
+/// What has come since the last turn's flush. It counts as a turn of the
+/// kernel, so that it is not mistaken for what the flush completed at once.
+void event_loop::look_again()
+{
+    if (batch_ != 0 || !due_.empty() || shut_down_)
+        return;
+    ++turn_;
+    take_stock();
+}
+
 void event_loop::finish_drive(guard& held)
 {
     if (!held.owns_lock()) // A handler has thrown.

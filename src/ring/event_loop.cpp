@@ -81,6 +81,15 @@ void event_loop::wait_for_turn(guard& held, backend::backend::timeout wait)
         --wakeups_;
 }
 
+/// The turn marker, which is in front, goes behind all that is ready, and `ops`
+/// with it.
+void event_loop::put_before_turn(operation_queue& ops) noexcept
+{
+    ready_.pop_front();
+    ready_.splice_back(ops);
+    ready_.push_back(&turn_marker_);
+}
+
 std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::backend::timeout wait)
 {
     const bool forever = wait == wait_forever;
@@ -96,33 +105,38 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
         }
         if (op != &turn_marker_) {
             ready_.pop_front();
+        } else if (put_off_ != 0) {
+            if (--put_off_ == 0)
+                return 0;
+            ready_.pop_front();
+            ready_.push_back(&turn_marker_);
+            continue;
         } else if (batch_ != 0) {
             op = take_completed();
             if (op == nullptr)
                 continue;
         } else if (!due_.empty()) {
-            ready_.pop_front();
-            ready_.splice_back(due_);
-            ready_.push_back(&turn_marker_);
+            put_before_turn(due_);
             continue;
         } else if (!late_.empty() && late_taken_in_turn_ != turn_) {
             late_taken_in_turn_ = turn_;
-            ready_.pop_front();
-            ready_.splice_back(late_);
-            ready_.push_back(&turn_marker_);
+            put_before_turn(late_);
             continue;
         } else {
             if (waited && !forever) {
-                if (driver_ == nullptr) // It is told how to go on when its turn ends.
-                    wake_for_more(held);
+                wake_for_more(held);
                 return 0;
             }
             assert(self.private_work == 0);
             ready_.pop_front();
             const bool more = !ready_.empty() || !late_.empty();
-            if (more && !one_thread())
+            if (more && driver_ == nullptr && !one_thread())
                 wake_for_more(held);
             turn(held, more ? wait_not : wait);
+            if (driver_ != nullptr) { // See drive().
+                put_off_ = wake_sent_ ? put_off : 0;
+                return 0;
+            }
             waited = true;
             continue;
         }

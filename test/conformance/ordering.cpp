@@ -177,6 +177,77 @@ void expect_writes_attempted_before(Next next, int writes = 1, bool stays_open =
     }
 }
 
+/// The rule of Asio's queue that programs see: what was posted before an
+/// operation was started runs before its handler, also when the operation
+/// could complete at once.
+BOOST_AUTO_TEST_CASE_TEMPLATE(handler_posted_before_a_read_runs_before_it, Ctx, contexts)
+{
+    for (const bool starts_another_first : {false, true}) {
+        handler_checks checks;
+        Ctx ctx;
+        auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+        auto [other, other_peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+        std::string order;
+        char first = 0, second = 0, third = 0;
+        peer.write("ab");
+        socket.async_read_some(net::buffer(&first, 1), checks.once([&](error_code, std::size_t) {
+            if (starts_another_first)
+                other.async_read_some(net::buffer(&third, 1),
+                                      checks.once([](error_code, std::size_t) {}));
+            net::post(ctx, checks.once([&] {
+                order += "posted ";
+                // As in a chain of composed operations.
+                net::post(ctx, checks.once([&] { order += "from it "; }));
+            }));
+            socket.async_read_some(net::buffer(&second, 1),
+                                   checks.once([&](error_code, std::size_t) {
+                                       order += "read ";
+                                       other.cancel();
+                                   }));
+        }));
+        ctx.run();
+        BOOST_TEST(order.starts_with("posted "));
+    }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(end_of_a_stream_does_not_overtake_what_was_posted, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    std::string order;
+    char byte = 0;
+    peer.write("a");
+    peer.close();
+    socket.async_read_some(net::buffer(&byte, 1), checks.once([&](error_code, std::size_t) {
+        net::post(ctx, checks.once([&] { order += "posted "; }));
+        socket.async_read_some(net::buffer(&byte, 1), checks.once([&](error_code ec, std::size_t) {
+            order += ec == net::error::eof ? "end" : "other";
+        }));
+    }));
+    ctx.run();
+    BOOST_TEST(order == "posted end");
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(handler_of_a_cancelled_wait_runs_before_what_is_posted_then, Ctx,
+                              contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    timer_of<Ctx> timer(ctx, std::chrono::hours(1));
+    std::string order;
+    char byte = 0;
+    timer.async_wait(checks.once([&](error_code) { order += "cancelled "; }));
+    peer.write("a");
+    socket.async_read_some(net::buffer(&byte, 1), checks.once([&](error_code, std::size_t) {
+        timer.cancel();
+        net::post(ctx, checks.once([&] { order += "posted"; }));
+    }));
+    ctx.run();
+    BOOST_TEST(order == "cancelled posted");
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(write_followed_by_shutdown_arrives, Ctx, contexts)
 {
     const auto shutdown = [](auto& socket) {

@@ -147,7 +147,13 @@ public:
 
     /// Runs what is ready, at most so many handlers that the other loop is not
     /// starved, flushes what they started, and tells the driver when to come
-    /// again. `goes_on()` is called after each handler, and may throw. May be
+    /// again. What the flush completes is left to a call that the driver
+    /// arranges for afterwards: the other loop may have a handler in its queue
+    /// that was posted before the operation was started, and so comes first. A
+    /// call that was arranged for earlier runs what is ready, and no
+    /// completions.
+    ///
+    /// `goes_on()` is called after each handler, and may throw. May be
     /// called by several threads at once.
     template <typename F>
     void drive(loop_thread& self, F goes_on)
@@ -155,6 +161,8 @@ public:
         guard held(mutex_);
         wake_sent_ = false;
         const end_of_drive at_the_end{*this, held};
+        if (put_off_ == 0)
+            look_again();
         for (int n = 0; n < handlers_per_drive && do_run_one(held, self, wait_not) != 0; ++n) {
             if (!goes_on())
                 return;
@@ -284,6 +292,7 @@ private:
         ~end_of_drive() { loop.finish_drive(held); }
     };
     static constexpr int handlers_per_drive = 256;
+    static constexpr unsigned put_off = 2;
     static constexpr unsigned quiet_after_turns = 16;
     static constexpr unsigned few = 2;
 
@@ -315,6 +324,7 @@ private:
     /// follows the handler may have taken it again.
     SAFER_RING_API std::size_t do_run_one(guard& held, loop_thread& self,
                                           backend::backend::timeout wait);
+    void put_before_turn(operation_queue& ops) noexcept;
     [[nodiscard]] bool runs_late() const noexcept { return one_thread() && driver_ == nullptr; }
     void wait_for_turn(guard& held, backend::backend::timeout wait);
     bool settle_before_handler(guard& held, io_operation& op);
@@ -327,9 +337,11 @@ private:
     // driver.cpp
     SAFER_RING_API void wake_driver();
     SAFER_RING_API void finish_drive(guard& held);
+    SAFER_RING_API void look_again();
 
     // submission.cpp
     void turn(guard& held, backend::backend::timeout wait);
+    void take_stock();
     backend::backend::timeout wait_duration(backend::backend::timeout wait);
     unsigned fill_submissions() noexcept;
     bool flush_published() noexcept;
@@ -400,6 +412,7 @@ private:
     std::uint32_t turn_ = 0; // Counts the kernel's turns.
     std::uint32_t late_taken_in_turn_ = 0;
     unsigned batch_ = 0;         // Completions of the last turn that are still to be taken.
+    unsigned put_off_ = 0;       // How often a driven loop still passes the turn marker by.
     unsigned quiet_turns_ = 0;   // With few completions, in a row.
     unsigned calls_granted_ = 0; // In this turn.
     std::size_t stale_completions_ = 0;
