@@ -65,7 +65,7 @@ template <class Context>
 class running_context {
 public:
     explicit running_context(Context& context)
-        : context_(context), work_(boost::asio::make_work_guard(context)),
+        : context_(context), work_(boost::asio::make_work_guard(context.get_executor())),
           thread_([&context] { context.run(); })
     {
     }
