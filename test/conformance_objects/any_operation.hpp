@@ -139,6 +139,20 @@ public:
     virtual void stop() = 0;
     virtual bool stopped() const = 0;
     virtual void restart() = 0;
+
+    /// Waits with a timer of its own, which has an executor of the context's type.
+    template <class Token>
+    auto wait_for(std::chrono::hours time, Token&& token)
+    {
+        return net::async_initiate<Token, void(error_code, std::size_t)>(
+            [this, time](auto handler) {
+                wait_with(time, any_handler(std::move(handler), get_executor()));
+            },
+            token);
+    }
+
+private:
+    virtual void wait_with(std::chrono::hours time, any_handler handler) = 0;
 };
 
 template <class Ctx>
@@ -156,6 +170,15 @@ public:
     void restart() override { context.restart(); }
 
     Ctx context;
+
+private:
+    void wait_with(std::chrono::hours time, any_handler handler) override
+    {
+        timer_.expires_after(time);
+        timer_.async_wait(std::move(handler));
+    }
+
+    timer_of<Ctx> timer_{context};
 };
 
 /// What can be done to an operation. That of the object is missing where

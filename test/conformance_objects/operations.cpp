@@ -219,13 +219,12 @@ BOOST_AUTO_TEST_CASE(stackful_coroutines_yield)
 std::array<error_code, 2> race(trial& t, std::chrono::hours limit)
 {
     std::array<error_code, 2> results{test_support::garbage_error(), test_support::garbage_error()};
-    net::steady_timer timer(t.ctx.get_executor(), limit);
     t.operation->prepare();
     net::experimental::make_parallel_group(t.operation->start(net::deferred),
-                                           timer.async_wait(net::deferred))
+                                           t.ctx.wait_for(limit, net::deferred))
         .async_wait(net::experimental::wait_for_one(),
                     t.checks.once([&](std::array<std::size_t, 2>, error_code first, std::size_t,
-                                      error_code second) {
+                                      error_code second, std::size_t) {
                         results = {first, second};
                     }));
     if (limit != std::chrono::hours(0))
