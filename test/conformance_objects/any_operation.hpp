@@ -11,7 +11,6 @@
 
 #include <boost/asio.hpp>
 #include <boost/test/unit_test.hpp>
-#include <boost/version.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -42,7 +41,7 @@ public:
         : executor_(net::get_associated_executor(handler, of_object)),
           slot_(net::get_associated_cancellation_slot(handler)), allocator_(allocator_of(handler))
     {
-#if BOOST_VERSION >= 108200
+#if BOOST_ASIO_VERSION >= 102800
         immediate_ = net::get_associated_immediate_executor(handler, of_object);
 #endif
         function_ = std::make_unique<holder<Handler>>(std::move(handler));
@@ -67,7 +66,7 @@ public:
     {
         return slot_;
     }
-#if BOOST_VERSION >= 108200
+#if BOOST_ASIO_VERSION >= 102800
     using immediate_executor_type = net::any_io_executor;
     immediate_executor_type get_immediate_executor() const noexcept
     {
@@ -116,7 +115,7 @@ private:
     executor_type executor_;
     cancellation_slot_type slot_;
     allocator_type allocator_;
-#if BOOST_VERSION >= 108200
+#if BOOST_ASIO_VERSION >= 102800
     net::any_io_executor immediate_;
 #endif
     std::unique_ptr<base> function_;

@@ -34,7 +34,8 @@ def split(name):
     for text, column in CONTEXTS:
         if text in parameters:
             rest = parameters.replace(text, "").strip("<>_ ")
-            kinds = re.findall(r"[a-z_]+_(?:channel|operation|protocol|ends|pair)|udp", rest.replace("__", " "))
+            kinds = re.findall(r"[a-z][a-z_]*_(?:channel|operation|protocol|ends|pair)|udp",
+                               rest.replace("__", " "))
             return base + (f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""), column
     return None, None
 
@@ -73,6 +74,32 @@ def collect(build):
     return table
 
 
+def matrix(properties):
+    """A table of operation × property, and the legend of its columns."""
+    outcomes = collections.defaultdict(dict)
+    for name, by in properties.items():
+        base, operation = re.fullmatch(r"(.*) \(([a-z_]+)_operation\)", name).groups()
+        outcomes[operation][base] = by
+    bases = list(dict.fromkeys(base for by_base in outcomes.values() for base in by_base))
+    contexts = [c for c in COLUMNS if any(c in by for by in properties.values())]
+    lines = ["", f"On each of {', '.join(contexts)}; an empty cell means nothing for the operation, or its",
+             "object has no such function.", ""]
+    lines += [f"{number}. {base.replace('_', ' ')}" for number, base in enumerate(bases, 1)]
+    lines += ["", "| operation | " + " | ".join(str(n) for n in range(1, len(bases) + 1)) + " |",
+              "|---|" + "---|" * len(bases)]
+    for operation, by_base in outcomes.items():
+        cells = []
+        for base in bases:
+            if base not in by_base:
+                cells.append("")
+                continue
+            seen = {c: cell(by_base[base].get(c)) for c in contexts}
+            cells.append("✓" if set(seen.values()) == {"✓"} else
+                         ", ".join(f"{c}: {what or 'not run'}" for c, what in seen.items() if what != "✓"))
+        lines.append(f"| {operation.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def cell(counts):
     if counts is None:
         return ""
@@ -103,11 +130,14 @@ def write(table, file):
     totals = collections.Counter()
     for suite, properties in sorted(table.items()):
         columns = [c for c in COLUMNS if any(c in by for by in properties.values())]
-        lines += ["", f"## {suite.replace('_', ' ')}", "", "| property | " + " | ".join(columns) + " |",
-                  "|---|" + "---|" * len(columns)]
-        for name, by in properties.items():
-            lines.append(f"| {name.replace('_', ' ')} | " +
-                         " | ".join(cell(by.get(c)) for c in columns) + " |")
+        lines += ["", f"## {suite.replace('_', ' ')}"]
+        if all(name.endswith("_operation)") for name in properties):
+            lines += matrix(properties)
+        else:
+            lines += ["", "| property | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+            lines += [f"| {name.replace('_', ' ')} | " + " | ".join(cell(by.get(c)) for c in columns) + " |"
+                      for name, by in properties.items()]
+        for by in properties.values():
             for column, counts in by.items():
                 totals[column, "passed"] += counts[0]
                 totals[column, "bad"] += counts[1]
