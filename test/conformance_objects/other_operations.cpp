@@ -29,7 +29,10 @@ enum class accept { into_socket, gives_socket, wait };
 template <class Protocol>
 auto any_endpoint(const test_support::socket_path& path)
 {
-    if constexpr (std::is_same_v<Protocol, net::local::stream_protocol>)
+    // Asio names the local sequenced packets only since 1.84.
+    if constexpr (std::is_same_v<Protocol, net::generic::seq_packet_protocol>)
+        return typename Protocol::endpoint(net::local::stream_protocol::endpoint(path.string()));
+    else if constexpr (std::is_same_v<Protocol, net::local::stream_protocol>)
         return net::local::stream_protocol::endpoint(path.string());
     else
         return typename Protocol::endpoint(net::ip::address_v4::loopback(), 0);
@@ -40,7 +43,8 @@ template <class Ctx, class Protocol>
 class accept_operation final : public typed_operation<accept_operation<Ctx, Protocol>> {
 public:
     using acceptor_type = net::basic_socket_acceptor<Protocol, executor_of<Ctx>>;
-    using socket_type = net::basic_stream_socket<Protocol, executor_of<Ctx>>;
+    using socket_type =
+        typename Protocol::socket::template rebind_executor<executor_of<Ctx>>::other;
 
     static constexpr unsigned abilities =
         waits | fires | cancels | slots | closes | moves | releases;
@@ -82,7 +86,7 @@ public:
     void fire() override
     {
         const test_support::unique_descriptor& client = clients_.emplace_back(
-            ::socket(address_.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+            ::socket(address_.protocol().family(), address_.protocol().type() | SOCK_CLOEXEC, 0));
         test_support::check_call(
             ::connect(client.get(), address_.data(), static_cast<socklen_t>(address_.size())),
             "connect", client.get());
@@ -293,6 +297,7 @@ void add_all(std::vector<kind>& kinds)
     using local = net::local::stream_protocol;
     add_acceptor<Ctx, tcp>(kinds, "tcp");
     add_acceptor<Ctx, local>(kinds, "local");
+    add_acceptor<Ctx, net::generic::seq_packet_protocol>(kinds, "packet");
     add_connect<Ctx, tcp, socket_of<Ctx>>(kinds, "tcp");
     add_connect<Ctx, local, local_socket_of<Ctx>>(kinds, "local");
     add_connect<Ctx, udp, net::basic_datagram_socket<udp, executor_of<Ctx>>>(kinds, "udp");
