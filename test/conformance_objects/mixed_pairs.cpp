@@ -53,8 +53,9 @@ using sides =
 using sides = contexts;
 #endif
 
-using connected_pairs = pairs_of<sides, tcp_channel, local_channel, udp_channel,
-                                 local_datagram_channel, packet_channel>::type;
+using connected_pairs =
+    pairs_of<sides, tcp_channel, local_channel, generic_stream_channel, udp_channel,
+             local_datagram_channel, generic_datagram_channel, packet_channel, raw_channel>::type;
 
 /// Echoes what it receives until the stream ends or it is told to stop.
 template <class Socket>
