@@ -135,6 +135,18 @@ inline constexpr bool has_addresses = requires(Object& o)
 template <class Object>
 inline constexpr bool has_messages = has_packets<Object> || has_addresses<Object>;
 
+/// Gives an address to one end of a pair of local sockets, which has none: the
+/// kernel finds one when it is bound to a family only (unix(7), autobind).
+template <class Socket>
+void give_an_address(Socket& socket)
+{
+    sockaddr family{};
+    family.sa_family = AF_UNIX;
+    if (socket.local_endpoint().data()->sa_family == AF_UNIX)
+        check_call(::bind(socket.native_handle(), &family, sizeof family.sa_family), "bind",
+                   socket.native_handle());
+}
+
 /// Where the flags of packets go, which outlives every operation.
 template <class Object>
 inline net::socket_base::message_flags flags_of_packets = 0;

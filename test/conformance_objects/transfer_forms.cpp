@@ -155,13 +155,7 @@ struct sockets : fixture<T> {
     {
         auto& from = this->c.reader;
         auto& to = this->c.writer;
-        // A local socket of a pair has no address; the kernel finds one for it
-        // when it is bound to a family only (unix(7), autobind).
-        sockaddr family{};
-        family.sa_family = AF_UNIX;
-        if (!std::is_same_v<typename T::kind, udp_channel>)
-            check_call(::bind(from.native_handle(), &family, sizeof family.sa_family), "bind",
-                       from.native_handle());
+        give_an_address(from);
         const auto address = from.local_endpoint();
         const form more_gives[] = {
             {"send_to(b, e)", [&to, address, this] { return to.send_to(data, address); }},

@@ -131,7 +131,7 @@ public:
         writer_ = std::make_unique<writer_type>(std::move(c.writer));
         if constexpr (addresses)
             if (what == transfer::send_to)
-                name_the_reader();
+                give_an_address(*reader_);
         prepare();
     }
 
@@ -255,17 +255,6 @@ private:
             function(reader_);
         else
             function(writer_);
-    }
-
-    /// A local socket of a pair has no address; the kernel finds one for it
-    /// when it is bound to a family only (unix(7), autobind).
-    void name_the_reader()
-    {
-        sockaddr address{};
-        address.sa_family = AF_UNIX;
-        if (!std::is_same_v<Channel, udp_channel>)
-            check_call(::bind(reader_->native_handle(), &address, sizeof address.sa_family), "bind",
-                       reader_->native_handle());
     }
 
     template <class Object>
