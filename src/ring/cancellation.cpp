@@ -54,6 +54,7 @@ void event_loop::cancel(operation_id id)
     guard held(mutex_);
     if (!wait_until_performed(held, id))
         return;
+    hurry_late();
     reap();
     io_operation* const op = slots_.find(id);
     if (op == nullptr || op->descriptor_ == nullptr)
@@ -84,6 +85,7 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
         return;
     }
     wait_until_performed(held, d);
+    hurry_late();
     reap();
     attempt_writes(held, d);
     bool requested = false;
@@ -110,6 +112,7 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
         kernel_->disown(d.fd); // The kernel takes nothing; the number is given up all the same.
     // The lock was given up meanwhile, so that a thread may be performing again.
     wait_until_performed(held, d);
+    hurry_late();
     for (const direction dir : all_directions)
         for (io_operation* op = d.front(dir); op != nullptr;) {
             io_operation* const next = op->after_;
@@ -119,6 +122,13 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     if (mode == cancel_mode::close)
         drop_leftovers(d);
     hand_back(held);
+}
+
+/// What was put off to the end of the turn goes to the queue of what is ready,
+/// for it may end now, and then comes before what stands behind it.
+void event_loop::hurry_late() noexcept
+{
+    ready_.splice_back(late_);
 }
 
 /// Gives one operation the end that `mode` asks for. Afterwards the caller's
@@ -240,6 +250,7 @@ void event_loop::attempt_writes(descriptor& d)
 
 void event_loop::attempt_writes(guard&, descriptor& d)
 {
+    hurry_late();
     for (io_operation* op = d.front(direction::write); op != nullptr; op = op->after_) {
         if (op->state_ == io_state::ready && !op->needs_perform_)
             continue;

@@ -152,7 +152,7 @@ bool descriptor_read_operation::attempts_later(event_loop&) const noexcept
 void descriptor_read_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
 {
     submitted_in_turn_ = loop.current_turn();
-    if (found_nothing_) {
+    if (found_nothing_ && !was_submitted()) {
         descriptor_->early_reads.failed();
         descriptor_->late_reads = false;
     }
@@ -219,7 +219,7 @@ bool descriptor_write_operation::attempts_again(event_loop&) noexcept
 
 void descriptor_write_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
-    if (found_no_room_ && !is_small_)
+    if (found_no_room_ && !is_small_ && !was_submitted())
         descriptor_->early_writes.failed();
     prepare_poll(entry, POLLOUT);
 }

@@ -3,6 +3,8 @@
 
 #include <safer_ring/ring/event_loop.hpp>
 
+#include <cassert>
+
 // A loop that is driven by another one. To the rest of the loop it looks as if
 // a thread were always waiting in the kernel: waking that thread is waking the
 // driver.
@@ -12,6 +14,7 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 void event_loop::hand_to(driver& d)
 {
     const guard held(mutex_);
+    assert(late_.empty());
     driver_ = &d;
     waiting_ = true;
 }
@@ -24,12 +27,14 @@ void event_loop::wake_driver()
 
 /// What has come since the last turn's flush. It counts as a turn of the
 /// kernel, so that it is not mistaken for what the flush completed at once.
+/// Timers wait for the flush where something has been started: on Asio it might
+/// have completed by now, and its handler would come before theirs.
 void event_loop::look_again()
 {
     if (batch_ != 0 || !due_.empty() || shut_down_)
         return;
     ++turn_;
-    take_stock();
+    take_stock(pending_.empty());
 }
 
 void event_loop::finish_drive(guard& held)

@@ -114,7 +114,7 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         kernel_->enter(0, 1, &retry_wait);
         held.lock();
     }
-    take_stock();
+    take_stock(true);
     if (batch_ == 0 && driver_ == nullptr)
         ready_.splice_back(due_);
     if (error < 0 && !is_transient(error))
@@ -124,12 +124,12 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
 
 /// Counts what has completed and collects due timers; they run where the turn
 /// marker stands.
-void event_loop::take_stock()
+void event_loop::take_stock(bool with_timers)
 {
     batch_ = kernel_->completions();
     calls_granted_ = 0;
     quiet_turns_ = batch_ <= few ? std::min(quiet_turns_ + 1, quiet_after_turns) : 0;
-    for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
+    for (timer_queue_base* q = timer_queues_; with_timers && q != nullptr; q = q->next_)
         if (!q->empty())
             q->take_due(due_);
 }

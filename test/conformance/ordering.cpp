@@ -212,6 +212,33 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handler_posted_before_a_read_runs_before_it, Ctx, 
     }
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(operation_that_could_end_in_time_comes_before_its_time_out, Ctx,
+                              contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto acceptor = loopback_acceptor(ctx);
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    socket_of<Ctx> client(ctx);
+    timer_of<Ctx> timer(ctx, std::chrono::steady_clock::now());
+    std::string order;
+    char byte = 0;
+    peer.write("a");
+    timer.async_wait(checks.once([&](error_code) { order += "late"; }));
+    client.async_connect(acceptor.local_endpoint(),
+                         checks.once([&](error_code) { order += "connected "; }));
+    ctx.run();
+    BOOST_TEST(order == "connected late");
+    order.clear();
+    timer.expires_at(std::chrono::steady_clock::now());
+    timer.async_wait(checks.once([&](error_code) { order += "late"; }));
+    socket.async_read_some(net::buffer(&byte, 1),
+                           checks.once([&](error_code, std::size_t) { order += "read "; }));
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(order == "read late");
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(end_of_a_stream_does_not_overtake_what_was_posted, Ctx, contexts)
 {
     handler_checks checks;

@@ -341,7 +341,7 @@ private:
 
     // submission.cpp
     void turn(guard& held, backend::backend::timeout wait);
-    void take_stock();
+    void take_stock(bool with_timers);
     backend::backend::timeout wait_duration(backend::backend::timeout wait);
     unsigned fill_submissions() noexcept;
     bool flush_published() noexcept;
@@ -365,6 +365,7 @@ private:
     void wait_until_performed(guard& held, const descriptor& d);
     [[nodiscard]] bool wait_until_performed(guard& held, operation_id id);
     void wait_for_performed(guard& held);
+    void hurry_late() noexcept;
     void request_cancel(io_operation& op) noexcept;
     void wake_for_ready(guard& held);
     void conclude(io_operation& op, cancel_mode mode) noexcept;

@@ -310,6 +310,37 @@ BOOST_FIXTURE_TEST_CASE(write_that_was_put_off_is_made_before_its_descriptor_is_
     BOOST_TEST(take(20000) == large + behind);
 }
 
+BOOST_FIXTURE_TEST_CASE(writes_that_were_put_off_end_in_their_order, piped)
+{
+    const auto start_named = [this](const char* name, std::string& text) {
+        simulated_loop::start_named<write_from>(name, {}, *writer, direction::write, text);
+    };
+    const auto cancel = [&](std::string&) { loop.cancel(*writer); };
+    const auto close_it = [&](std::string&) { close(writer, write_end); };
+    const auto synchronous_write = [&](std::string& small) {
+        loop.attempt_writes(*writer);
+        start_named("small", small);
+    };
+    for (const std::function<void(std::string&)>& next :
+         {std::function<void(std::string&)>(cancel),
+          std::function<void(std::string&)>(synchronous_write),
+          std::function<void(std::string&)>(close_it)}) {
+        teach_that_there_is_no_room();
+        order.clear();
+        std::string first(5000, '1'), second(5000, '2'), small(10, 's');
+        in_handler([&] {
+            start_named("first", first);
+            start_named("second", second);
+            next(small);
+        });
+        run();
+        BOOST_TEST(order[1] == "first");
+        BOOST_TEST(order[2] == "second");
+        while (waiting_bytes() != 0)
+            take(1 << 16);
+    }
+}
+
 BOOST_FIXTURE_TEST_CASE(write_that_was_put_off_is_not_made_after_its_memory_may_be_gone, piped)
 {
     teach_that_there_is_no_room();
