@@ -7,4 +7,7 @@
 
 #include <safer_ring/backend/backend.hpp>
 #include <safer_ring/backend/features.hpp>
+#include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/event_loop.hpp>
+#include <safer_ring/ring/owned_buffer.hpp>
+#include <safer_ring/ring/shared_buffer.hpp>
