@@ -1,0 +1,285 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+/// Operations that own their buffer: it goes in by move, and comes back as the
+/// last argument of the completion handler, on success, error and cancellation
+/// alike.
+///
+/// They work on every stream, socket, descriptor, pipe and file of Asio, and on
+/// the streams of Beast and OpenSSL, with any executor and any completion
+/// token. What the plain operation of the same name says about cancellation,
+/// errors and thread safety holds for them too.
+///
+/// *Completion signature*: `void(error_code, std::size_t bytes, owned_buffer)`,
+/// or with `shared_buffer` in its place where one was sent.
+///
+/// *Lifetimes*: the object that is read or written has to live as for the plain
+/// operation; of the buffer nothing has to be kept. A token that throws errors,
+/// such as a plain `use_awaitable`, drops the buffer with the error, back to
+/// where it came from; `as_tuple` and `redirect_error` give it back.
+///
+/// *Reads* fill the buffer up to its capacity and leave its size at what came
+/// in; with `append(std::move(buffer))` they fill what lies behind its size. A
+/// buffer that has no room left reads no bytes. *Writes* send `size()` bytes and
+/// give the buffer back as it was; `consume()` drops what was sent.
+///
+/// @code
+/// net::awaitable<void> echo(net::ip::tcp::socket peer)
+/// {
+///     constexpr auto token = net::as_tuple(net::use_awaitable);
+///     safer_ring::owned_buffer buffer(4096);
+///     for (;;) {
+///         auto [error, size, filled] =
+///             co_await safer_ring::async_read_some(peer, std::move(buffer), std::forward<Token>(token));
+///         if (error)
+///             co_return;
+///         std::tie(error, size, buffer) =
+///             co_await safer_ring::async_write(peer, std::move(filled), token);
+///         if (error)
+///             co_return;
+///     }
+/// }
+/// @endcode
+
+#include <safer_ring/asio/detail/owned_initiation.hpp>
+
+#include <boost/asio/read.hpp>
+#include <boost/asio/read_at.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/asio/write_at.hpp>
+
+#include <cstdint>
+
+namespace safer_ring::inline SAFER_RING_ABI {
+
+/// A buffer that a read is to make longer; see `append`.
+struct appended_buffer {
+    owned_buffer buffer;
+};
+
+/// Passed to a read, keeps the bytes up to `size()` and fills what lies behind.
+inline appended_buffer append(owned_buffer buffer) noexcept
+{
+    return {std::move(buffer)};
+}
+
+namespace detail {
+
+struct start_read_some {
+    void operator()(auto& stream, auto view, auto handler) const
+    {
+        stream.async_read_some(view, std::move(handler));
+    }
+};
+struct start_read {
+    void operator()(auto& stream, auto view, auto handler) const
+    {
+        net::async_read(stream, view, std::move(handler));
+    }
+};
+struct start_write_some {
+    void operator()(auto& stream, auto view, auto handler) const
+    {
+        stream.async_write_some(view, std::move(handler));
+    }
+};
+struct start_write {
+    void operator()(auto& stream, auto view, auto handler) const
+    {
+        net::async_write(stream, view, std::move(handler));
+    }
+};
+struct start_read_some_at {
+    void operator()(auto& file, auto view, auto handler, std::uint64_t offset) const
+    {
+        file.async_read_some_at(offset, view, std::move(handler));
+    }
+};
+struct start_read_at {
+    void operator()(auto& file, auto view, auto handler, std::uint64_t offset) const
+    {
+        net::async_read_at(file, offset, view, std::move(handler));
+    }
+};
+struct start_write_some_at {
+    void operator()(auto& file, auto view, auto handler, std::uint64_t offset) const
+    {
+        file.async_write_some_at(offset, view, std::move(handler));
+    }
+};
+struct start_write_at {
+    void operator()(auto& file, auto view, auto handler, std::uint64_t offset) const
+    {
+        net::async_write_at(file, offset, view, std::move(handler));
+    }
+};
+struct start_receive {
+    void operator()(auto& socket, auto view, auto handler) const
+    {
+        socket.async_receive(view, std::move(handler));
+    }
+};
+struct start_receive_from {
+    void operator()(auto& socket, auto view, auto handler, auto* sender) const
+    {
+        socket.async_receive_from(view, *sender, std::move(handler));
+    }
+};
+struct start_send {
+    void operator()(auto& socket, auto view, auto handler) const
+    {
+        socket.async_send(view, std::move(handler));
+    }
+};
+struct start_send_to {
+    void operator()(auto& socket, auto view, auto handler, const auto& receiver) const
+    {
+        socket.async_send_to(view, receiver, std::move(handler));
+    }
+};
+
+/// `Start` as a read into an owned buffer, or behind what is in one.
+template <typename Start, typename Object, typename Token, typename... Args>
+auto read_with_buffer(Object& object, owned_buffer&& buffer, Token&& token, Args&&... args)
+{
+    return with_buffer<read_into_buffer, Start>(object, std::forward<Token>(token),
+                                                std::move(buffer), std::size_t{0},
+                                                std::forward<Args>(args)...);
+}
+template <typename Start, typename Object, typename Token, typename... Args>
+auto read_with_buffer(Object& object, appended_buffer&& appended, Token&& token, Args&&... args)
+{
+    const std::size_t before = appended.buffer.size();
+    return with_buffer<read_into_buffer, Start>(object, std::forward<Token>(token),
+                                                std::move(appended.buffer), before,
+                                                std::forward<Args>(args)...);
+}
+
+template <typename T>
+concept filled_buffer = std::same_as<T, owned_buffer> || std::same_as<T, appended_buffer>;
+
+template <typename Object>
+using default_token = net::default_completion_token_t<typename Object::executor_type>;
+
+} // namespace detail
+
+// ------------------------------------------------------------------ streams
+
+/// Reads at least one byte, unless the stream ends.
+template <typename Stream, detail::filled_buffer Buffer,
+          typename Token = detail::default_token<Stream>>
+auto async_read_some(Stream& stream, Buffer buffer, Token&& token = Token())
+{
+    return detail::read_with_buffer<detail::start_read_some>(stream, std::move(buffer),
+                                                             std::forward<Token>(token));
+}
+
+/// Reads until the buffer is full, or until an error, `eof` among them, which
+/// leaves what came in before.
+template <typename Stream, detail::filled_buffer Buffer,
+          typename Token = detail::default_token<Stream>>
+auto async_read(Stream& stream, Buffer buffer, Token&& token = Token())
+{
+    return detail::read_with_buffer<detail::start_read>(stream, std::move(buffer),
+                                                        std::forward<Token>(token));
+}
+
+/// Writes at least one byte.
+template <typename Stream, detail::written_buffer Buffer,
+          typename Token = detail::default_token<Stream>>
+auto async_write_some(Stream& stream, Buffer buffer, Token&& token = Token())
+{
+    return detail::with_buffer<detail::write_from_buffer, detail::start_write_some>(
+        stream, std::forward<Token>(token), std::move(buffer), std::size_t{0});
+}
+
+/// Writes all of the buffer, or as much as goes before an error.
+template <typename Stream, detail::written_buffer Buffer,
+          typename Token = detail::default_token<Stream>>
+auto async_write(Stream& stream, Buffer buffer, Token&& token = Token())
+{
+    return detail::with_buffer<detail::write_from_buffer, detail::start_write>(
+        stream, std::forward<Token>(token), std::move(buffer), std::size_t{0});
+}
+
+// -------------------------------------------------------------------- files
+
+/// Reads at least one byte from `offset` on, unless the file ends.
+template <typename File, detail::filled_buffer Buffer, typename Token = detail::default_token<File>>
+auto async_read_some_at(File& file, std::uint64_t offset, Buffer buffer, Token&& token = Token())
+{
+    return detail::read_with_buffer<detail::start_read_some_at>(file, std::move(buffer),
+                                                                std::forward<Token>(token), offset);
+}
+
+/// Reads from `offset` on until the buffer is full, or until an error.
+template <typename File, detail::filled_buffer Buffer, typename Token = detail::default_token<File>>
+auto async_read_at(File& file, std::uint64_t offset, Buffer buffer, Token&& token = Token())
+{
+    return detail::read_with_buffer<detail::start_read_at>(file, std::move(buffer),
+                                                           std::forward<Token>(token), offset);
+}
+
+/// Writes at least one byte at `offset`.
+template <typename File, detail::written_buffer Buffer,
+          typename Token = detail::default_token<File>>
+auto async_write_some_at(File& file, std::uint64_t offset, Buffer buffer, Token&& token = Token())
+{
+    return detail::with_buffer<detail::write_from_buffer, detail::start_write_some_at>(
+        file, std::forward<Token>(token), std::move(buffer), std::size_t{0}, offset);
+}
+
+/// Writes all of the buffer at `offset`, or as much as goes before an error.
+template <typename File, detail::written_buffer Buffer,
+          typename Token = detail::default_token<File>>
+auto async_write_at(File& file, std::uint64_t offset, Buffer buffer, Token&& token = Token())
+{
+    return detail::with_buffer<detail::write_from_buffer, detail::start_write_at>(
+        file, std::forward<Token>(token), std::move(buffer), std::size_t{0}, offset);
+}
+
+// ---------------------------------------------------------------- datagrams
+
+/// Receives one datagram, of a stream some bytes; what does not fit into the
+/// buffer is lost to a datagram, as with the plain operation.
+template <typename Socket, detail::filled_buffer Buffer,
+          typename Token = detail::default_token<Socket>>
+auto async_receive(Socket& socket, Buffer buffer, Token&& token = Token())
+{
+    return detail::read_with_buffer<detail::start_receive>(socket, std::move(buffer),
+                                                           std::forward<Token>(token));
+}
+
+/// The same, and tells who sent it. `sender` has to live until the handler is
+/// called.
+template <typename Socket, detail::filled_buffer Buffer,
+          typename Token = detail::default_token<Socket>>
+auto async_receive_from(Socket& socket, Buffer buffer, typename Socket::endpoint_type& sender,
+                        Token&& token = Token())
+{
+    return detail::read_with_buffer<detail::start_receive_from>(
+        socket, std::move(buffer), std::forward<Token>(token), &sender);
+}
+
+/// Sends one datagram, of a stream some bytes.
+template <typename Socket, detail::written_buffer Buffer,
+          typename Token = detail::default_token<Socket>>
+auto async_send(Socket& socket, Buffer buffer, Token&& token = Token())
+{
+    return detail::with_buffer<detail::write_from_buffer, detail::start_send>(
+        socket, std::forward<Token>(token), std::move(buffer), std::size_t{0});
+}
+
+/// Sends one datagram to `receiver`, which is copied.
+template <typename Socket, detail::written_buffer Buffer,
+          typename Token = detail::default_token<Socket>>
+auto async_send_to(Socket& socket, Buffer buffer, const typename Socket::endpoint_type& receiver,
+                   Token&& token = Token())
+{
+    return detail::with_buffer<detail::write_from_buffer, detail::start_send_to>(
+        socket, std::forward<Token>(token), std::move(buffer), std::size_t{0}, receiver);
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI

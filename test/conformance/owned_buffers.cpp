@@ -1,0 +1,351 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "contexts.hpp"
+
+#include "support/counting_allocator.hpp"
+#include "support/handler_checks.hpp"
+#include "support/run_until.hpp"
+
+#include <safer_ring/asio/owned_buffers.hpp>
+#include <safer_ring/ring/buffer_pool.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+
+// Operations that own their buffer, on objects of Asio's own contexts as on ours.
+namespace conformance {
+namespace {
+
+using safer_ring::append;
+using safer_ring::buffer_pool;
+using safer_ring::owned_buffer;
+using safer_ring::shared_buffer;
+using test_support::handler_checks;
+using test_support::run_until;
+
+/// What an operation came back with.
+template <class Buffer = owned_buffer>
+struct outcome {
+    bool done = false;
+    error_code ec;
+    std::size_t size = 0;
+    Buffer buffer;
+
+    auto store()
+    {
+        return [this](error_code e, std::size_t n, Buffer b) {
+            ec = e;
+            size = n;
+            buffer = std::move(b);
+            done = true;
+        };
+    }
+};
+
+/// Two connected local stream sockets, and buffers that tell when they are back.
+template <class Ctx>
+struct connected {
+    connected() { net::local::connect_pair(near, far); }
+
+    owned_buffer take(std::size_t size = 64)
+    {
+        std::optional<owned_buffer> buffer = pool.try_acquire();
+        BOOST_REQUIRE(buffer);
+        buffer->resize(size);
+        return std::move(*buffer);
+    }
+    owned_buffer take(std::string_view text)
+    {
+        owned_buffer buffer = take(text.size());
+        std::memcpy(buffer.data(), text.data(), text.size());
+        return buffer;
+    }
+    bool all_back() const { return pool.statistics().available == pool.statistics().count; }
+    template <class Buffer>
+    void run(const outcome<Buffer>& o)
+    {
+        run_until(*ctx, [&] { return o.done; });
+    }
+
+    handler_checks checks;
+    buffer_pool pool{4, 64};
+    std::optional<Ctx> ctx{std::in_place};
+    local_socket_of<Ctx> near{*ctx}, far{*ctx};
+};
+
+BOOST_AUTO_TEST_SUITE(owned_buffers)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(buffer_comes_back_as_long_as_what_was_read, Ctx, contexts)
+{
+    connected<Ctx> c;
+    outcome<> read, written;
+    owned_buffer buffer = c.take();
+    const std::byte* const bytes = buffer.data();
+    async_read_some(c.near, std::move(buffer), c.checks.once(read.store()));
+    safer_ring::async_write(c.far, c.take("hello"), c.checks.once(written.store()));
+    c.run(read);
+    c.run(written);
+    BOOST_TEST(read.ec == error_code());
+    BOOST_TEST(read.size == 5U);
+    BOOST_TEST(read.buffer.data() == bytes);
+    BOOST_TEST(read.buffer.text() == "hello");
+    BOOST_TEST(read.buffer.capacity() == 64U);
+    BOOST_TEST(written.size == 5U);
+    BOOST_TEST(written.buffer.text() == "hello");
+    read = {};
+    written = {};
+    BOOST_TEST(c.all_back());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(read_fills_the_capacity_or_what_lies_behind_the_size, Ctx, contexts)
+{
+    connected<Ctx> c;
+    outcome<> full, behind;
+    net::write(c.far, net::buffer(std::string(64, 'x') + std::string(60, 'y')));
+    safer_ring::async_read(c.near, c.take(1), c.checks.once(full.store()));
+    c.run(full);
+    BOOST_TEST(full.buffer.text() == std::string(64, 'x'));
+    safer_ring::async_read(c.near, append(c.take("abcd")), c.checks.once(behind.store()));
+    c.run(behind);
+    BOOST_TEST(behind.size == 60U);
+    BOOST_TEST(behind.buffer.text() == "abcd" + std::string(60, 'y'));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(end_of_the_stream_gives_what_came_before_it, Ctx, contexts)
+{
+    connected<Ctx> c;
+    outcome<> read, next;
+    net::write(c.far, net::buffer("end", 3));
+    c.far.close();
+    safer_ring::async_read(c.near, c.take(), c.checks.once(read.store()));
+    c.run(read);
+    BOOST_TEST(read.ec == net::error::eof);
+    BOOST_TEST(read.buffer.text() == "end");
+    async_read_some(c.near, append(std::move(read.buffer)), c.checks.once(next.store()));
+    c.run(next);
+    BOOST_TEST(next.ec == net::error::eof);
+    BOOST_TEST(next.buffer.text() == "end");
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(buffer_comes_back_from_whatever_ends_the_operation, Ctx, contexts)
+{
+    for (const int way : {0, 1, 2, 3}) {
+        connected<Ctx> c;
+        outcome<> read;
+        net::cancellation_signal signal;
+        async_read_some(c.near, c.take(7),
+                        net::bind_cancellation_slot(signal.slot(), c.checks.once(read.store())));
+        c.ctx->poll();
+        BOOST_TEST(c.pool.statistics().available == 3U);
+        if (way == 0)
+            c.near.cancel();
+        else if (way == 1)
+            c.near.close();
+        else if (way == 2)
+            signal.emit(net::cancellation_type::total);
+        else
+            auto destroyed = std::move(c.near);
+        c.run(read);
+        BOOST_TEST(read.ec == net::error::operation_aborted);
+        BOOST_TEST(read.size == 0U);
+        BOOST_TEST(read.buffer.capacity() == 64U);
+        BOOST_TEST(read.buffer.empty());
+    }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(buffer_goes_back_when_the_context_is_destroyed, Ctx, contexts)
+{
+    handler_checks checks;
+    buffer_pool pool(1, 64);
+    {
+        Ctx ctx;
+        auto near = std::make_shared<local_socket_of<Ctx>>(ctx);
+        auto far = std::make_shared<local_socket_of<Ctx>>(ctx);
+        net::local::connect_pair(*near, *far);
+        auto& socket = *near;
+        async_read_some(socket, std::move(*pool.try_acquire()),
+                        checks.never_with(std::pair(std::move(near), std::move(far))));
+        ctx.poll();
+        BOOST_TEST(pool.statistics().available == 0U);
+    }
+    BOOST_TEST(pool.statistics().available == 1U);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(operations_of_a_closed_object_give_their_buffer_back, Ctx, contexts)
+{
+    connected<Ctx> c;
+    c.near.close();
+    outcome<> read, written;
+    outcome<shared_buffer> shared;
+    safer_ring::async_read(c.near, c.take(), c.checks.once(read.store()));
+    safer_ring::async_write(c.near, c.take("text"), c.checks.once(written.store()));
+    safer_ring::async_write(c.near, c.take("text").freeze(), c.checks.once(shared.store()));
+    c.run(read);
+    c.run(written);
+    c.run(shared);
+    BOOST_TEST(read.ec == net::error::bad_descriptor);
+    BOOST_TEST(read.buffer.capacity() == 64U);
+    BOOST_TEST(written.ec == net::error::bad_descriptor);
+    BOOST_TEST(written.buffer.text() == "text");
+    BOOST_TEST(shared.buffer.text() == "text");
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(one_message_goes_to_many, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    buffer_pool pool(1, 64);
+    shared_buffer message;
+    {
+        std::optional<owned_buffer> buffer = pool.try_acquire();
+        std::memcpy(buffer->data(), "news", 4);
+        buffer->resize(4);
+        message = std::move(*buffer).freeze();
+    }
+    constexpr std::size_t count = 20;
+    std::deque<local_socket_of<Ctx>> senders, receivers;
+    std::deque<outcome<shared_buffer>> sent(count);
+    std::deque<outcome<>> received(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        net::local::connect_pair(senders.emplace_back(ctx), receivers.emplace_back(ctx));
+        safer_ring::async_write(senders[i], message, checks.once(sent[i].store()));
+        safer_ring::async_read(receivers[i], owned_buffer(4), checks.once(received[i].store()));
+    }
+    message = {};
+    ctx.run();
+    for (std::size_t i = 0; i < count; ++i) {
+        BOOST_TEST(sent[i].buffer.text() == "news");
+        BOOST_TEST(received[i].buffer.text() == "news");
+    }
+    sent.clear();
+    BOOST_TEST(pool.statistics().available == 1U);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(every_token_gets_the_buffer, Ctx, contexts)
+{
+    connected<Ctx> c;
+    {
+        auto read = async_read_some(c.near, c.take(), net::use_future);
+        auto written = safer_ring::async_write(c.far, c.take("future"), net::use_future);
+        c.ctx->run();
+        auto [size, buffer] = test_support::wait_for(read);
+        BOOST_TEST(size == 6U);
+        BOOST_TEST(buffer.text() == "future");
+        BOOST_TEST(std::get<1>(test_support::wait_for(written)).text() == "future");
+    }
+    bool ended = false;
+    const auto talk = [&]() -> net::awaitable<void> {
+        constexpr auto as_tuple = net::as_tuple(net::use_awaitable);
+        auto [sent_error, sent, out] =
+            co_await safer_ring::async_write(c.far, c.take("tuple"), as_tuple);
+        auto [error, size, in] = co_await async_read_some(c.near, c.take(), as_tuple);
+        BOOST_TEST(in.text() == "tuple");
+        error_code redirected;
+        auto [n, later] = co_await async_write_some(
+            c.far, std::move(out), net::redirect_error(net::use_awaitable, redirected));
+        BOOST_TEST(n == 5U);
+        auto deferred = async_read_some(c.near, append(std::move(in)), net::deferred);
+        auto [all, both] = co_await std::move(deferred)(net::use_awaitable);
+        BOOST_TEST(all == 5U);
+        BOOST_TEST(both.text() == "tupletuple");
+        c.far.close();
+        BOOST_CHECK_THROW(co_await async_read_some(c.near, std::move(both), net::use_awaitable),
+                          boost::system::system_error);
+        ended = true;
+    };
+    c.ctx->restart();
+    net::co_spawn(*c.ctx, talk, net::detached);
+    c.ctx->run();
+    BOOST_TEST(ended);
+    BOOST_TEST(c.all_back());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(handler_keeps_its_executor_and_its_allocator, Ctx, contexts)
+{
+    connected<Ctx> c;
+    auto strand = net::make_strand(*c.ctx);
+    test_support::allocation_counts counts;
+    outcome<> read;
+    bool inside = false;
+    auto handler = c.checks.once([&](error_code ec, std::size_t n, owned_buffer b) {
+        inside = strand.running_in_this_thread();
+        read.store()(ec, n, std::move(b));
+    });
+    async_read_some(c.near, c.take(),
+                    net::bind_executor(
+                        strand, net::bind_allocator(test_support::counting_allocator<void>(counts),
+                                                    std::move(handler))));
+    net::write(c.far, net::buffer("x", 1));
+    c.run(read);
+    BOOST_TEST(inside);
+    BOOST_TEST(counts.made != 0);
+    BOOST_TEST(counts.live == 0);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(datagrams_are_received_and_sent, Ctx, contexts)
+{
+    using udp = net::ip::udp;
+    using socket = net::basic_datagram_socket<udp, executor_of<Ctx>>;
+    handler_checks checks;
+    Ctx ctx;
+    socket a(ctx, udp::endpoint(net::ip::address_v4::loopback(), 0));
+    socket b(ctx, udp::endpoint(net::ip::address_v4::loopback(), 0));
+    outcome<> received, sent, answered, got;
+    udp::endpoint sender;
+    async_receive_from(b, owned_buffer(100), sender, checks.once(received.store()));
+    async_send_to(a, owned_buffer::copy_of("question"), b.local_endpoint(),
+                  checks.once(sent.store()));
+    ctx.run();
+    BOOST_TEST(received.buffer.text() == "question");
+    BOOST_TEST((sender == a.local_endpoint()));
+    b.connect(sender);
+    a.connect(b.local_endpoint());
+    async_receive(a, append(std::move(received.buffer)), checks.once(got.store()));
+    async_send(b, owned_buffer::copy_of(" answer"), checks.once(answered.store()));
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(got.buffer.text() == "question answer");
+    BOOST_TEST(answered.size == 7U);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(pipes_and_descriptors_take_them_too, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    net::basic_readable_pipe<executor_of<Ctx>> reader(ctx);
+    net::basic_writable_pipe<executor_of<Ctx>> writer(ctx);
+    net::connect_pipe(reader, writer);
+    outcome<> read, written;
+    std::string large(200'000, '\0');
+    for (std::size_t i = 0; i < large.size(); ++i)
+        large[i] = static_cast<char>(i * 7);
+    safer_ring::async_write(writer, owned_buffer::copy_of(large), checks.once(written.store()));
+    safer_ring::async_read(reader, owned_buffer(large.size()), checks.once(read.store()));
+    ctx.run();
+    BOOST_TEST((read.buffer.text() == large));
+    BOOST_TEST((written.buffer.text() == large));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(unqualified_calls_with_plain_memory_are_asios, Ctx, contexts)
+{
+    // Our own functions are found through the executor's type, too.
+    connected<Ctx> c;
+    std::string in(5, '\0');
+    test_support::io_result read, written;
+    async_write(c.far, net::buffer("plain", 5), c.checks.into(written));
+    async_read(c.near, net::buffer(in), c.checks.into(read));
+    c.ctx->run();
+    BOOST_TEST(in == "plain");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace
+} // namespace conformance
