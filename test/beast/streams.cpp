@@ -3,6 +3,7 @@
 
 #include "conversations.hpp"
 
+#include <safer_ring/asio/owned_buffers.hpp>
 #include <support/skip.hpp>
 
 #include <filesystem>
@@ -111,6 +112,39 @@ BOOST_AUTO_TEST_CASE(websocket_echo)
             safer_ring::websocket_stream<> ws(std::move(stream));
             ws.next_layer().expires_never();
             co_await ask_websocket(ws);
+        });
+}
+
+BOOST_AUTO_TEST_CASE(owned_buffers_are_read_and_written_by_streams_over_streams)
+{
+    static constexpr auto token = safer_ring::use_awaitable;
+    converse(
+        [](safer_ring::tcp_stream stream) -> awaitable<> {
+            stream.expires_after(patience);
+            auto [size, question] =
+                co_await safer_ring::async_read(stream, safer_ring::owned_buffer(8), token);
+            BOOST_TEST(question.text() == "question");
+            safer_ring::websocket_stream<> ws(std::move(stream));
+            ws.next_layer().expires_never();
+            co_await ws.async_accept(token);
+            auto [read, message] =
+                co_await safer_ring::async_read_some(ws, safer_ring::owned_buffer(100), token);
+            BOOST_TEST(message.text() == "message");
+            co_await safer_ring::async_write(ws, std::move(message).freeze(), token);
+        },
+        [](safer_ring::tcp_stream stream) -> awaitable<> {
+            stream.expires_after(patience);
+            co_await safer_ring::async_write(stream, safer_ring::owned_buffer::copy_of("question"),
+                                             token);
+            safer_ring::websocket_stream<> ws(std::move(stream));
+            ws.next_layer().expires_never();
+            co_await ws.async_handshake("localhost", "/", token);
+            co_await safer_ring::async_write(ws, safer_ring::owned_buffer::copy_of("message"),
+                                             token);
+            auto [read, message] =
+                co_await safer_ring::async_read_some(ws, safer_ring::owned_buffer(100), token);
+            BOOST_TEST(message.text() == "message");
+            BOOST_TEST(ws.is_message_done());
         });
 }
 

@@ -88,7 +88,10 @@ struct start_write_some {
 struct start_write {
     void operator()(auto& stream, auto view, auto handler) const
     {
-        net::async_write(stream, view, std::move(handler));
+        if constexpr (requires { stream.async_write(view, std::move(handler)); })
+            stream.async_write(view, std::move(handler));
+        else
+            net::async_write(stream, view, std::move(handler));
     }
 };
 struct start_read_some_at {
@@ -195,7 +198,8 @@ auto async_write_some(Stream& stream, Buffer buffer, Token&& token = Token())
         stream, std::forward<Token>(token), std::move(buffer), std::size_t{0});
 }
 
-/// Writes all of the buffer, or as much as goes before an error.
+/// Writes all of the buffer, or as much as goes before an error; to a WebSocket
+/// stream of Beast, one message.
 template <typename Stream, detail::written_buffer Buffer,
           typename Token = detail::default_token<Stream>>
 auto async_write(Stream& stream, Buffer buffer, Token&& token = Token())
