@@ -63,6 +63,8 @@ missing_packages() { # <build|test|bench|format>...
             test)
                 command -v python3 >/dev/null || echo python3
                 have_boost_context || boost_package context # For stackful coroutines.
+                # What must not compile is tried with both compilers.
+                command -v clang++-14 >/dev/null || command -v clang++ >/dev/null || echo clang
                 # The clients of test/peers.
                 command -v curl >/dev/null || echo curl
                 command -v openssl >/dev/null || echo openssl

@@ -12,7 +12,7 @@
 tests_of_preset() { # <preset>
     case $1 in
         release) echo '.*' ;;
-        asan) echo '^(unit|kernel|conformance(\.io_uring|\.objects)?|simulation|stress|example\..*)$' ;;
+        asan) echo '^(unit|kernel|conformance(\.io_uring|\.objects)?|simulation|docstrings|stress|example\..*)$' ;;
         tsan) echo '^(unit|kernel|conformance|stress)$' ;;
     esac
 }
@@ -23,7 +23,7 @@ targets_of_preset() { # <preset>
     case $1 in
         release) programs+=(test_drop_in test_beast peer_server_typed peer_server_drop_in) ;;&
         release | asan)
-            programs+=(test_conformance_io_uring test_conformance_objects test_simulation test_example
+            programs+=(test_conformance_io_uring test_conformance_objects test_simulation test_docstrings test_example
                 http_server echo_server info readme)
             ;;
     esac

@@ -26,21 +26,22 @@
 /// give the buffer back as it was; `consume()` drops what was sent.
 ///
 /// @code
-/// net::awaitable<void> echo(net::ip::tcp::socket peer)
-/// {
-///     constexpr auto token = net::as_tuple(net::use_awaitable);
-///     safer_ring::owned_buffer buffer(4096);
-///     for (;;) {
-///         auto [error, size, filled] =
-///             co_await safer_ring::async_read_some(peer, std::move(buffer), std::forward<Token>(token));
-///         if (error)
-///             co_return;
-///         std::tie(error, size, buffer) =
-///             co_await safer_ring::async_write(peer, std::move(filled), token);
-///         if (error)
-///             co_return;
-///     }
-/// }
+/// safer_ring::io_context context;
+/// net::basic_readable_pipe<safer_ring::executor> reader(context);
+/// net::basic_writable_pipe<safer_ring::executor> writer(context);
+/// net::connect_pipe(reader, writer);
+///
+/// safer_ring::async_write(writer, safer_ring::owned_buffer::copy_of("hello"),
+///                         [](boost::system::error_code error, std::size_t,
+///                            safer_ring::owned_buffer sent) {
+///                             assert(!error && sent.text() == "hello");
+///                         });
+/// safer_ring::async_read_some(reader, safer_ring::owned_buffer(4096),
+///                             [](boost::system::error_code error, std::size_t size,
+///                                safer_ring::owned_buffer received) {
+///                                 assert(!error && size == 5 && received.text() == "hello");
+///                             });
+/// context.run();
 /// @endcode
 
 #include <safer_ring/asio/detail/owned_initiation.hpp>

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 The safer-ring authors.
+# Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+"""Writes a test of each example in the docstrings of the public headers.
+
+  extract.py <include folder> <source to write>
+
+An example stands between `/// @code` and `/// @endcode`. It is statements, which run as the body of
+a test case; `assert` there is a check of the test.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+EXAMPLE = re.compile(r"^[ ]*/// @code\n(.*?)^[ ]*/// @endcode$", re.MULTILINE | re.DOTALL)
+PREAMBLE = """// Written by test/docstrings/extract.py from the headers; do not edit.
+
+#include <safer_ring/asio.hpp>
+#include <safer_ring/asio/owned_buffers.hpp>
+#include <safer_ring/ring.hpp>
+
+#include <boost/asio.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#undef assert
+#define assert(condition) BOOST_TEST((condition))
+
+namespace net = boost::asio;
+
+BOOST_AUTO_TEST_SUITE(docstrings)
+"""
+
+
+def main():
+    include, target = map(Path, sys.argv[1:])
+    text, count = [PREAMBLE], 0
+    for header in sorted(include.rglob("*.hpp")):
+        source = header.read_text()
+        for example in EXAMPLE.finditer(source):
+            line = source.count("\n", 0, example.start(1)) + 1
+            lines = [re.sub(r"^ */// ?", "", row) for row in example.group(1).splitlines()]
+            text.append(f"BOOST_AUTO_TEST_CASE({header.stem}_in_line_{line})\n{{")
+            text.append(f'#line {line} "{header}"\n' + "\n".join(lines) + "\n}\n")
+            count += 1
+    if count == 0:
+        sys.exit("extract.py: there is no example in the headers")
+    target.write_text("\n".join(text + ["BOOST_AUTO_TEST_SUITE_END()\n"]))
+
+
+if __name__ == "__main__":
+    main()
