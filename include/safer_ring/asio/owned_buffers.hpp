@@ -161,8 +161,11 @@ auto read_with_buffer(Object& object, appended_buffer&& appended, Token&& token,
                                                 std::forward<Args>(args)...);
 }
 
+// Compilers quote the line to who passes something else.
+// clang-format off
 template <typename T>
-concept filled_buffer = std::same_as<T, owned_buffer> || std::same_as<T, appended_buffer>;
+concept filled_buffer = std::same_as<T, owned_buffer> || std::same_as<T, appended_buffer>; // An owned_buffer by std::move(); plain memory goes to the operation of boost::asio.
+// clang-format on
 
 template <typename Object>
 using default_token = net::default_completion_token_t<typename Object::executor_type>;

@@ -20,8 +20,11 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 namespace net = boost::asio;
 
 /// What a write takes: bytes that cannot go away while it lasts.
+// Compilers quote the line to who passes something else.
+// clang-format off
 template <typename T>
-concept written_buffer = std::same_as<T, owned_buffer> || std::same_as<T, shared_buffer>;
+concept written_buffer = std::same_as<T, owned_buffer> || std::same_as<T, shared_buffer>; // An owned_buffer by std::move(), or a shared_buffer; plain memory goes to the operation of boost::asio.
+// clang-format on
 
 /// Where a read puts what comes in, and how long the buffer is afterwards.
 struct read_into_buffer {
