@@ -29,6 +29,14 @@ static_assert(offsetof(provided_buffer, id) == offsetof(io_uring_buf, bid));
 static_assert(offsetof(provided_buffer, tail) == offsetof(io_uring_buf_ring, tail));
 
 static_assert(int(opcode::nop) == IORING_OP_NOP);
+static_assert(int(opcode::fsync) == IORING_OP_FSYNC);
+static_assert(int(opcode::link_timeout) == IORING_OP_LINK_TIMEOUT);
+static_assert(entry_drain == IOSQE_IO_DRAIN);
+static_assert(entry_link == IOSQE_IO_LINK);
+static_assert(entry_hard_link == IOSQE_IO_HARDLINK);
+static_assert(fsync_data_only == IORING_FSYNC_DATASYNC);
+static_assert(sizeof(kernel_time) == sizeof(__kernel_timespec));
+static_assert(offsetof(kernel_time, nanoseconds) == offsetof(__kernel_timespec, tv_nsec));
 static_assert(int(opcode::poll_add) == IORING_OP_POLL_ADD);
 static_assert(int(opcode::timeout) == IORING_OP_TIMEOUT);
 static_assert(int(opcode::accept) == IORING_OP_ACCEPT);

@@ -79,9 +79,12 @@ std::optional<int> simulation::state::execute(request& r, outcome& o, short reve
         return accept(r, o);
     case opcode::connect:
         return connect(r);
+    case opcode::fsync:
+        return ::fsync(r.file) == 0 ? 0 : -errno;
     case opcode::nop:
     case opcode::timeout:
     case opcode::async_cancel:
+    case opcode::link_timeout:
         break;
     }
     return -EINVAL;

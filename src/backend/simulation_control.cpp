@@ -35,9 +35,11 @@ void add_memory_of(memory_ranges& ranges, const submission_entry& e)
     case opcode::connect:
         return add(ranges, e.address, e.offset);
     case opcode::nop:
+    case opcode::fsync:
     case opcode::poll_add:
     case opcode::timeout:
     case opcode::async_cancel:
+    case opcode::link_timeout:
         return;
     }
 }

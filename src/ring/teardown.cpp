@@ -20,6 +20,10 @@ const char* name(backend::opcode op) noexcept
     switch (op) {
     case backend::opcode::nop:
         return "nop";
+    case backend::opcode::fsync:
+        return "fsync";
+    case backend::opcode::link_timeout:
+        return "link timeout";
     case backend::opcode::poll_add:
         return "poll";
     case backend::opcode::timeout:

@@ -17,10 +17,12 @@ namespace safer_ring::inline SAFER_RING_ABI::backend {
 /// What an entry asks for. Values are the kernel's (io_uring_enter(2)).
 enum class opcode : std::uint8_t {
     nop = 0,
+    fsync = 3,
     poll_add = 6,
     timeout = 11,
     accept = 13,
     async_cancel = 14,
+    link_timeout = 15,
     connect = 16,
     read = 22,
     write = 23,
@@ -54,6 +56,14 @@ struct completion_entry {
 };
 static_assert(sizeof(completion_entry) == 16);
 
+/// submission_entry::flags: not begun before all earlier entries are complete
+/// (Linux 5.2).
+inline constexpr std::uint8_t entry_drain = 1U << 1;
+/// submission_entry::flags: the next entry begins when this one has succeeded,
+/// and is cancelled otherwise (Linux 5.3).
+inline constexpr std::uint8_t entry_link = 1U << 2;
+/// The same, but the next one begins whatever the result (Linux 5.5).
+inline constexpr std::uint8_t entry_hard_link = 1U << 3;
 /// submission_entry::flags: run by a worker thread of the kernel, which may
 /// block, instead of being tried in the call that submits (Linux 5.6).
 inline constexpr std::uint8_t entry_async = 1U << 4;
@@ -67,6 +77,16 @@ inline constexpr std::uint64_t file_position = ~std::uint64_t{0};
 /// submission_entry::ioprio of recv: arm the poll first instead of trying
 /// (Linux 5.19).
 inline constexpr std::uint16_t receive_poll_first = 1U << 0;
+
+/// submission_entry::op_flags of fsync: the data, and of the file's attributes
+/// only what it takes to read it (fdatasync(2)).
+inline constexpr std::uint32_t fsync_data_only = 1U << 0;
+
+/// A time as timeouts have it, laid out as struct __kernel_timespec.
+struct kernel_time {
+    std::int64_t seconds;
+    std::int64_t nanoseconds;
+};
 
 /// completion_entry::flags: a provided buffer was used; its id is in the
 /// upper 16 bits.

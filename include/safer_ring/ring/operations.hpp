@@ -1,0 +1,243 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/ring/request.hpp>
+#include <safer_ring/ring/shared_buffer.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <poll.h>
+#include <sys/socket.h>
+#include <utility>
+
+/// What an io_ring can be asked for: the parameters of each operation, how they
+/// become an entry, and what comes back. All need Linux 5.10 unless said
+/// otherwise.
+namespace safer_ring::inline SAFER_RING_ABI::ops {
+
+/// The kernel takes no more in one go (read(2)); the rest is a short count.
+inline std::uint32_t length_of(std::size_t size_bytes) noexcept
+{
+    return static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes, 0x7ffff000));
+}
+
+/// Where an operation that has no buffer leaves its result.
+struct without_buffer {
+    void lend() noexcept {}
+    void take_back(int) noexcept {}
+    [[nodiscard]] const void* memory() const noexcept { return nullptr; }
+};
+
+/// Does nothing.
+struct nop : without_buffer {
+    using value_type = int;
+    void prepare(backend::submission_entry&) const noexcept {}
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "nop"}; }
+};
+
+/// Fills an owned buffer up to its capacity.
+struct into_buffer {
+    owned_buffer buffer;
+
+    void lend() noexcept { ring::buffer_access::lend(buffer); }
+    void take_back(int result) noexcept
+    {
+        ring::buffer_access::get_back(buffer);
+        buffer.resize(result > 0 ? static_cast<std::size_t>(result) : 0);
+    }
+    [[nodiscard]] const void* memory() const noexcept { return buffer.data(); }
+    void prepare_memory(backend::submission_entry& entry) noexcept
+    {
+        entry.address = reinterpret_cast<std::uint64_t>(buffer.data());
+        entry.length = length_of(buffer.capacity());
+    }
+};
+
+/// Sends the bytes of an owned or shared buffer.
+template <typename Buffer>
+struct from_buffer {
+    Buffer buffer;
+
+    void lend() noexcept
+    {
+        if constexpr (std::same_as<Buffer, owned_buffer>)
+            ring::buffer_access::lend(buffer);
+    }
+    void take_back(int) noexcept
+    {
+        if constexpr (std::same_as<Buffer, owned_buffer>)
+            ring::buffer_access::get_back(buffer);
+    }
+    [[nodiscard]] const void* memory() const noexcept { return buffer.data(); }
+    void prepare_memory(backend::submission_entry& entry) const noexcept
+    {
+        entry.address = reinterpret_cast<std::uint64_t>(buffer.data());
+        entry.length = length_of(buffer.size());
+    }
+};
+
+/// read(2), or pread(2) with an offset: at least one byte, zero at the end.
+struct read : into_buffer {
+    using value_type = std::size_t;
+    int fd;
+    std::uint64_t offset = backend::file_position;
+
+    void prepare(backend::submission_entry& entry) noexcept
+    {
+        entry.op = backend::opcode::read;
+        entry.fd = fd;
+        entry.offset = offset;
+        prepare_memory(entry);
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        return {{}, "read", fd, offset, buffer.capacity()};
+    }
+};
+
+/// write(2), or pwrite(2) with an offset; may write less than all.
+template <typename Buffer>
+struct write : from_buffer<Buffer> {
+    using value_type = std::size_t;
+    int fd;
+    std::uint64_t offset = backend::file_position;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::write;
+        entry.fd = fd;
+        entry.offset = offset;
+        this->prepare_memory(entry);
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        return {{}, "write", fd, offset, this->buffer.size()};
+    }
+};
+
+/// recv(2): at least one byte of a stream, zero at its end; one datagram.
+struct receive : into_buffer {
+    using value_type = std::size_t;
+    int fd;
+    int flags;
+
+    void prepare(backend::submission_entry& entry) noexcept
+    {
+        entry.op = backend::opcode::recv;
+        entry.fd = fd;
+        entry.op_flags = static_cast<std::uint32_t>(flags);
+        prepare_memory(entry);
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        return {{}, "receive", fd, backend::file_position, buffer.capacity()};
+    }
+};
+
+/// send(2); may send less than all of a stream. Raises no SIGPIPE.
+template <typename Buffer>
+struct send : from_buffer<Buffer> {
+    using value_type = std::size_t;
+    int fd;
+    int flags;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::send;
+        entry.fd = fd;
+        entry.op_flags = static_cast<std::uint32_t>(flags | MSG_NOSIGNAL);
+        this->prepare_memory(entry);
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        return {{}, "send", fd, backend::file_position, this->buffer.size()};
+    }
+};
+
+/// fsync(2) or fdatasync(2). In a chain the kernel takes its failure for a
+/// success (io_fsync in Linux 6.18): what is linked to it begins all the same.
+struct sync : without_buffer {
+    using value_type = int;
+    int fd;
+    bool data_only;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::fsync;
+        entry.fd = fd;
+        entry.op_flags = data_only ? backend::fsync_data_only : 0;
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        return {{}, data_only ? "fdatasync" : "fsync", fd};
+    }
+};
+
+/// poll(2) for one descriptor, once; the value is the events that are there.
+struct poll : without_buffer {
+    using value_type = int;
+    int fd;
+    short events;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::poll_add;
+        entry.fd = fd;
+        // Linux 6.18 wakes nobody who asks for POLLPRI alone.
+        const int asked = (events & POLLPRI) != 0 ? events | POLLRDBAND : events;
+        entry.op_flags = static_cast<std::uint32_t>(asked);
+    }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "poll", fd}; }
+};
+
+/// Completes, with success, when the time is over.
+struct timeout : without_buffer {
+    using value_type = int;
+    backend::kernel_time time;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::timeout;
+        entry.address = reinterpret_cast<std::uint64_t>(&time);
+        entry.length = 1;
+    }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "timeout"}; }
+};
+
+/// An operation as the engine knows it.
+template <typename Op>
+class request final : public ring::request {
+public:
+    explicit request(Op&& op) : op_(std::move(op)) {}
+
+    void prepare(backend::submission_entry& entry) noexcept override { op_.prepare(entry); }
+    void lend() noexcept override { op_.lend(); }
+    void take_back(int result) noexcept override { op_.take_back(result); }
+    [[nodiscard]] io_error subject() const noexcept override { return op_.subject(); }
+    [[nodiscard]] const void* memory() const noexcept override { return op_.memory(); }
+
+    [[nodiscard]] Op& op() noexcept { return op_; }
+
+    [[nodiscard]] io_result<typename Op::value_type> outcome() const
+    {
+        int error = result() < 0 ? -result() : 0;
+        if constexpr (std::same_as<Op, timeout>) // What it was started for.
+            error = error == ETIME ? 0 : error;
+        if (error == 0)
+            return {static_cast<typename Op::value_type>(std::max(result(), 0)),
+                    cancel_requested()};
+        io_error what = op_.subject();
+        what.code = std::error_code(error, std::system_category());
+        return {std::move(what), cancel_requested()};
+    }
+
+private:
+    Op op_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ops

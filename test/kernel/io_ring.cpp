@@ -1,0 +1,437 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "kernel.hpp"
+
+#include "support/blocking_peer.hpp"
+#include "support/skip.hpp"
+
+#include <safer_ring/ring/buffer_pool.hpp>
+#include <safer_ring/ring/io_ring.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <coroutine>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// The ring without Asio, on the kernel that runs here.
+namespace kernel {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace safer_ring;
+using test_support::unique_descriptor;
+
+const auto needs_io_uring = test_support::unless(&no_io_uring);
+
+/// A ring, a pipe, and buffers that tell when they are back.
+struct piped {
+    piped()
+    {
+        int ends[2];
+        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        reader = unique_descriptor(ends[0]);
+        writer = unique_descriptor(ends[1]);
+    }
+    auto read() { return ring.read(reader.get(), std::move(*pool.try_acquire())); }
+    auto write(std::string_view text)
+    {
+        return ring.write(writer.get(), owned_buffer::copy_of(text));
+    }
+    bool all_back() const { return pool.statistics().available == pool.statistics().count; }
+
+    buffer_pool pool{8, 64};
+    unique_descriptor reader, writer;
+    io_ring ring;
+};
+
+/// A coroutine that runs by itself.
+struct task {
+    struct promise_type {
+        task get_return_object() { return {}; }
+        std::suspend_never initial_suspend() noexcept { return {}; }
+        std::suspend_never final_suspend() noexcept { return {}; }
+        void return_void() {}
+        void unhandled_exception() { std::terminate(); }
+    };
+};
+
+/// A coroutine whose owner destroys it.
+struct owned_task {
+    struct promise_type {
+        owned_task get_return_object()
+        {
+            return {std::coroutine_handle<promise_type>::from_promise(*this)};
+        }
+        std::suspend_never initial_suspend() noexcept { return {}; }
+        std::suspend_always final_suspend() noexcept { return {}; }
+        void return_void() {}
+        void unhandled_exception() { std::terminate(); }
+    };
+    std::coroutine_handle<promise_type> handle;
+};
+
+BOOST_AUTO_TEST_SUITE(io_rings, *needs_io_uring)
+
+BOOST_FIXTURE_TEST_CASE(operations_are_submitted_together_and_waited_for, piped)
+{
+    auto reading = read().submit();
+    auto writing = write("hello").submit();
+    BOOST_TEST(!reading.is_done());
+    BOOST_TEST(ring.in_flight() == 2U);
+    auto [result, buffer] = std::move(reading).wait().take();
+    BOOST_TEST(result.value() == 5U);
+    BOOST_TEST(buffer.text() == "hello");
+    BOOST_TEST(std::move(writing).wait().result().value() == 5U);
+    BOOST_TEST(ring.in_flight() == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(file_is_read_and_written_where_asked, piped)
+{
+    unique_descriptor file(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    BOOST_REQUIRE(file.get() >= 0);
+    auto [first, second, synced] = ring.submit_in_order(
+        ring.write(file.get(), owned_buffer::copy_of("world")).at(6),
+        ring.write(file.get(), owned_buffer::copy_of("hello ").freeze()).at(0),
+        ring.fdatasync(file.get()));
+    BOOST_TEST(std::move(synced).wait().result().has_value());
+    BOOST_TEST(std::move(first).wait().take().second.text() == "world");
+    BOOST_TEST(std::move(second).wait().take().second.text() == "hello ");
+    auto [result, buffer] =
+        ring.read(file.get(), owned_buffer(100)).at(0).submit().wait().take();
+    BOOST_TEST(buffer.text() == "hello world");
+    BOOST_TEST(ring.read(file.get(), owned_buffer(100)).at(11).submit().wait().result().value() ==
+               0U);
+}
+
+BOOST_AUTO_TEST_CASE(sockets_send_and_receive)
+{
+    io_ring ring;
+    auto [near, far] = test_support::local_descriptor_pair();
+    auto receiving = ring.receive(near.get(), owned_buffer(100)).submit();
+    const auto news = owned_buffer::copy_of("news").freeze();
+    BOOST_TEST(ring.send(far.get(), news).submit().wait().result().value() == 4U);
+    BOOST_TEST(std::move(receiving).wait().take().second.text() == "news");
+    near.reset();
+    const auto result = ring.send(far.get(), news).submit().wait().result();
+    BOOST_TEST((result.code() == std::errc::broken_pipe)); // And no SIGPIPE.
+}
+
+BOOST_FIXTURE_TEST_CASE(error_names_operation_and_descriptor_and_gives_the_buffer_back, piped)
+{
+    const int fd = writer.get();
+    auto [result, buffer] = ring.read(fd, owned_buffer(4096)).submit().wait().take();
+    BOOST_TEST(!result);
+    BOOST_TEST((result.code() == std::errc::bad_file_descriptor));
+    BOOST_TEST(result.error().message() ==
+               "read of 4096 bytes on descriptor " + std::to_string(fd) + ": Bad file descriptor");
+    BOOST_CHECK_EXCEPTION(static_cast<void>(result.value()), std::system_error,
+                          [](const std::system_error& e) {
+                              return std::string(e.what()).find("read of 4096") == 0;
+                          });
+    BOOST_TEST(buffer.capacity() == 4096U);
+    BOOST_TEST(buffer.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(cancelled_operation_gives_its_buffer_back, piped)
+{
+    auto submitted_only = read().submit(), in_kernel = read().submit();
+    ring.flush();
+    auto queued = read().submit();
+    in_kernel.cancel();
+    queued.cancel();
+    ring.cancel(submitted_only.id());
+    for (auto* each : {&submitted_only, &in_kernel, &queued}) {
+        auto [result, buffer] = std::move(*each).wait().take();
+        BOOST_TEST((result.code() == std::errc::operation_canceled));
+        BOOST_TEST(result.was_cancelled());
+        BOOST_TEST(buffer.capacity() == 64U);
+    }
+    BOOST_TEST(all_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(operation_that_completed_although_cancelled_keeps_its_result, piped)
+{
+    auto reading = read().submit();
+    ring.flush();
+    BOOST_TEST(::write(writer.get(), "there", 5) == 5);
+    reading.cancel();
+    auto [result, buffer] = std::move(reading).wait().take();
+    if (result) {
+        BOOST_TEST(buffer.text() == "there");
+    } else { // Nothing was consumed.
+        auto [again, bytes] = read().submit().wait().take();
+        BOOST_TEST(bytes.text() == "there");
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(descriptor_and_ring_cancel_all_of_theirs, piped)
+{
+    auto [near, far] = test_support::local_descriptor_pair();
+    auto mine = read().submit();
+    auto other = ring.receive(near.get(), owned_buffer(10)).submit();
+    ring.flush();
+    ring.cancel(reader.get());
+    BOOST_TEST((std::move(mine).wait().result().code() == std::errc::operation_canceled));
+    BOOST_TEST(!other.is_done());
+    ring.cancel_all();
+    BOOST_TEST((std::move(other).wait().result().code() == std::errc::operation_canceled));
+}
+
+BOOST_FIXTURE_TEST_CASE(time_limit_ends_what_takes_longer, piped)
+{
+    auto [late, kept] = read().within(1ms).submit().wait().take();
+    BOOST_TEST((late.code() == std::errc::timed_out));
+    BOOST_TEST(kept.capacity() == 64U);
+    BOOST_TEST(::write(writer.get(), "x", 1) == 1);
+    BOOST_TEST(read().within(1h).submit().wait().result().value() == 1U);
+    BOOST_TEST(ring.timeout(1ms).submit().wait().result().has_value());
+    auto long_one = ring.timeout(1h).submit();
+    BOOST_TEST(!long_one.wait_for(1ms));
+    long_one.cancel();
+    BOOST_TEST((std::move(long_one).wait().result().code() == std::errc::operation_canceled));
+}
+
+BOOST_FIXTURE_TEST_CASE(chain_ends_with_what_fails_in_it, piped)
+{
+    const auto wrong = [this] { return ring.read(writer.get(), owned_buffer(8)); };
+    auto [fine, failing, behind] = ring.submit_linked(ring.nop(), wrong(), write("never"));
+    BOOST_TEST((std::move(behind).wait().result().code() == std::errc::operation_canceled));
+    BOOST_TEST(std::move(fine).wait().result().has_value());
+    BOOST_TEST((std::move(failing).wait().result().code() == std::errc::bad_file_descriptor));
+    auto [failed, went_on] = ring.submit_in_order(wrong(), write("on"));
+    BOOST_TEST(std::move(went_on).wait().result().value() == 2U);
+    BOOST_TEST(!std::move(failed).wait().result());
+    BOOST_TEST(read().submit().wait().take().second.text() == "on");
+}
+
+BOOST_AUTO_TEST_CASE(chain_that_cannot_be_submitted_at_once_is_refused)
+{
+    options settings;
+    settings.submission_entries = 4;
+    io_ring ring(settings);
+    BOOST_CHECK_THROW(static_cast<void>(ring.submit_linked(
+                          ring.nop().within(1s), ring.nop(), ring.nop(), ring.nop())),
+                      std::length_error);
+    BOOST_TEST(ring.in_flight() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(more_operations_than_the_queue_holds_are_all_done)
+{
+    options settings;
+    settings.submission_entries = 4;
+    settings.completion_entries = 8;
+    io_ring ring(settings);
+    std::vector<operation<ops::nop, submitted>> all;
+    for (int i = 0; i < 1000; ++i)
+        all.push_back(ring.nop().submit());
+    for (auto& each : all)
+        BOOST_TEST(std::move(each).wait().result().has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(callbacks_are_called_by_who_polls_or_runs, piped)
+{
+    std::string order;
+    read().submit().then([&](operation<ops::read, completed> done) {
+        auto [result, buffer] = std::move(done).take();
+        order += buffer.text();
+        write("again").submit().then(
+            [&](operation<ops::write<owned_buffer>, completed>) { order += " written"; });
+    });
+    BOOST_TEST(ring.poll() == 0U);
+    BOOST_TEST(write("first").submit().wait().result().value() == 5U);
+    BOOST_TEST(order.empty()); // Not by who waits.
+    BOOST_TEST(ring.run() == 2U);
+    BOOST_TEST(order == "first written");
+    BOOST_TEST(ring.run_one(0s) == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(coroutines_wait_for_operations, piped)
+{
+    std::string got;
+    [](piped& p, std::string& into) -> task {
+        for (int i = 0; i < 3; ++i) {
+            auto [result, buffer] = (co_await p.read().submit()).take();
+            into += buffer.text();
+        }
+    }(*this, got);
+    [](piped& p) -> task {
+        for (const char* text : {"a", "b", "c"}) {
+            const auto written = (co_await p.write(text).submit()).result();
+            BOOST_TEST(written.value() == 1U);
+            co_await p.ring.timeout(1ms).submit();
+        }
+    }(*this);
+    ring.run();
+    BOOST_TEST(got == "abc");
+    BOOST_TEST(all_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(coroutine_destroyed_while_it_waits_gives_its_buffer_back, piped)
+{
+    owned_task waiting = [](piped& p) -> owned_task { co_await p.read().submit(); }(*this);
+    ring.flush();
+    waiting.handle.destroy();
+    BOOST_TEST(ring.in_flight() == 0U);
+    BOOST_TEST(all_back());
+    BOOST_TEST(ring.run() == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(operation_that_is_given_up_leaves_its_buffer_to_the_kernel_until_it_ends,
+                        piped)
+{
+    {
+        auto dropped = read().submit();
+        ring.flush();
+        BOOST_TEST(!all_back());
+    }
+    BOOST_TEST(ring.shutdown(10s));
+    BOOST_TEST(all_back());
+    BOOST_TEST(::write(writer.get(), "untouched", 9) == 9);
+    BOOST_TEST(read().submit().wait().take().second.text() == "untouched");
+}
+
+BOOST_AUTO_TEST_CASE(ring_goes_with_what_was_given_up_and_with_callbacks_not_called)
+{
+    buffer_pool pool(2, 64);
+    int ends[2];
+    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    std::optional<operation<ops::nop, submitted>> outlives;
+    {
+        io_ring ring;
+        outlives.emplace(ring.nop().submit());
+        ring.read(reader.get(), std::move(*pool.try_acquire()))
+            .submit()
+            .then([](operation<ops::read, completed>) { BOOST_ERROR("called"); });
+        auto given_up = ring.read(reader.get(), std::move(*pool.try_acquire())).submit();
+        BOOST_TEST(ring.shutdown(10s));
+    }
+    BOOST_TEST(pool.statistics().available == 2U);
+    BOOST_TEST((std::move(*outlives).wait().result().code() == std::errc::operation_canceled));
+}
+
+BOOST_FIXTURE_TEST_CASE(description_tells_what_is_in_flight, piped)
+{
+    auto reading = read().submit();
+    ring.flush();
+    auto waiting = ring.timeout(1h).submit();
+    const std::string text = ring.describe();
+    BOOST_TEST(text.find("read of 64 bytes on descriptor " + std::to_string(reader.get())) !=
+               std::string::npos);
+    BOOST_TEST(text.find("in the kernel, started ") != std::string::npos);
+    BOOST_TEST(text.find("timeout: not submitted yet") != std::string::npos);
+    BOOST_TEST(ring.shutdown(10s));
+    BOOST_TEST(ring.describe().empty());
+}
+
+/// What a child process that runs `f` says on standard error, and that it
+/// aborted.
+template <class F>
+std::string last_words(F f)
+{
+    int ends[2];
+    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const unique_descriptor reader(ends[0]);
+    const pid_t child = ::fork();
+    BOOST_REQUIRE(child >= 0);
+    if (child == 0) {
+        ::dup2(ends[1], STDERR_FILENO);
+        ::signal(SIGABRT, SIG_DFL);
+        f();
+        ::_exit(0);
+    }
+    ::close(ends[1]);
+    std::string said;
+    char block[4096];
+    for (ssize_t n = 0; (n = ::read(reader.get(), block, sizeof block)) > 0;)
+        said.append(block, static_cast<std::size_t>(n));
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT), said);
+    return said;
+}
+
+BOOST_AUTO_TEST_CASE(ring_destroyed_with_an_operation_in_flight_stops_the_program)
+{
+    const std::string said = last_words([] {
+        int ends[2];
+        if (::pipe(ends) != 0)
+            return;
+        std::optional<operation<ops::read, submitted>> reading;
+        io_ring ring;
+        reading.emplace(ring.read(ends[0], owned_buffer(77)).submit());
+        ring.flush();
+    });
+    BOOST_TEST(said.find("a ring is destroyed while operations are in flight") !=
+               std::string::npos);
+    BOOST_TEST(said.find("read of 77 bytes on descriptor ") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(use_after_a_move_stops_the_program)
+{
+    const std::string said = last_words([] {
+        io_ring ring;
+        auto first = ring.nop().submit();
+        auto second = std::move(first);
+        auto& again = first;
+        static_cast<void>(again.is_done());
+    });
+    BOOST_TEST(said.find("is_done() on an operation that was moved from") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(threads_submit_wait_and_cancel_at_once)
+{
+    io_ring ring;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&ring] {
+            int ends[2];
+            BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+            const unique_descriptor reader(ends[0]), writer(ends[1]);
+            for (int i = 0; i < 200; ++i) {
+                auto reading = ring.read(reader.get(), owned_buffer(8)).submit();
+                if (i % 3 == 0) {
+                    reading.cancel();
+                    BOOST_TEST(!std::move(reading).wait().result());
+                    continue;
+                }
+                auto writing = ring.write(writer.get(), owned_buffer::copy_of("x")).submit();
+                if (std::move(reading).wait().take().second.text() != "x")
+                    BOOST_ERROR("what was read was not written");
+                if (!std::move(writing).wait().result())
+                    BOOST_ERROR("not written");
+            }
+        });
+    for (std::thread& t : threads)
+        t.join();
+    BOOST_TEST(ring.in_flight() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(operation_of_a_thread_that_has_exited_goes_on)
+{
+    io_ring ring;
+    int ends[2];
+    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    std::optional<operation<ops::read, submitted>> reading;
+    std::thread([&] {
+        reading.emplace(ring.read(reader.get(), owned_buffer(8)).submit());
+        ring.flush();
+    }).join();
+    BOOST_TEST(::write(writer.get(), "later", 5) == 5);
+    BOOST_TEST(std::move(*reading).wait().take().second.text() == "later");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace
+} // namespace kernel
