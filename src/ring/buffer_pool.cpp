@@ -133,17 +133,17 @@ buffer_pool::~buffer_pool()
 
 std::optional<owned_buffer> buffer_pool::try_acquire() noexcept
 {
-    return state_->try_acquire();
+    return state_ != nullptr ? state_->try_acquire() : std::nullopt;
 }
 
 buffer_pool::statistics_type buffer_pool::statistics() const noexcept
 {
-    return state_->statistics();
+    return state_ != nullptr ? state_->statistics() : statistics_type();
 }
 
 std::size_t buffer_pool::size_bytes() const noexcept
 {
-    return state_->size_bytes();
+    return state_ != nullptr ? state_->size_bytes() : 0;
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI

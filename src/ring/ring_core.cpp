@@ -284,9 +284,9 @@ bool ring_core::enter(guard& held, duration limit)
     waiting_ = waiting_ || blocks;
     held.unlock();
     const int error = kernel_->enter(count, blocks ? 1 : 0,
-                               !blocks                ? &no_wait
-                               : limit == for_ever ? nullptr
-                                                      : &limit);
+                                     !blocks             ? &no_wait
+                                     : limit == for_ever ? nullptr
+                                                         : &limit);
     if ((error == -EAGAIN || error == -EBUSY || error == -ENOMEM) && !kernel_->has_completions())
         kernel_->enter(0, 1, &retry_wait);
     held.lock();
@@ -604,8 +604,7 @@ std::string ring_core::describe_locked() const
         text << "  " << r.subject().message();
         if (const void* const memory = r.memory(); memory != nullptr)
             text << ", buffer " << memory;
-        text << ": "
-             << (r.state_ == request::state::queued ? "not submitted yet" : "in the kernel")
+        text << ": " << (r.state_ == request::state::queued ? "not submitted yet" : "in the kernel")
              << ", started " << age.count() << " ms ago"
              << (r.cancel_requested_ ? ", cancelled" : "")
              << (r.abandoned_ ? ", given up by the program" : "") << '\n';

@@ -25,6 +25,7 @@ PREAMBLE = """// Written by test/docstrings/extract.py from the headers; do not 
 
 #include <cstring>
 #include <optional>
+#include <unistd.h>
 #include <utility>
 
 #undef assert

@@ -16,7 +16,7 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// comes back, and counts that.
 ///
 /// *Lifetime*: buffers may outlive the pool; the memory is unmapped with the
-/// last of them.
+/// last of them. A pool that was moved from has no buffers.
 ///
 /// *Thread safety*: all members may be called, and buffers destroyed, by any
 /// threads at once. A lock is held for a few instructions.

@@ -113,12 +113,12 @@ private:
     std::uint32_t free_slot_;
     queue queued_;
     queue ready_;
-    std::size_t in_flight_ = 0;      // Queued or in the kernel.
+    std::size_t in_flight_ = 0; // Queued or in the kernel.
     std::size_t in_kernel_ = 0;
-    std::size_t to_continue_ = 0;    // Continuations that are still to be resumed.
+    std::size_t to_continue_ = 0; // Continuations that are still to be resumed.
     std::size_t sleepers_ = 0;
-    bool waiting_ = false;           // A thread waits in the kernel.
-    bool cancel_missed_ = false;     // A cancellation did not find its request.
+    bool waiting_ = false;       // A thread waits in the kernel.
+    bool cancel_missed_ = false; // A cancellation did not find its request.
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring
