@@ -15,21 +15,6 @@
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
-std::string io_error::message() const
-{
-    std::ostringstream text;
-    text << operation;
-    if (size_bytes != 0)
-        text << " of " << size_bytes << " bytes";
-    if (offset != backend::file_position)
-        text << " at " << offset;
-    if (descriptor >= 0)
-        text << " on descriptor " << descriptor;
-    if (code)
-        text << ": " << code.message();
-    return text.str();
-}
-
 namespace ring {
 namespace {
 
