@@ -86,7 +86,8 @@ public:
     }
 
     /// Cancels it after that time, unless it is complete; it fails with
-    /// ETIMEDOUT then. Counts from the submission.
+    /// ETIMEDOUT then, or, as a part of a chain, with ECANCELED. Counts from the
+    /// flush.
     SAFER_RING_NOT_AFTER_MOVE operation within(std::chrono::nanoseconds limit) &&
     {
         request("within()").has_time_limit = true;
