@@ -85,6 +85,11 @@ std::optional<int> simulation::state::execute(request& r, outcome& o, short reve
     case opcode::timeout:
     case opcode::async_cancel:
     case opcode::link_timeout:
+    case opcode::fallocate:
+    case opcode::openat:
+    case opcode::close:
+    case opcode::splice:
+    case opcode::shutdown:
         break;
     }
     return -EINVAL;

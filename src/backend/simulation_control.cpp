@@ -40,6 +40,11 @@ void add_memory_of(memory_ranges& ranges, const submission_entry& e)
     case opcode::timeout:
     case opcode::async_cancel:
     case opcode::link_timeout:
+    case opcode::fallocate:
+    case opcode::openat:
+    case opcode::close:
+    case opcode::splice:
+    case opcode::shutdown:
         return;
     }
 }

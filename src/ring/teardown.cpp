@@ -24,6 +24,16 @@ const char* name(backend::opcode op) noexcept
         return "fsync";
     case backend::opcode::link_timeout:
         return "link timeout";
+    case backend::opcode::fallocate:
+        return "fallocate";
+    case backend::opcode::openat:
+        return "open";
+    case backend::opcode::close:
+        return "close";
+    case backend::opcode::splice:
+        return "splice";
+    case backend::opcode::shutdown:
+        return "shutdown";
     case backend::opcode::poll_add:
         return "poll";
     case backend::opcode::timeout:

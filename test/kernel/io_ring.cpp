@@ -20,6 +20,8 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +127,70 @@ BOOST_AUTO_TEST_CASE(sockets_send_and_receive)
     near.reset();
     const auto result = ring.send(far.get(), news).submit().wait().result();
     BOOST_TEST((result.code() == std::errc::broken_pipe)); // And no SIGPIPE.
+}
+
+BOOST_AUTO_TEST_CASE(connections_are_accepted_connected_and_shut_down)
+{
+    io_ring ring;
+    const owned_descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    BOOST_REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+    BOOST_REQUIRE(::listen(listener.get(), 1) == 0);
+    BOOST_REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    owned_descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    auto accepting = ring.accept(listener.get()).submit();
+    const auto connected =
+        ring.connect(client.get(), reinterpret_cast<sockaddr*>(&address), size).submit().wait();
+    BOOST_TEST(connected.result().has_value());
+    auto [result, server] = std::move(accepting).wait().take();
+    BOOST_TEST(result.has_value());
+    BOOST_TEST(server.is_open());
+    BOOST_TEST(ring.shutdown(client.get(), SHUT_WR).submit().wait().result().has_value());
+    BOOST_TEST(ring.receive(server.get(), owned_buffer(8)).submit().wait().result().value() == 0U);
+    const int fd = client.get();
+    BOOST_TEST(ring.close(std::move(client)).submit().wait().result().has_value());
+    BOOST_TEST(::fcntl(fd, F_GETFD) == -1);
+    BOOST_CHECK_THROW(static_cast<void>(ring.connect(0, nullptr, 4096)), std::invalid_argument);
+}
+
+BOOST_FIXTURE_TEST_CASE(files_are_opened_allocated_and_spliced, piped)
+{
+    const std::string path = "/var/tmp/safer_ring_io_ring_" + std::to_string(::getpid());
+    auto [opened, file] = ring.open(path, O_RDWR | O_CREAT | O_EXCL, 0600).submit().wait().take();
+    BOOST_TEST(opened.has_value());
+    ::unlink(path.c_str());
+    BOOST_TEST(ring.allocate(file.get(), 0, 8192).submit().wait().result().has_value());
+    BOOST_TEST(::lseek(file.get(), 0, SEEK_END) == 8192);
+    BOOST_TEST(write("spliced").submit().wait().result().value() == 7U);
+    const auto moved =
+        ring.splice(reader.get(), io_ring::no_offset, file.get(), 100, 7).submit().wait().result();
+    BOOST_TEST(moved.value() == 7U);
+    BOOST_TEST(ring.read(file.get(), owned_buffer(7)).at(100).submit().wait().take().second.text() ==
+               "spliced");
+    const auto missing = ring.open("/nonexistent", O_RDONLY).submit().wait().take();
+    BOOST_TEST((missing.first.code() == std::errc::no_such_file_or_directory));
+    BOOST_TEST(!missing.second.is_open());
+}
+
+BOOST_AUTO_TEST_CASE(descriptor_that_nobody_takes_is_closed)
+{
+    io_ring ring;
+    int fd = -1;
+    {
+        const auto opened = ring.open("/dev/null", O_RDONLY).submit().wait();
+        fd = opened.result().value();
+        BOOST_TEST(::fcntl(fd, F_GETFD) != -1);
+    }
+    BOOST_TEST(::fcntl(fd, F_GETFD) == -1);
+    owned_descriptor descriptor(::dup(0));
+    fd = descriptor.get();
+    {
+        auto not_submitted = ring.close(std::move(descriptor));
+    }
+    BOOST_TEST(::fcntl(fd, F_GETFD) == -1);
 }
 
 BOOST_FIXTURE_TEST_CASE(error_names_operation_and_descriptor_and_gives_the_buffer_back, piped)

@@ -24,10 +24,15 @@ enum class opcode : std::uint8_t {
     async_cancel = 14,
     link_timeout = 15,
     connect = 16,
+    fallocate = 17,
+    openat = 18,
+    close = 19,
     read = 22,
     write = 23,
     send = 26,
     recv = 27,
+    splice = 30,
+    shutdown = 34,
 };
 
 /// One request, laid out as struct io_uring_sqe.

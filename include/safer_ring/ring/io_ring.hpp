@@ -293,13 +293,16 @@ public:
         return ring::held_by<Op>(request_, "result()").outcome();
     }
 
-    /// Result and buffer, as a pair; without a buffer the result alone.
+    /// Result and buffer, or result and new descriptor, as a pair; the result
+    /// alone where there is neither.
     [[nodiscard]] SAFER_RING_NOT_AFTER_MOVE auto take() &&
     {
         const ring::request_ptr<Op> over = std::move(request_);
         ops::request<Op>& request = ring::held_by<Op>(over, "take()");
         if constexpr (requires(Op& op) { op.buffer; })
             return std::pair(request.outcome(), std::move(request.op().buffer));
+        else if constexpr (requires(Op& op) { op.descriptor; })
+            return std::pair(request.outcome(), std::move(request.op().descriptor));
         else
             return request.outcome();
     }
@@ -397,6 +400,39 @@ public:
     {
         return make(ops::timeout{{}, ring::to_kernel_time(time)});
     }
+
+    [[nodiscard]] operation<ops::accept, building> accept(int fd)
+    {
+        return make(ops::accept{fd, {}});
+    }
+    /// Throws std::invalid_argument for an address longer than any.
+    [[nodiscard]] SAFER_RING_API operation<ops::connect, building>
+    connect(int fd, const sockaddr* address, socklen_t address_size_bytes);
+    [[nodiscard]] operation<ops::shutdown, building> shutdown(int fd, int how)
+    {
+        return make(ops::shutdown{{}, fd, how});
+    }
+    [[nodiscard]] operation<ops::open, building> open(std::string path, int flags, mode_t mode = 0)
+    {
+        return make(ops::open{std::move(path), flags, mode, {}});
+    }
+    [[nodiscard]] operation<ops::close, building> close(owned_descriptor descriptor)
+    {
+        return make(ops::close{{}, std::move(descriptor)});
+    }
+    [[nodiscard]] operation<ops::allocate, building>
+    allocate(int fd, std::uint64_t offset, std::uint64_t size_bytes, int mode = 0)
+    {
+        return make(ops::allocate{{}, fd, mode, offset, size_bytes});
+    }
+    /// Without an offset, `no_offset`, at the position of the file or pipe.
+    [[nodiscard]] operation<ops::splice, building> splice(int from, std::uint64_t from_offset,
+                                                          int to, std::uint64_t to_offset,
+                                                          std::size_t size_bytes)
+    {
+        return make(ops::splice{{}, from, from_offset, to, to_offset, size_bytes});
+    }
+    static constexpr std::uint64_t no_offset = backend::file_position;
 
     /// Submits them as one: each begins when the one before has succeeded in
     /// full, and is cancelled otherwise (a short read or write counts as a

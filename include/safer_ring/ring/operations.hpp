@@ -3,15 +3,18 @@
 
 #pragma once
 
+#include <safer_ring/ring/owned_descriptor.hpp>
 #include <safer_ring/ring/request.hpp>
 #include <safer_ring/ring/shared_buffer.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <fcntl.h>
 #include <poll.h>
+#include <string>
 #include <sys/socket.h>
 #include <utility>
 
@@ -207,6 +210,145 @@ struct timeout : without_buffer {
         entry.length = 1;
     }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "timeout"}; }
+};
+
+/// accept4(2), close-on-exec; what was accepted is owned.
+struct accept {
+    using value_type = int;
+    int fd;
+    owned_descriptor descriptor;
+
+    void lend() noexcept {}
+    void take_back(int result) noexcept { descriptor = owned_descriptor(std::max(result, -1)); }
+    [[nodiscard]] const void* memory() const noexcept { return nullptr; }
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::accept;
+        entry.fd = fd;
+        entry.op_flags = SOCK_CLOEXEC;
+    }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "accept", fd}; }
+};
+
+/// connect(2); the address is copied.
+struct connect : without_buffer {
+    using value_type = int;
+    int fd;
+    sockaddr_storage address;
+    socklen_t address_size_bytes;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::connect;
+        entry.fd = fd;
+        entry.address = reinterpret_cast<std::uint64_t>(&address);
+        entry.offset = address_size_bytes;
+    }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "connect", fd}; }
+};
+
+/// shutdown(2). Linux 5.11; EINVAL before.
+struct shutdown : without_buffer {
+    using value_type = int;
+    int fd;
+    int how;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::shutdown;
+        entry.fd = fd;
+        entry.length = static_cast<std::uint32_t>(how);
+    }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "shutdown", fd}; }
+};
+
+/// open(2), close-on-exec; what was opened is owned.
+struct open {
+    using value_type = int;
+    std::string path;
+    int flags;
+    mode_t mode;
+    owned_descriptor descriptor;
+
+    void lend() noexcept {}
+    void take_back(int result) noexcept { descriptor = owned_descriptor(std::max(result, -1)); }
+    [[nodiscard]] const void* memory() const noexcept { return nullptr; }
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::openat;
+        entry.fd = AT_FDCWD;
+        entry.address = reinterpret_cast<std::uint64_t>(path.c_str());
+        entry.length = mode;
+        entry.op_flags = static_cast<std::uint32_t>(flags | O_CLOEXEC);
+    }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "open"}; }
+};
+
+/// close(2). One that is cancelled or dropped before it has begun closes the
+/// descriptor all the same.
+struct close : without_buffer {
+    using value_type = int;
+    owned_descriptor closing;
+
+    void take_back(int result) noexcept
+    {
+        if (result != -ECANCELED) // Gone, whatever else close(2) had to say.
+            static_cast<void>(closing.release());
+        else
+            closing.close();
+    }
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::close;
+        entry.fd = closing.get();
+    }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "close", closing.get()}; }
+};
+
+/// fallocate(2).
+struct allocate : without_buffer {
+    using value_type = int;
+    int fd;
+    int mode;
+    std::uint64_t offset;
+    std::uint64_t size_bytes;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::fallocate;
+        entry.fd = fd;
+        entry.offset = offset;
+        entry.address = size_bytes;
+        entry.length = static_cast<std::uint32_t>(mode);
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        return {{}, "allocate", fd, offset, static_cast<std::size_t>(size_bytes)};
+    }
+};
+
+/// splice(2): one of the two has to be a pipe, and has no offset.
+struct splice : without_buffer {
+    using value_type = std::size_t;
+    int from;
+    std::uint64_t from_offset;
+    int to;
+    std::uint64_t to_offset;
+    std::size_t size_bytes;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = backend::opcode::splice;
+        entry.fd = to;
+        entry.offset = to_offset;
+        entry.address = from_offset;
+        entry.file_index = from; // splice_fd_in
+        entry.length = length_of(size_bytes);
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        return {{}, "splice", to, to_offset, size_bytes};
+    }
 };
 
 /// An operation as the engine knows it.
