@@ -168,8 +168,9 @@ BOOST_FIXTURE_TEST_CASE(files_are_opened_allocated_and_spliced, piped)
     const auto moved =
         ring.splice(reader.get(), io_ring::no_offset, file.get(), 100, 7).submit().wait().result();
     BOOST_TEST(moved.value() == 7U);
-    BOOST_TEST(ring.read(file.get(), owned_buffer(7)).at(100).submit().wait().take().second.text() ==
-               "spliced");
+    BOOST_TEST(
+        ring.read(file.get(), owned_buffer(7)).at(100).submit().wait().take().second.text() ==
+        "spliced");
     const auto missing = ring.open("/nonexistent", O_RDONLY).submit().wait().take();
     BOOST_TEST((missing.first.code() == std::errc::no_such_file_or_directory));
     BOOST_TEST(!missing.second.is_open());
@@ -403,10 +404,9 @@ BOOST_FIXTURE_TEST_CASE(description_tells_what_is_in_flight, piped)
     BOOST_TEST(ring.describe().empty());
 }
 
-/// What a child process that runs `f` says on standard error, and that it
-/// aborted.
+/// What a child process that runs `f` says on standard error, and how it ended.
 template <class F>
-std::string last_words(F f)
+std::pair<std::string, int> in_a_child(F f)
 {
     int ends[2];
     BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
@@ -426,8 +426,49 @@ std::string last_words(F f)
         said.append(block, static_cast<std::size_t>(n));
     int status = 0;
     ::waitpid(child, &status, 0);
+    return {said, status};
+}
+
+/// The same for one that has to abort.
+template <class F>
+std::string last_words(F f)
+{
+    const auto [said, status] = in_a_child(f);
     BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT), said);
     return said;
+}
+
+std::string no_address_sanitizer()
+{
+#if defined(SAFER_RING_ADDRESS_SANITIZER)
+    return "";
+#else
+    return "only AddressSanitizer sees who touches memory";
+#endif
+}
+
+BOOST_AUTO_TEST_CASE(stray_pointer_into_a_buffer_in_flight_is_found,
+                     *test_support::unless(&no_address_sanitizer))
+{
+    for (const bool complete : {false, true}) {
+        const auto [said, status] = in_a_child([complete] {
+            int ends[2];
+            if (::pipe(ends) != 0 || ::write(ends[1], "x", 1) != 1)
+                return;
+            io_ring ring;
+            owned_buffer buffer(64);
+            volatile std::byte* const stray = buffer.data();
+            auto reading = ring.read(ends[0], std::move(buffer)).submit();
+            if (complete) {
+                auto [result, back] = std::move(reading).wait().take();
+                *stray = std::byte{1}; // It is the program's again.
+                ::_exit(0);
+            }
+            *stray = std::byte{1};
+        });
+        BOOST_TEST((said.find("use-after-poison") != std::string::npos) == !complete, said);
+        BOOST_TEST((status == 0) == complete);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(ring_destroyed_with_an_operation_in_flight_stops_the_program)
