@@ -390,7 +390,7 @@ private:
 
     operation_queue ready_;
     operation_queue pending_; // First in line; to be written to the submission queue.
-    slot_table slots_;
+    slot_table<io_operation> slots_;
     descriptor* descriptors_ = nullptr;
     timer_queue_base* timer_queues_ = nullptr;
     driver* driver_ = nullptr; // Set once, before there is work.

@@ -5,6 +5,7 @@
 
 #include <safer_ring/backend/entry.hpp>
 #include <safer_ring/ring/operation.hpp>
+#include <safer_ring/ring/slot_table.hpp>
 
 #include <cerrno>
 #include <cstdint>
@@ -37,10 +38,6 @@ enum class io_state : std::uint8_t {
     ready,      ///< Has its result, or is due to perform: its handler is next, or queued.
     performing, ///< A thread is in a non-blocking system call for it, without the loop's lock.
 };
-
-/// Identity of a started operation: slot and generation. It survives the
-/// reuse of the slot, so a stale id finds nothing instead of a stranger.
-enum class operation_id : std::uint64_t { none = 0 };
 
 /// An operation on a descriptor: the handler-free base that holds all the
 /// logic; a typed leaf adds buffers and handler.

@@ -27,8 +27,9 @@ struct io_error {
 
 /// What an operation brought, or why it failed.
 ///
-/// `was_cancelled` tells that somebody asked for a cancellation or a time-out;
-/// an operation that completed all the same has its value.
+/// `was_cancelled` tells that the program asked for its cancellation; an
+/// operation that completed all the same has its value. One that a time limit
+/// ended has ETIMEDOUT.
 template <typename T>
 class io_result {
 public:

@@ -21,8 +21,9 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// the program with a list of them: the kernel would go on writing to their
 /// memory. `shutdown` is the orderly way.
 ///
-/// *Descriptors* have to stay open until their operation is flushed; the kernel
-/// keeps its own reference from then on.
+/// *Descriptors* have to stay open until their operation is complete: one that
+/// was interrupted, or whose thread has exited, is submitted once more, with the
+/// same number.
 ///
 /// *Thread safety*: all members may be called from any threads at once. One of
 /// them waits in the kernel, the others for it.
@@ -99,7 +100,7 @@ public:
 
     [[nodiscard]] operation<ops::accept, building> accept(int fd)
     {
-        return make(ops::accept{fd, {}});
+        return make(ops::accept{{}, fd});
     }
     /// Throws std::invalid_argument for an address longer than any.
     [[nodiscard]] SAFER_RING_API operation<ops::connect, building>
@@ -110,7 +111,7 @@ public:
     }
     [[nodiscard]] operation<ops::open, building> open(std::string path, int flags, mode_t mode = 0)
     {
-        return make(ops::open{std::move(path), flags, mode, {}});
+        return make(ops::open{{}, std::move(path), flags, mode});
     }
     [[nodiscard]] operation<ops::close, building> close(owned_descriptor descriptor)
     {
@@ -133,17 +134,18 @@ public:
     /// Submits them as one: each begins when the one before has succeeded in
     /// full, and is cancelled otherwise (a short read or write counts as a
     /// failure). Gives the submitted operations, in order. Throws
-    /// std::length_error for more than fit into the submission queue.
+    /// std::length_error for more than fit into the submission queue, and
+    /// std::bad_alloc; the operations are as they were then.
     template <typename... Ops>
     [[nodiscard]] std::tuple<operation<Ops, submitted>...>
-    submit_linked(operation<Ops, building>... chain)
+    submit_linked(operation<Ops, building>&&... chain)
     {
         return submit_chain(backend::entry_link, chain...);
     }
     /// The same, but each begins whatever became of the one before.
     template <typename... Ops>
     [[nodiscard]] std::tuple<operation<Ops, submitted>...>
-    submit_in_order(operation<Ops, building>... chain)
+    submit_in_order(operation<Ops, building>&&... chain)
     {
         return submit_chain(backend::entry_hard_link, chain...);
     }
@@ -165,7 +167,7 @@ public:
     // ---- ending it
 
     /// Cancels one operation, if it is not over.
-    void cancel(ring::request_id id) { core_.cancel(id); }
+    void cancel(ring::operation_id id) { core_.cancel(id); }
     /// Cancels all operations on this descriptor.
     void cancel(int fd) { core_.cancel_descriptor(fd); }
     void cancel_all() { core_.cancel_all(); }
@@ -193,8 +195,7 @@ private:
                                                           operation<Ops, building>&... chain)
     {
         const std::array<ring::request*, sizeof...(Ops)> all{&chain.request("submit_chain()")...};
-        ring::link_all(all, link);
-        core_.submit(all.data(), all.size());
+        core_.submit(all.data(), all.size(), link);
         return {operation<Ops, submitted>(core_, std::move(chain.request_))...};
     }
 

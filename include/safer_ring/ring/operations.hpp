@@ -51,7 +51,8 @@ struct into_buffer {
     void take_back(int result) noexcept
     {
         ring::buffer_access::get_back(buffer);
-        buffer.resize(result > 0 ? static_cast<std::size_t>(result) : 0);
+        // With MSG_TRUNC the result is the length of the datagram, which may be longer.
+        buffer.resize(std::min(static_cast<std::size_t>(std::max(result, 0)), buffer.capacity()));
     }
     [[nodiscard]] const void* memory() const noexcept { return buffer.data(); }
     void prepare_memory(backend::submission_entry& entry) noexcept
@@ -212,15 +213,18 @@ struct timeout : without_buffer {
     [[nodiscard]] io_error subject() const noexcept { return {{}, "timeout"}; }
 };
 
-/// accept4(2), close-on-exec; what was accepted is owned.
-struct accept {
-    using value_type = int;
-    int fd;
+/// Gives a new descriptor, which is owned.
+struct into_descriptor : without_buffer {
     owned_descriptor descriptor;
 
-    void lend() noexcept {}
     void take_back(int result) noexcept { descriptor = owned_descriptor(std::max(result, -1)); }
-    [[nodiscard]] const void* memory() const noexcept { return nullptr; }
+};
+
+/// accept4(2), close-on-exec; what was accepted is owned.
+struct accept : into_descriptor {
+    using value_type = int;
+    int fd;
+
     void prepare(backend::submission_entry& entry) const noexcept
     {
         entry.op = backend::opcode::accept;
@@ -231,18 +235,45 @@ struct accept {
 };
 
 /// connect(2); the address is copied.
+///
+/// A connection whose wait was interrupted goes on being established
+/// (connect(2), EINTR), and asking for it again answers EALREADY meanwhile; the
+/// outcome is to be had by waiting for it to become writable.
 struct connect : without_buffer {
     using value_type = int;
     int fd;
     sockaddr_storage address;
     socklen_t address_size_bytes;
+    bool begun = false;
+    bool repeated = false;
+    bool under_way = false;
 
-    void prepare(backend::submission_entry& entry) const noexcept
+    void prepare(backend::submission_entry& entry) noexcept
     {
-        entry.op = backend::opcode::connect;
+        repeated = std::exchange(begun, true);
         entry.fd = fd;
+        if (under_way) {
+            entry.op = backend::opcode::poll_add;
+            entry.op_flags = POLLOUT;
+            return;
+        }
+        entry.op = backend::opcode::connect;
         entry.address = reinterpret_cast<std::uint64_t>(&address);
         entry.offset = address_size_bytes;
+    }
+    [[nodiscard]] bool goes_on(int result) noexcept
+    {
+        return repeated && !under_way && (under_way = result == -EALREADY);
+    }
+    [[nodiscard]] int conclude(int result) const noexcept
+    {
+        if (repeated && result == -EISCONN)
+            return 0;
+        if (!under_way || result < 0)
+            return result;
+        int error = 0;
+        socklen_t size = sizeof error;
+        return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? -error : -errno;
     }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "connect", fd}; }
 };
@@ -263,16 +294,12 @@ struct shutdown : without_buffer {
 };
 
 /// open(2), close-on-exec; what was opened is owned.
-struct open {
+struct open : into_descriptor {
     using value_type = int;
     std::string path;
     int flags;
     mode_t mode;
-    owned_descriptor descriptor;
 
-    void lend() noexcept {}
-    void take_back(int result) noexcept { descriptor = owned_descriptor(std::max(result, -1)); }
-    [[nodiscard]] const void* memory() const noexcept { return nullptr; }
     void prepare(backend::submission_entry& entry) const noexcept
     {
         entry.op = backend::opcode::openat;
@@ -288,11 +315,15 @@ struct open {
 /// descriptor all the same.
 struct close : without_buffer {
     using value_type = int;
+    /// The number is free also when close(2) fails, and may be somebody else's
+    /// by the time it was tried again.
+    static constexpr bool begins_once = true;
     owned_descriptor closing;
+    int fd = closing.get();
 
     void take_back(int result) noexcept
     {
-        if (result != -ECANCELED) // Gone, whatever else close(2) had to say.
+        if (result != -ECANCELED)
             static_cast<void>(closing.release());
         else
             closing.close();
@@ -300,9 +331,9 @@ struct close : without_buffer {
     void prepare(backend::submission_entry& entry) const noexcept
     {
         entry.op = backend::opcode::close;
-        entry.fd = closing.get();
+        entry.fd = fd;
     }
-    [[nodiscard]] io_error subject() const noexcept { return {{}, "close", closing.get()}; }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "close", fd}; }
 };
 
 /// fallocate(2).
@@ -355,12 +386,35 @@ struct splice : without_buffer {
 template <typename Op>
 class request final : public ring::request {
 public:
-    explicit request(Op&& op) : op_(std::move(op)) {}
+    explicit request(Op&& op) : op_(std::move(op))
+    {
+        if constexpr (requires { Op::begins_once; })
+            may_be_repeated = !Op::begins_once;
+    }
 
     void prepare(backend::submission_entry& entry) noexcept override { op_.prepare(entry); }
     void lend() noexcept override { op_.lend(); }
-    void take_back(int result) noexcept override { op_.take_back(result); }
+    [[nodiscard]] bool goes_on(int result, std::uint32_t) noexcept override
+    {
+        if constexpr (requires { op_.goes_on(result); })
+            return op_.goes_on(result);
+        return false;
+    }
+    int take_back(int result, std::uint32_t) noexcept override
+    {
+        if constexpr (requires { op_.conclude(result); })
+            result = op_.conclude(result);
+        op_.take_back(result);
+        return result;
+    }
     [[nodiscard]] io_error subject() const noexcept override { return op_.subject(); }
+    [[nodiscard]] bool is_on(int fd) const noexcept override
+    {
+        if constexpr (requires { op_.from; })
+            if (op_.from == fd)
+                return true;
+        return subject().descriptor == fd;
+    }
     [[nodiscard]] const void* memory() const noexcept override { return op_.memory(); }
 
     [[nodiscard]] Op& op() noexcept { return op_; }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <safer_ring/ring/io_result.hpp>
+#include <safer_ring/ring/recycled.hpp>
+#include <safer_ring/ring/slot_table.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -14,7 +16,7 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 
 /// What is called when a request has completed, once, by a thread that polls
 /// or runs the ring.
-class continuation {
+class continuation : public recycled {
 public:
     virtual void resume() = 0;
     /// The ring goes away before anybody has polled or run it.
@@ -25,12 +27,19 @@ protected:
     ~continuation() = default;
 };
 
-/// Names a submitted operation, also when it is over.
-enum class request_id : std::uint64_t {};
+class request;
+
+/// A place in a queue.
+struct request_hook {
+    request* previous = nullptr;
+    request* next = nullptr;
+};
 
 /// One entry with all that the kernel may look at until its last completion:
 /// the handle that a program has may go, this stays.
-class request {
+///
+/// All virtual members but the destructor are called under the engine's lock.
+class request : public recycled {
 public:
     request(const request&) = delete;
     request& operator=(const request&) = delete;
@@ -40,23 +49,46 @@ public:
     virtual void prepare(backend::submission_entry& entry) noexcept = 0;
     /// The bytes of its buffers are the kernel's from here on, ...
     virtual void lend() noexcept {}
-    /// ... and the program's again.
-    virtual void take_back(int result) noexcept { static_cast<void>(result); }
+    /// ... and the program's again. Gives what the result is in the end.
+    virtual int take_back(int result, std::uint32_t flags) noexcept
+    {
+        static_cast<void>(flags);
+        return result;
+    }
+    /// Of a last completion: whether it is to be submitted once more instead of
+    /// being complete.
+    [[nodiscard]] virtual bool goes_on(int result, std::uint32_t flags) noexcept
+    {
+        static_cast<void>(result);
+        static_cast<void>(flags);
+        return false;
+    }
+    /// A completion behind which there will be others (IORING_CQE_F_MORE).
+    virtual void part(int result, std::uint32_t flags) noexcept
+    {
+        static_cast<void>(result);
+        static_cast<void>(flags);
+    }
+    /// Of the parts there is one that nobody has taken.
+    [[nodiscard]] virtual bool has_part() const noexcept { return false; }
     /// What it is and what it is made on, without the code.
     [[nodiscard]] virtual io_error subject() const noexcept = 0;
+    [[nodiscard]] virtual bool is_on(int fd) const noexcept { return subject().descriptor == fd; }
     /// Where its buffer is, if it has one.
     [[nodiscard]] virtual const void* memory() const noexcept { return nullptr; }
 
     /// Zero or a positive result, or the negated errno.
     [[nodiscard]] int result() const noexcept { return result_; }
     [[nodiscard]] bool cancel_requested() const noexcept { return cancel_requested_; }
-    [[nodiscard]] request_id id() const noexcept { return static_cast<request_id>(name_); }
+    [[nodiscard]] operation_id id() const noexcept { return name_; }
     /// Complete: the ring does not know it any more, unless somebody is to be
     /// told of it.
     [[nodiscard]] bool is_over() const noexcept { return over_.load(std::memory_order_acquire); }
 
     std::uint8_t entry_flags = 0;
     bool has_time_limit = false;
+    /// False for what has an effect also when it was interrupted.
+    bool may_be_repeated = true;
     backend::kernel_time time_limit{};
 
 protected:
@@ -69,20 +101,53 @@ private:
         idle,      ///< The program's: not submitted yet, or complete.
         queued,    ///< Will be written to the submission queue at the next flush.
         in_kernel, ///< The kernel owes a completion.
-        ready,     ///< Complete, and its continuation is due.
     };
 
     state state_ = state::idle;
     bool cancel_requested_ = false;
     bool abandoned_ = false; // Nobody holds it: it is destroyed when it completes.
     bool in_chain_ = false;  // Others fail with it.
+    bool due_ = false;       // Its continuation is to be resumed.
     std::atomic<bool> over_{false};
     int result_ = 0;
-    std::uint64_t id_ = 0; // Zero while the engine does not have it.
-    std::uint64_t name_ = 0;
-    request* next_ = nullptr; // In the queue that it is in.
+    operation_id id_ = operation_id::none; // While the engine has it.
+    operation_id name_ = operation_id::none;
+    request_hook to_submit_;
+    request_hook to_continue_;
     continuation* continuation_ = nullptr;
     std::chrono::steady_clock::time_point started_;
+};
+
+/// Requests in a row, first in, first out.
+template <request_hook request::*Hook>
+class request_queue {
+public:
+    [[nodiscard]] request* front() const noexcept { return head_; }
+    [[nodiscard]] static request* behind(const request& r) noexcept { return (r.*Hook).next; }
+
+    void push_back(request& r) noexcept
+    {
+        r.*Hook = {tail_, nullptr};
+        (tail_ != nullptr ? (tail_->*Hook).next : head_) = &r;
+        tail_ = &r;
+    }
+    void remove(request& r) noexcept
+    {
+        const auto [previous, next] = r.*Hook;
+        (previous != nullptr ? (previous->*Hook).next : head_) = next;
+        (next != nullptr ? (next->*Hook).previous : tail_) = previous;
+    }
+    request* pop_front() noexcept
+    {
+        request* const r = head_;
+        if (r != nullptr)
+            remove(*r);
+        return r;
+    }
+
+private:
+    request* head_ = nullptr;
+    request* tail_ = nullptr;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -12,7 +12,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
@@ -24,7 +23,9 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 /// those that the kernel has.
 ///
 /// One lock guards everything, system calls excepted. One thread at a time
-/// waits in the kernel; the others wait for it to come back.
+/// waits in the kernel; the others wait for it to come back, and leave all
+/// completions to it: one taken from under it might be the one that its call
+/// was to return for.
 ///
 /// Thread safety: every public member may be called from any thread.
 class ring_core {
@@ -41,21 +42,22 @@ public:
     [[nodiscard]] const features& found() const noexcept { return kernel_->found(); }
 
     /// Queues `requests`, one behind the other; more than one are a chain, which
-    /// is submitted as one. Throws std::length_error when a chain is longer than
-    /// the submission queue, and std::bad_alloc, both without effect.
-    SAFER_RING_API void submit(request* const* requests, std::size_t count);
+    /// is submitted as one, with `link` in the flags of all but the last. Throws
+    /// std::length_error when a chain is longer than the submission queue, and
+    /// std::bad_alloc, both without effect.
+    SAFER_RING_API void submit(request* const* requests, std::size_t count, std::uint8_t link = 0);
 
     /// Hands what is queued to the kernel.
     SAFER_RING_API void flush();
 
-    /// Flushes, and waits until `r` is complete or the time is over; true when
-    /// it is complete.
+    /// Flushes, and waits until `r` is complete or has a part, or the time is
+    /// over; true when there is something.
     SAFER_RING_API bool wait(const request& r, duration limit);
-    /// Has `c` resumed by who polls or runs the ring when `r` is complete.
+    /// Has `c` resumed by who polls or runs the ring when that is so.
     SAFER_RING_API void continue_with(request& r, continuation& c);
 
     /// Asks for the end of `r`; what it completes with tells what came of it.
-    SAFER_RING_API void cancel(request_id id);
+    SAFER_RING_API void cancel(operation_id id);
     SAFER_RING_API void cancel_descriptor(int fd);
     SAFER_RING_API void cancel_all();
     /// The program gives `r` up, which is cancelled, and destroyed when it is
@@ -75,50 +77,42 @@ private:
     using guard = std::unique_lock<loop_mutex>;
     using clock = std::chrono::steady_clock;
 
-    struct queue {
-        request* head = nullptr;
-        request* tail = nullptr;
-        void push_back(request& r) noexcept;
-        request* pop_front() noexcept;
-        void remove(request& r) noexcept;
-    };
-    struct slot {
-        request* op;
-        std::uint32_t generation;
-        std::uint32_t next_free;
-    };
-
+    void submit_again(request& r) noexcept;
     void fill_submissions() noexcept;
     bool write_chain() noexcept;
     void write_entry(request& r) noexcept;
     void flush(guard& held) noexcept;
-    bool enter(guard& held, duration limit);
+    void enter(guard& held, duration limit);
     void reap() noexcept;
     void complete(const backend::completion_entry& entry) noexcept;
-    void finish(request& r, int result) noexcept;
-    void cancel(guard& held, request& r) noexcept;
-    void request_cancel(request& r) noexcept;
+    void finish(request& r, int result, std::uint32_t flags) noexcept;
+
+    bool wait_once(guard& held, clock::time_point deadline);
+    void sleep(guard& held, clock::time_point deadline);
+    void hand_over() noexcept;
     void wake(guard& held) noexcept;
+    void make_due(request& r) noexcept;
+    continuation& take_due(request& r) noexcept;
     bool resume_one(guard& held);
     std::size_t drive(duration limit, std::size_t most);
-    request* find(std::uint64_t id) const noexcept;
-    std::string describe_locked() const;
-    template <typename F>
-    void for_each(F f);
+
+    void ask_for_cancellation(request& r) noexcept;
+    void cancel(request& r) noexcept;
+    void send_cancellations(guard& held) noexcept;
+    void drain(guard& held) noexcept;
+    [[nodiscard]] std::string describe_locked() const;
 
     loop_mutex mutex_{true};
     std::condition_variable_any changed_;
     std::unique_ptr<backend::backend> kernel_;
-    std::vector<slot> slots_;
-    std::uint32_t free_slot_;
-    queue queued_;
-    queue ready_;
-    std::size_t in_flight_ = 0; // Queued or in the kernel.
-    std::size_t in_kernel_ = 0;
-    std::size_t to_continue_ = 0; // Continuations that are still to be resumed.
+    slot_table<request> slots_; // What is queued or in the kernel.
+    request_queue<&request::to_submit_> queued_;
+    request_queue<&request::to_continue_> due_;
+    std::size_t continuations_ = 0; // That are still to be resumed.
     std::size_t sleepers_ = 0;
-    bool waiting_ = false;       // A thread waits in the kernel.
+    bool in_kernel_ = false;     // A thread is, without the lock, and reaps when it is back.
     bool cancel_missed_ = false; // A cancellation did not find its request.
+    bool flush_missed_ = false;  // The kernel wanted the completions taken first.
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <coroutine>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -39,13 +38,6 @@ ops::request<Op>& held_by(const request_ptr<Op>& request, const char* call)
         stop_program(std::string(call) + " on an operation that was moved from; use what the "
                                          "move gave");
     return *request;
-}
-
-/// Makes a chain of them.
-inline void link_all(std::span<request* const> chain, std::uint8_t link) noexcept
-{
-    for (request* r : chain.first(chain.size() - 1))
-        r->entry_flags |= link;
 }
 
 inline backend::kernel_time to_kernel_time(std::chrono::nanoseconds time) noexcept
@@ -102,7 +94,7 @@ public:
 
     /// Queues it; the kernel gets it with the next `flush`, `wait`, `poll` or
     /// `run` of the ring, together with all that was queued until then. Throws
-    /// std::bad_alloc, and then the buffer is gone with the operation.
+    /// std::bad_alloc, and the operation is as it was then.
     SAFER_RING_NOT_AFTER_MOVE operation<Op, submitted> submit() &&
     {
         ring::request* const one = &request("submit()");
@@ -184,7 +176,7 @@ public:
     SAFER_RING_NOT_AFTER_MOVE void cancel() { core_->cancel(request("cancel()").id()); }
 
     /// For `io_ring::cancel`, also from another thread and when it is over.
-    [[nodiscard]] SAFER_RING_NOT_AFTER_MOVE ring::request_id id() const
+    [[nodiscard]] SAFER_RING_NOT_AFTER_MOVE ring::operation_id id() const
     {
         return request("id()").id();
     }

@@ -3,19 +3,26 @@
 
 #pragma once
 
-#include <safer_ring/ring/io_operation.hpp>
+#include <safer_ring/export.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
+/// Identity of a started operation: slot and generation. It survives the
+/// reuse of the slot, so a stale id finds nothing instead of a stranger. The
+/// top bit is clear: with it, user data mark entries that carry no operation.
+enum class operation_id : std::uint64_t { none = 0 };
+
 /// Maps an operation_id to its operation. A slot's generation grows with
 /// every reuse, so an id that outlived its operation is recognised.
+template <typename T>
 class slot_table {
 public:
     /// Throws std::bad_alloc without effect.
-    operation_id insert(io_operation& op)
+    operation_id insert(T& op)
     {
         if (free_ == end) {
             slots_.push_back({nullptr, 1, end});
@@ -29,7 +36,7 @@ public:
         return static_cast<operation_id>((std::uint64_t{s.generation} << 32) | index);
     }
 
-    [[nodiscard]] io_operation* find(operation_id id) const noexcept
+    [[nodiscard]] T* find(operation_id id) const noexcept
     {
         const auto value = static_cast<std::uint64_t>(id);
         const auto index = static_cast<std::uint32_t>(value);
@@ -44,8 +51,7 @@ public:
         const auto index = static_cast<std::uint32_t>(static_cast<std::uint64_t>(id));
         slot& s = slots_[index];
         s.op = nullptr;
-        // The top bit marks entries that carry no operation; generation zero
-        // would make an id equal to operation_id::none.
+        // Generation zero would make an id equal to operation_id::none.
         s.generation = (s.generation + 1) & max_generation;
         if (s.generation == 0)
             s.generation = 1;
@@ -66,7 +72,7 @@ public:
 
 private:
     struct slot {
-        io_operation* op;
+        T* op;
         std::uint32_t generation;
         std::uint32_t next_free;
     };

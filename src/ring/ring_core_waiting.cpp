@@ -1,0 +1,247 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+// Waiting for completions, calling who waits, and the end of a ring.
+
+#include <safer_ring/ring/ring_core.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI {
+
+namespace ring {
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+/// How long the destructor waits for what was given up and cancelled.
+constexpr auto drain_deadline = 5s;
+
+constexpr clock::time_point never = clock::time_point::max();
+
+clock::time_point deadline_of(ring_core::duration limit) noexcept
+{
+    const clock::time_point now = clock::now();
+    return limit < never - now ? now + limit : never;
+}
+
+} // namespace
+
+void stop_program(const std::string& reason) noexcept
+{
+    std::fprintf(stderr, "safer_ring: %s\n", reason.c_str());
+    std::fflush(stderr);
+    std::abort();
+}
+
+// -------------------------------------------------------------------- waiting
+
+/// Flushes, and waits for news of any operation; false when there was no time
+/// left to wait, and it has only looked.
+bool ring_core::wait_once(guard& held, clock::time_point deadline)
+{
+    const duration left = deadline == never ? for_ever : duration(deadline - clock::now());
+    const bool waits = left > duration::zero();
+    if (!in_kernel_) {
+        enter(held, waits ? left : duration::zero());
+    } else {
+        flush(held);
+        if (waits)
+            sleep(held, deadline);
+        else if (kernel_->has_completions()) // They bring that thread back at once.
+            sleep(held, never);
+    }
+    return waits;
+}
+
+/// Until the thread in the kernel is back.
+void ring_core::sleep(guard& held, clock::time_point deadline)
+{
+    ++sleepers_;
+    if (deadline == never)
+        changed_.wait(held);
+    else
+        changed_.wait_until(held, deadline);
+    --sleepers_;
+}
+
+/// By who will not go into the kernel again: one of the others has to.
+void ring_core::hand_over() noexcept
+{
+    if (sleepers_ != 0 && !in_kernel_)
+        changed_.notify_all();
+}
+
+bool ring_core::wait(const request& r, duration limit)
+{
+    guard held(mutex_);
+    const auto has_news = [&r] { return r.id_ == operation_id::none || r.has_part(); };
+    const auto deadline = deadline_of(limit);
+    for (bool goes_on = true; goes_on && !has_news();)
+        goes_on = wait_once(held, deadline);
+    hand_over();
+    return has_news();
+}
+
+/// Ends the wait of the thread in the kernel, and of those that wait for it.
+void ring_core::wake(guard& held) noexcept
+{
+    if (sleepers_ != 0)
+        changed_.notify_all();
+    if (!in_kernel_)
+        return;
+    backend::submission_entry* entry = kernel_->next_submission();
+    if (entry == nullptr) {
+        flush(held);
+        entry = kernel_->next_submission();
+    }
+    if (entry == nullptr)
+        return; // The kernel takes nothing more until that thread has taken completions.
+    *entry = {};
+    entry->user_data = ~std::uint64_t{0};
+    kernel_->publish();
+    flush(held);
+}
+
+// ------------------------------------------------------------- continuation
+
+void ring_core::continue_with(request& r, continuation& c)
+{
+    guard held(mutex_);
+    r.continuation_ = &c;
+    ++continuations_;
+    if (r.id_ != operation_id::none && !r.has_part())
+        return;
+    make_due(r);
+    wake(held);
+}
+
+void ring_core::make_due(request& r) noexcept
+{
+    if (r.continuation_ == nullptr || r.due_)
+        return;
+    r.due_ = true;
+    due_.push_back(r);
+}
+
+continuation& ring_core::take_due(request& r) noexcept
+{
+    due_.remove(r);
+    r.due_ = false;
+    --continuations_;
+    return *std::exchange(r.continuation_, nullptr);
+}
+
+bool ring_core::resume_one(guard& held)
+{
+    request* const r = due_.front();
+    if (r == nullptr)
+        return false;
+    continuation& c = take_due(*r);
+    held.unlock();
+    try {
+        c.resume();
+    } catch (...) {
+        held.lock();
+        hand_over();
+        throw;
+    }
+    held.lock();
+    return true;
+}
+
+std::size_t ring_core::drive(duration limit, std::size_t most)
+{
+    guard held(mutex_);
+    const auto deadline = deadline_of(limit);
+    std::size_t n = 0;
+    for (bool goes_on = true;;) {
+        while (n != most && resume_one(held))
+            ++n;
+        if (!goes_on || n == most || continuations_ == 0)
+            break;
+        goes_on = wait_once(held, deadline);
+    }
+    hand_over();
+    return n;
+}
+
+std::size_t ring_core::poll()
+{
+    guard held(mutex_);
+    wait_once(held, clock::time_point());
+    std::size_t n = 0;
+    while (resume_one(held))
+        ++n;
+    hand_over();
+    return n;
+}
+
+std::size_t ring_core::run()
+{
+    return drive(for_ever, ~std::size_t{0});
+}
+
+std::size_t ring_core::run_one(duration limit)
+{
+    return drive(limit, 1);
+}
+
+// ------------------------------------------------------------------- the end
+
+bool ring_core::shutdown(duration limit)
+{
+    cancel_all();
+    guard held(mutex_);
+    const auto deadline = deadline_of(limit);
+    for (bool goes_on = true; goes_on && slots_.size() != 0;)
+        goes_on = wait_once(held, deadline);
+    hand_over();
+    return slots_.size() == 0;
+}
+
+/// For the memory of what was given up.
+void ring_core::drain(guard& held) noexcept
+{
+    const char* why = "";
+    try {
+        const auto deadline = deadline_of(drain_deadline);
+        for (bool goes_on = true; goes_on && slots_.size() != 0;)
+            goes_on = wait_once(held, deadline);
+    } catch (const std::exception& e) {
+        why = e.what();
+    }
+    if (slots_.size() != 0)
+        std::fprintf(stderr,
+                     "safer_ring: %zu operations did not end within %lld s of their ring's "
+                     "destruction; their memory is not freed:\n%s%s\n",
+                     slots_.size(), static_cast<long long>(drain_deadline.count()),
+                     describe_locked().c_str(), why);
+}
+
+ring_core::~ring_core()
+{
+    guard held(mutex_);
+    // What a callback holds goes with it, operations too; so without the lock.
+    while (request* const r = due_.front()) {
+        continuation& c = take_due(*r);
+        held.unlock();
+        c.drop();
+        held.lock();
+    }
+    std::size_t in_use = 0;
+    slots_.for_each([&in_use](const request& r) { in_use += r.abandoned_ ? 0 : 1; });
+    if (in_use != 0)
+        stop_program("a ring is destroyed while operations are in flight whose handles are still "
+                     "there; wait for them, or call shutdown(deadline):\n" +
+                     describe_locked());
+    drain(held);
+}
+
+} // namespace ring
+} // namespace safer_ring::inline SAFER_RING_ABI
