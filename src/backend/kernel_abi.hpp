@@ -51,6 +51,33 @@ static_assert(int(opcode::openat) == IORING_OP_OPENAT);
 static_assert(int(opcode::close) == IORING_OP_CLOSE);
 static_assert(int(opcode::splice) == IORING_OP_SPLICE);
 static_assert(int(opcode::shutdown) == IORING_OP_SHUTDOWN);
+static_assert(int(opcode::readv) == IORING_OP_READV);
+static_assert(int(opcode::writev) == IORING_OP_WRITEV);
+static_assert(int(opcode::read_fixed) == IORING_OP_READ_FIXED);
+static_assert(int(opcode::write_fixed) == IORING_OP_WRITE_FIXED);
+static_assert(int(opcode::sendmsg) == IORING_OP_SENDMSG);
+static_assert(int(opcode::recvmsg) == IORING_OP_RECVMSG);
+static_assert(int(opcode::statx) == IORING_OP_STATX);
+static_assert(int(opcode::msg_ring) == IORING_OP_MSG_RING);
+static_assert(int(opcode::socket) == IORING_OP_SOCKET);
+static_assert(int(opcode::send_zc) == IORING_OP_SEND_ZC);
+static_assert(int(opcode::sendmsg_zc) == IORING_OP_SENDMSG_ZC);
+static_assert(entry_fixed_file == IOSQE_FIXED_FILE);
+static_assert(receive_multishot == IORING_RECV_MULTISHOT);
+static_assert(send_fixed_buffer == IORING_RECVSEND_FIXED_BUF);
+static_assert(accept_multishot == IORING_ACCEPT_MULTISHOT);
+static_assert(poll_multishot == IORING_POLL_ADD_MULTI);
+static_assert(unsigned(file_index_any) == unsigned(IORING_FILE_INDEX_ALLOC));
+static_assert(completion_notification == IORING_CQE_F_NOTIF);
+#ifdef IORING_RECVSEND_BUNDLE
+static_assert(receive_bundle == IORING_RECVSEND_BUNDLE);
+#endif
+#ifdef IORING_TIMEOUT_MULTISHOT
+static_assert(timeout_multishot == IORING_TIMEOUT_MULTISHOT);
+#endif
+#ifdef IORING_CQE_F_BUF_MORE
+static_assert(completion_buffer_more == IORING_CQE_F_BUF_MORE);
+#endif
 static_assert(entry_async == IOSQE_ASYNC);
 static_assert(entry_buffer_select == IOSQE_BUFFER_SELECT);
 static_assert(receive_poll_first == IORING_RECVSEND_POLL_FIRST);

@@ -34,17 +34,7 @@ void add_memory_of(memory_ranges& ranges, const submission_entry& e)
         return add(ranges, e.offset, sizeof(socklen_t));
     case opcode::connect:
         return add(ranges, e.address, e.offset);
-    case opcode::nop:
-    case opcode::fsync:
-    case opcode::poll_add:
-    case opcode::timeout:
-    case opcode::async_cancel:
-    case opcode::link_timeout:
-    case opcode::fallocate:
-    case opcode::openat:
-    case opcode::close:
-    case opcode::splice:
-    case opcode::shutdown:
+    default: // No memory, or nothing that the event loop asks for.
         return;
     }
 }

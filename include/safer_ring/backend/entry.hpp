@@ -17,8 +17,14 @@ namespace safer_ring::inline SAFER_RING_ABI::backend {
 /// What an entry asks for. Values are the kernel's (io_uring_enter(2)).
 enum class opcode : std::uint8_t {
     nop = 0,
+    readv = 1,
+    writev = 2,
     fsync = 3,
+    read_fixed = 4,
+    write_fixed = 5,
     poll_add = 6,
+    sendmsg = 9,
+    recvmsg = 10,
     timeout = 11,
     accept = 13,
     async_cancel = 14,
@@ -27,12 +33,17 @@ enum class opcode : std::uint8_t {
     fallocate = 17,
     openat = 18,
     close = 19,
+    statx = 21,
     read = 22,
     write = 23,
     send = 26,
     recv = 27,
     splice = 30,
     shutdown = 34,
+    msg_ring = 40,
+    socket = 45,
+    send_zc = 47,
+    sendmsg_zc = 48,
 };
 
 /// One request, laid out as struct io_uring_sqe.
@@ -61,6 +72,9 @@ struct completion_entry {
 };
 static_assert(sizeof(completion_entry) == 16);
 
+/// submission_entry::flags: fd is an index into the registered files (Linux
+/// 5.1).
+inline constexpr std::uint8_t entry_fixed_file = 1U << 0;
 /// submission_entry::flags: not begun before all earlier entries are complete
 /// (Linux 5.2).
 inline constexpr std::uint8_t entry_drain = 1U << 1;
@@ -82,6 +96,25 @@ inline constexpr std::uint64_t file_position = ~std::uint64_t{0};
 /// submission_entry::ioprio of recv: arm the poll first instead of trying
 /// (Linux 5.19).
 inline constexpr std::uint16_t receive_poll_first = 1U << 0;
+/// submission_entry::ioprio of recv: completes for whatever comes in until it
+/// is cancelled or the buffers run out (Linux 6.0).
+inline constexpr std::uint16_t receive_multishot = 1U << 1;
+/// submission_entry::ioprio of send_zc: buffer_group is the index of a
+/// registered buffer (Linux 6.0).
+inline constexpr std::uint16_t send_fixed_buffer = 1U << 2;
+/// submission_entry::ioprio of recv with buffer selection: takes as many
+/// buffers as there is data for, one behind the other (Linux 6.10).
+inline constexpr std::uint16_t receive_bundle = 1U << 4;
+/// submission_entry::ioprio of accept: completes for each connection (Linux
+/// 5.19).
+inline constexpr std::uint16_t accept_multishot = 1U << 0;
+/// submission_entry::length of poll_add: completes each time (Linux 5.13).
+inline constexpr std::uint32_t poll_multishot = 1U << 0;
+/// submission_entry::op_flags of timeout: completes each time (Linux 6.4).
+inline constexpr std::uint32_t timeout_multishot = 1U << 6;
+/// submission_entry::file_index of what gives a descriptor: into a free slot of
+/// the registered files, whose index is the result (Linux 5.19).
+inline constexpr std::int32_t file_index_any = -1;
 
 /// submission_entry::op_flags of fsync: the data, and of the file's attributes
 /// only what it takes to read it (fdatasync(2)).
@@ -100,6 +133,12 @@ inline constexpr std::uint32_t completion_buffer = 1U << 0;
 inline constexpr std::uint32_t completion_more = 1U << 1;
 /// completion_entry::flags: the socket held more data (Linux 5.19).
 inline constexpr std::uint32_t completion_socket_nonempty = 1U << 2;
+/// completion_entry::flags: of two completions of a zero-copy send the one that
+/// tells that the memory is the program's again (Linux 6.0).
+inline constexpr std::uint32_t completion_notification = 1U << 3;
+/// completion_entry::flags: the buffer is not used up, and what comes next is
+/// put behind this (IOU_PBUF_RING_INC, Linux 6.12).
+inline constexpr std::uint32_t completion_buffer_more = 1U << 4;
 inline constexpr unsigned completion_buffer_shift = 16;
 
 /// A buffer offered to the kernel, laid out as struct io_uring_buf. The tail
