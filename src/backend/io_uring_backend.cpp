@@ -212,10 +212,21 @@ private:
         features_.wait_timeout = (parameters_.features & IORING_FEAT_EXT_ARG) != 0;
         features_.submit_all = (parameters_.flags & IORING_SETUP_SUBMIT_ALL) != 0;
         features_.cooperative_taskrun = (parameters_.flags & IORING_SETUP_COOP_TASKRUN) != 0;
+        features_.zero_copy_send = knows(opcode::send_zc);
         features_.receive_poll_first = probe_poll_first();
         features_.buffer_ring = probe_buffer_ring();
         if (!features_.receive_poll_first)
             features_.notes.push_back("no IORING_RECVSEND_POLL_FIRST (Linux 5.19)");
+    }
+
+    /// IORING_REGISTER_PROBE, Linux 5.6.
+    bool knows(opcode op) noexcept
+    {
+        io_uring_probe* const probe = ::io_uring_get_probe_ring(&ring_);
+        const bool known =
+            probe != nullptr && ::io_uring_opcode_supported(probe, static_cast<int>(op)) != 0;
+        ::io_uring_free_probe(probe);
+        return known;
     }
 
     /// An unknown ioprio bit of recv is refused with EINVAL; a kernel that

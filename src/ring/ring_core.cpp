@@ -234,7 +234,8 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     request* const r = slots_.find(static_cast<operation_id>(entry.user_data & ~cancel_tag));
     if ((entry.user_data & cancel_tag) != 0) {
         // The request may be between two states, where nothing finds it.
-        cancel_missed_ = cancel_missed_ || (entry.result == -ENOENT && r != nullptr);
+        cancel_missed_ =
+            cancel_missed_ || (entry.result == -ENOENT && r != nullptr && !r->has_begun_to_end);
         return;
     }
     if (r == nullptr || r->state_ != request::state::in_kernel)

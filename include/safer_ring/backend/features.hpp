@@ -69,6 +69,7 @@ struct features {
     bool cooperative_taskrun = false; ///< Linux 5.19.
     bool wait_timeout = false;        ///< Time-outs in io_uring_enter: Linux 5.11.
     bool submit_all = false;          ///< Linux 5.18.
+    bool zero_copy_send = false;      ///< Linux 6.0.
     unsigned submission_entries = 0;
     unsigned completion_entries = 0;
     std::string backend_name;       ///< "io_uring" or "simulated".

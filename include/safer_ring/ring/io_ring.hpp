@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/ring/ring_operation.hpp>
+#include <safer_ring/ring/vectored_operations.hpp>
 
 #include <array>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
@@ -81,6 +83,43 @@ public:
     {
         return make(ops::send<Buffer>{{std::move(buffer)}, fd, flags});
     }
+    template <typename Buffer>
+    requires std::same_as<Buffer, owned_buffer> || std::same_as<Buffer, shared_buffer>
+    [[nodiscard]] operation<ops::send_zero_copy<Buffer>, building>
+    send_zero_copy(int fd, Buffer buffer, int flags = 0)
+    {
+        return make(
+            ops::send_zero_copy<Buffer>{{std::move(buffer)}, fd, flags, !found().zero_copy_send});
+    }
+
+    // ---- several buffers in one go
+
+    [[nodiscard]] operation<ops::read_vectored, building> read(int fd,
+                                                               std::vector<owned_buffer> buffers)
+    {
+        return make(ops::read_vectored{{std::move(buffers)}, fd});
+    }
+    template <typename Buffer>
+    requires std::same_as<Buffer, owned_buffer> || std::same_as<Buffer, shared_buffer>
+    [[nodiscard]] operation<ops::write_vectored<Buffer>, building>
+    write(int fd, std::vector<Buffer> buffers)
+    {
+        return make(ops::write_vectored<Buffer>{{std::move(buffers)}, fd});
+    }
+    [[nodiscard]] operation<ops::receive_message, building>
+    receive_message(int fd, message<owned_buffer> into, int flags = 0)
+    {
+        return make(ops::receive_message{{std::move(into)}, fd, flags});
+    }
+    template <typename Buffer>
+    [[nodiscard]] operation<ops::send_message<Buffer>, building>
+    send_message(int fd, message<Buffer> what, int flags = 0)
+    {
+        return make(ops::send_message<Buffer>{{std::move(what)}, fd, flags});
+    }
+
+    // ---- files
+
     [[nodiscard]] operation<ops::sync, building> fsync(int fd)
     {
         return make(ops::sync{{}, fd, false});
@@ -89,6 +128,18 @@ public:
     {
         return make(ops::sync{{}, fd, true});
     }
+    [[nodiscard]] operation<ops::stat, building> stat(int fd, unsigned mask = STATX_BASIC_STATS)
+    {
+        return make(ops::stat{{}, fd, {}, 0, mask});
+    }
+    [[nodiscard]] operation<ops::stat, building> stat(std::string path, int flags = 0,
+                                                      unsigned mask = STATX_BASIC_STATS)
+    {
+        return make(ops::stat{{}, AT_FDCWD, std::move(path), flags, mask});
+    }
+
+    // ---- time, readiness, connections
+
     [[nodiscard]] operation<ops::poll, building> poll(int fd, short events)
     {
         return make(ops::poll{{}, fd, events});

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <utility>
 
 /// What an io_ring can be asked for: the parameters of each operation, how they
@@ -43,22 +44,34 @@ struct nop : without_buffer {
     [[nodiscard]] io_error subject() const noexcept { return {{}, "nop"}; }
 };
 
-/// Fills an owned buffer up to its capacity.
+/// Fills an owned buffer up to its capacity, from its beginning or behind its
+/// size.
 struct into_buffer {
     owned_buffer buffer;
+    bool appends = false;
+    std::size_t kept_bytes = 0;
 
-    void lend() noexcept { ring::buffer_access::lend(buffer); }
+    void lend() noexcept
+    {
+        kept_bytes = appends ? buffer.size() : 0;
+        ring::buffer_access::lend(buffer);
+    }
     void take_back(int result) noexcept
     {
         ring::buffer_access::get_back(buffer);
         // With MSG_TRUNC the result is the length of the datagram, which may be longer.
-        buffer.resize(std::min(static_cast<std::size_t>(std::max(result, 0)), buffer.capacity()));
+        buffer.resize(kept_bytes +
+                      std::min(static_cast<std::size_t>(std::max(result, 0)), asked_bytes()));
     }
     [[nodiscard]] const void* memory() const noexcept { return buffer.data(); }
+    [[nodiscard]] std::size_t asked_bytes() const noexcept
+    {
+        return buffer.capacity() - kept_bytes;
+    }
     void prepare_memory(backend::submission_entry& entry) noexcept
     {
-        entry.address = reinterpret_cast<std::uint64_t>(buffer.data());
-        entry.length = length_of(buffer.capacity());
+        entry.address = reinterpret_cast<std::uint64_t>(buffer.data() + kept_bytes);
+        entry.length = length_of(asked_bytes());
     }
 };
 
@@ -100,7 +113,7 @@ struct read : into_buffer {
     }
     [[nodiscard]] io_error subject() const noexcept
     {
-        return {{}, "read", fd, offset, buffer.capacity()};
+        return {{}, "read", fd, offset, asked_bytes()};
     }
 };
 
@@ -139,7 +152,7 @@ struct receive : into_buffer {
     }
     [[nodiscard]] io_error subject() const noexcept
     {
-        return {{}, "receive", fd, backend::file_position, buffer.capacity()};
+        return {{}, "receive", fd, backend::file_position, asked_bytes()};
     }
 };
 
@@ -160,6 +173,45 @@ struct send : from_buffer<Buffer> {
     [[nodiscard]] io_error subject() const noexcept
     {
         return {{}, "send", fd, backend::file_position, this->buffer.size()};
+    }
+};
+
+/// send(2) without a copy where that can be had: the bytes go to the network
+/// from the buffer itself, which comes back when the kernel has let go of it,
+/// that is, for TCP, when the peer has acknowledged them. Pays for large
+/// messages; not a stream socket, where each send may send less than all.
+///
+/// Linux 6.0; before that, and on sockets that cannot (local ones), it is an
+/// ordinary send.
+template <typename Buffer>
+struct send_zero_copy : from_buffer<Buffer> {
+    using value_type = std::size_t;
+    int fd;
+    int flags;
+    bool copies; ///< It is an ordinary send.
+    int sent_bytes = 0;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        entry.op = copies ? backend::opcode::send : backend::opcode::send_zc;
+        entry.fd = fd;
+        entry.op_flags = static_cast<std::uint32_t>(flags | MSG_NOSIGNAL);
+        this->prepare_memory(entry);
+    }
+    void part(int result) noexcept { sent_bytes = result; }
+    /// Errors too may come with a notification.
+    [[nodiscard]] bool goes_on(int result, std::uint32_t completion_flags) noexcept
+    {
+        result = conclude(result, completion_flags);
+        return result == -EINTR || (result == -EOPNOTSUPP && !std::exchange(copies, true));
+    }
+    [[nodiscard]] int conclude(int result, std::uint32_t completion_flags) const noexcept
+    {
+        return (completion_flags & backend::completion_notification) != 0 ? sent_bytes : result;
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        return {{}, "zero-copy send", fd, backend::file_position, this->buffer.size()};
     }
 };
 
@@ -261,11 +313,11 @@ struct connect : without_buffer {
         entry.address = reinterpret_cast<std::uint64_t>(&address);
         entry.offset = address_size_bytes;
     }
-    [[nodiscard]] bool goes_on(int result) noexcept
+    [[nodiscard]] bool goes_on(int result, std::uint32_t) noexcept
     {
         return repeated && !under_way && (under_way = result == -EALREADY);
     }
-    [[nodiscard]] int conclude(int result) const noexcept
+    [[nodiscard]] int conclude(int result, std::uint32_t) const noexcept
     {
         if (repeated && result == -EISCONN)
             return 0;
@@ -336,6 +388,28 @@ struct close : without_buffer {
     [[nodiscard]] io_error subject() const noexcept { return {{}, "close", fd}; }
 };
 
+/// statx(2) of a path, or of an open file.
+struct stat : without_buffer {
+    using value_type = struct ::statx;
+    int fd;
+    std::string path; ///< Empty: of `fd` itself.
+    int flags;
+    unsigned mask;
+    struct ::statx found {};
+
+    void prepare(backend::submission_entry& entry) noexcept
+    {
+        entry.op = backend::opcode::statx;
+        entry.fd = fd;
+        entry.address = reinterpret_cast<std::uint64_t>(path.c_str());
+        entry.length = mask;
+        entry.offset = reinterpret_cast<std::uint64_t>(&found);
+        entry.op_flags = static_cast<std::uint32_t>(flags | (path.empty() ? AT_EMPTY_PATH : 0));
+    }
+    [[nodiscard]] const value_type& value() const noexcept { return found; }
+    [[nodiscard]] io_error subject() const noexcept { return {{}, "stat", fd}; }
+};
+
 /// fallocate(2).
 struct allocate : without_buffer {
     using value_type = int;
@@ -394,16 +468,24 @@ public:
 
     void prepare(backend::submission_entry& entry) noexcept override { op_.prepare(entry); }
     void lend() noexcept override { op_.lend(); }
-    [[nodiscard]] bool goes_on(int result, std::uint32_t) noexcept override
+    void part(int result, std::uint32_t) noexcept override
     {
-        if constexpr (requires { op_.goes_on(result); })
-            return op_.goes_on(result);
+        if constexpr (requires { op_.part(result); }) {
+            op_.part(result);
+            has_begun_to_end = true;
+        }
+    }
+    [[nodiscard]] bool goes_on(int result, std::uint32_t flags) noexcept override
+    {
+        has_begun_to_end = false;
+        if constexpr (requires { op_.goes_on(result, flags); }) // The others of a chain cannot.
+            return !is_in_chain() && !cancel_requested() && op_.goes_on(result, flags);
         return false;
     }
-    int take_back(int result, std::uint32_t) noexcept override
+    int take_back(int result, std::uint32_t flags) noexcept override
     {
-        if constexpr (requires { op_.conclude(result); })
-            result = op_.conclude(result);
+        if constexpr (requires { op_.conclude(result, flags); })
+            result = op_.conclude(result, flags);
         op_.take_back(result);
         return result;
     }
@@ -424,9 +506,13 @@ public:
         int error = result() < 0 ? -result() : 0;
         if constexpr (std::same_as<Op, timeout>) // What it was started for.
             error = error == ETIME ? 0 : error;
-        if (error == 0)
-            return {static_cast<typename Op::value_type>(std::max(result(), 0)),
-                    cancel_requested()};
+        if (error == 0) {
+            if constexpr (requires { op_.value(); })
+                return {op_.value(), cancel_requested()};
+            else
+                return {static_cast<typename Op::value_type>(std::max(result(), 0)),
+                        cancel_requested()};
+        }
         io_error what = op_.subject();
         what.code = std::error_code(error, std::system_category());
         return {std::move(what), cancel_requested()};

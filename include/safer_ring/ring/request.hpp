@@ -85,10 +85,16 @@ public:
     /// told of it.
     [[nodiscard]] bool is_over() const noexcept { return over_.load(std::memory_order_acquire); }
 
+    /// Others fail with it.
+    [[nodiscard]] bool is_in_chain() const noexcept { return in_chain_; }
+
     std::uint8_t entry_flags = 0;
     bool has_time_limit = false;
     /// False for what has an effect also when it was interrupted.
     bool may_be_repeated = true;
+    /// Set by `part`: there is nothing left to cancel, and only the last
+    /// completion is missing.
+    bool has_begun_to_end = false;
     backend::kernel_time time_limit{};
 
 protected:
@@ -106,8 +112,8 @@ private:
     state state_ = state::idle;
     bool cancel_requested_ = false;
     bool abandoned_ = false; // Nobody holds it: it is destroyed when it completes.
-    bool in_chain_ = false;  // Others fail with it.
-    bool due_ = false;       // Its continuation is to be resumed.
+    bool in_chain_ = false;
+    bool due_ = false; // Its continuation is to be resumed.
     std::atomic<bool> over_{false};
     int result_ = 0;
     operation_id id_ = operation_id::none; // While the engine has it.

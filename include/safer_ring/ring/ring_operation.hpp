@@ -75,6 +75,15 @@ public:
         return std::move(*this);
     }
 
+    /// Puts what comes in behind the `size()` of the buffer, which keeps what is
+    /// in it.
+    SAFER_RING_NOT_AFTER_MOVE operation append() &&
+        requires requires(Op& op) { op.appends; }
+    {
+        request("append()").op().appends = true;
+        return std::move(*this);
+    }
+
     /// Cancels it after that time, unless it is complete; it fails with
     /// ETIMEDOUT then, or, as a part of a chain, with ECANCELED. Counts from the
     /// flush.
@@ -201,6 +210,7 @@ public:
 
     void submit() = delete; // It is submitted already.
     void at(std::uint64_t) = delete; // It is submitted already: say so before submit().
+    void append() = delete; // It is submitted already: say so before submit().
     void within(std::chrono::nanoseconds) = delete; // It is submitted already: say so before submit().
     void drained() = delete; // It is submitted already: say so before submit().
     void wait() & = delete; // As std::move(operation).wait().
@@ -283,14 +293,18 @@ public:
         return ring::held_by<Op>(request_, "result()").outcome();
     }
 
-    /// Result and buffer, or result and new descriptor, as a pair; the result
-    /// alone where there is neither.
+    /// Result and buffer, buffers, message or new descriptor as a pair; the
+    /// result alone where there is none of them.
     [[nodiscard]] SAFER_RING_NOT_AFTER_MOVE auto take() &&
     {
         const ring::request_ptr<Op> over = std::move(request_);
         ops::request<Op>& request = ring::held_by<Op>(over, "take()");
         if constexpr (requires(Op& op) { op.buffer; })
             return std::pair(request.outcome(), std::move(request.op().buffer));
+        else if constexpr (requires(Op& op) { op.buffers; })
+            return std::pair(request.outcome(), std::move(request.op().buffers));
+        else if constexpr (requires(Op& op) { op.message; })
+            return std::pair(request.outcome(), std::move(request.op().message));
         else if constexpr (requires(Op& op) { op.descriptor; })
             return std::pair(request.outcome(), std::move(request.op().descriptor));
         else
