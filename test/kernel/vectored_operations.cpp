@@ -176,6 +176,7 @@ BOOST_AUTO_TEST_CASE(datagram_comes_with_the_address_of_its_sender_and_is_answer
     BOOST_TEST(received.value() == 8U);
     BOOST_TEST(asked.buffers[0].text() == "ques");
     BOOST_TEST(asked.buffers[1].text() == "tion");
+    BOOST_TEST(asked.flags == 0);
     BOOST_REQUIRE(asked.address_size_bytes == sizeof addresses[0]);
     sockaddr_in from{};
     std::memcpy(&from, &asked.address, sizeof from);

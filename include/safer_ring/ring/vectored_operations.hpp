@@ -219,7 +219,8 @@ struct receive_message : with_message<owned_buffer, true> {
             came ? std::min<socklen_t>(header.msg_namelen, sizeof message.address) : 0;
         message.control.resize(came ? std::min(header.msg_controllen, message.control.capacity())
                                     : 0);
-        message.flags = came ? header.msg_flags : 0;
+        // The kernel repeats this one, which says nothing about the message.
+        message.flags = came ? header.msg_flags & ~MSG_CMSG_CLOEXEC : 0;
     }
     void prepare(backend::submission_entry& entry) noexcept
     {
