@@ -26,24 +26,35 @@ struct blocks_of_size {
     std::size_t count = 0;
 };
 
-/// The destructor may run before that of other thread-local objects, which may
-/// still have operations: `over` outlives it.
+/// Without constructor and destructor, so that using it costs no more than its
+/// address. Objects of the thread that outlive the cleaner may still have
+/// operations: nothing is kept from then on.
 struct thread_cache {
-    std::array<blocks_of_size, sizes> kept{};
-    ~thread_cache();
+    std::array<blocks_of_size, sizes> kept;
+    bool is_cleaned_up;
+    bool is_over;
 };
 
-thread_local bool over = false;
-thread_local thread_cache cache;
+constinit thread_local thread_cache cache{};
 
-thread_cache::~thread_cache()
+struct cleaner {
+    ~cleaner()
+    {
+        cache.is_over = true;
+        for (blocks_of_size& of_size : cache.kept)
+            while (block* const b = of_size.first) {
+                of_size.first = b->next;
+                ::operator delete(b);
+            }
+    }
+};
+
+/// Out of line: it happens once for each thread.
+[[gnu::noinline]] void arrange_clean_up() noexcept
 {
-    over = true;
-    for (blocks_of_size& of_size : kept)
-        while (block* const b = of_size.first) {
-            of_size.first = b->next;
-            ::operator delete(b);
-        }
+    thread_local const cleaner at_exit;
+    static_cast<void>(at_exit);
+    cache.is_cleaned_up = true;
 }
 
 constexpr std::size_t index_of(std::size_t size_bytes) noexcept
@@ -56,23 +67,26 @@ constexpr std::size_t index_of(std::size_t size_bytes) noexcept
 void* recycled::operator new(std::size_t size_bytes)
 {
     const std::size_t index = index_of(size_bytes);
-    if (index >= sizes || over)
+    if (index >= sizes)
         return ::operator new(size_bytes);
     blocks_of_size& of_size = cache.kept[index];
-    if (block* const b = of_size.first) {
-        of_size.first = b->next;
-        --of_size.count;
-        return b;
-    }
-    return ::operator new((index + 1) * granularity_bytes);
+    block* const b = of_size.first;
+    if (b == nullptr)
+        return ::operator new((index + 1) * granularity_bytes);
+    of_size.first = b->next;
+    --of_size.count;
+    return b;
 }
 
 void recycled::operator delete(void* memory, std::size_t size_bytes) noexcept
 {
     const std::size_t index = index_of(size_bytes);
-    if (index >= sizes || over || cache.kept[index].count == kept_of_each_size)
+    thread_cache& of_thread = cache;
+    if (index >= sizes || of_thread.is_over || of_thread.kept[index].count == kept_of_each_size)
         return ::operator delete(memory);
-    blocks_of_size& of_size = cache.kept[index];
+    if (!of_thread.is_cleaned_up)
+        arrange_clean_up();
+    blocks_of_size& of_size = of_thread.kept[index];
     of_size.first = ::new (memory) block{of_size.first};
     ++of_size.count;
 }

@@ -78,13 +78,11 @@ void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t
             slots_.erase(std::exchange(requests[known]->id_, operation_id::none));
         throw;
     }
-    const auto now = coarse_now();
     for (std::size_t i = 0; i < count; ++i) {
         request& r = *requests[i];
         r.name_ = r.id_;
         r.entry_flags |= i + 1 != count ? link : std::uint8_t{0};
         r.in_chain_ = count > 1;
-        r.started_ = now;
         r.cancel_requested_ = false;
         r.over_.store(false, std::memory_order_relaxed);
         r.lend();
@@ -108,6 +106,7 @@ void ring_core::write_entry(request& r) noexcept
     entry->flags |= r.entry_flags;
     entry->user_data = static_cast<std::uint64_t>(r.id_);
     r.state_ = request::state::in_kernel;
+    r.started_ = flushed_at_;
     if (!r.has_time_limit)
         return;
     entry->flags |= backend::entry_link;
@@ -144,6 +143,9 @@ bool ring_core::write_chain() noexcept
 
 void ring_core::fill_submissions() noexcept
 {
+    if (queued_.front() == nullptr)
+        return kernel_->publish();
+    flushed_at_ = coarse_now();
     while (queued_.front() != nullptr && write_chain()) {
     }
     kernel_->publish();
@@ -373,13 +375,16 @@ std::string ring_core::describe_locked() const
     std::ostringstream text;
     const auto now = clock::now();
     slots_.for_each([&](const request& r) {
-        const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - r.started_);
         text << "  " << r.subject().message();
         if (const void* const memory = r.memory(); memory != nullptr)
             text << ", buffer " << memory;
-        text << ": " << (r.state_ == request::state::queued ? "not submitted yet" : "in the kernel")
-             << ", started " << age.count() << " ms ago"
-             << (r.cancel_requested_ ? ", cancelled" : "")
+        using milliseconds = std::chrono::milliseconds;
+        if (r.state_ == request::state::queued)
+            text << ": not submitted yet";
+        else
+            text << ": in the kernel, submitted "
+                 << std::chrono::duration_cast<milliseconds>(now - r.started_).count() << " ms ago";
+        text << (r.cancel_requested_ ? ", cancelled" : "")
              << (r.abandoned_ ? ", given up by the program" : "") << '\n';
     });
     return text.str();

@@ -121,14 +121,6 @@ void ring_core::continue_with(request& r, continuation& c)
     wake(held);
 }
 
-void ring_core::make_due(request& r) noexcept
-{
-    if (r.continuation_ == nullptr || r.due_)
-        return;
-    r.due_ = true;
-    due_.push_back(r);
-}
-
 continuation& ring_core::take_due(request& r) noexcept
 {
     due_.remove(r);

@@ -398,7 +398,7 @@ BOOST_FIXTURE_TEST_CASE(description_tells_what_is_in_flight, piped)
     const std::string text = ring.describe();
     BOOST_TEST(text.find("read of 64 bytes on descriptor " + std::to_string(reader.get())) !=
                std::string::npos);
-    BOOST_TEST(text.find("in the kernel, started ") != std::string::npos);
+    BOOST_TEST(text.find("in the kernel, submitted ") != std::string::npos);
     BOOST_TEST(text.find("timeout: not submitted yet") != std::string::npos);
     BOOST_TEST(ring.shutdown(10s));
     BOOST_TEST(ring.describe().empty());

@@ -91,7 +91,13 @@ private:
     void sleep(guard& held, clock::time_point deadline);
     void hand_over() noexcept;
     void wake(guard& held) noexcept;
-    void make_due(request& r) noexcept;
+    void make_due(request& r) noexcept
+    {
+        if (r.continuation_ == nullptr || r.due_)
+            return;
+        r.due_ = true;
+        due_.push_back(r);
+    }
     continuation& take_due(request& r) noexcept;
     bool resume_one(guard& held);
     std::size_t drive(duration limit, std::size_t most);
@@ -105,6 +111,7 @@ private:
     loop_mutex mutex_{true};
     std::condition_variable_any changed_;
     std::unique_ptr<backend::backend> kernel_;
+    clock::time_point flushed_at_;
     slot_table<request> slots_; // What is queued or in the kernel.
     request_queue<&request::to_submit_> queued_;
     request_queue<&request::to_continue_> due_;
