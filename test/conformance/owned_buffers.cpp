@@ -5,6 +5,7 @@
 
 #include "support/counting_allocator.hpp"
 #include "support/handler_checks.hpp"
+#include "support/owned_outcome.hpp"
 #include "support/run_until.hpp"
 
 #include <safer_ring/asio/owned_buffers.hpp>
@@ -18,6 +19,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 // Operations that own their buffer, on objects of Asio's own contexts as on ours.
 namespace conformance {
@@ -30,24 +32,8 @@ using safer_ring::shared_buffer;
 using test_support::handler_checks;
 using test_support::run_until;
 
-/// What an operation came back with.
 template <class Buffer = owned_buffer>
-struct outcome {
-    bool done = false;
-    error_code ec;
-    std::size_t size = 0;
-    Buffer buffer;
-
-    auto store()
-    {
-        return [this](error_code e, std::size_t n, Buffer b) {
-            ec = e;
-            size = n;
-            buffer = std::move(b);
-            done = true;
-        };
-    }
-};
+using outcome = test_support::owned_outcome<Buffer>;
 
 /// Two connected local stream sockets, and buffers that tell when they are back.
 template <class Ctx>
@@ -331,6 +317,90 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(pipes_and_descriptors_take_them_too, Ctx, contexts
     ctx.run();
     BOOST_TEST((read.buffer.text() == large));
     BOOST_TEST((written.buffer.text() == large));
+}
+
+std::vector<owned_buffer> buffers_of_sizes(std::initializer_list<std::size_t> sizes)
+{
+    std::vector<owned_buffer> buffers;
+    for (const std::size_t size : sizes)
+        buffers.emplace_back(size);
+    return buffers;
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(several_buffers_go_in_and_come_back_together, Ctx, contexts)
+{
+    connected<Ctx> c;
+    outcome<std::vector<owned_buffer>> written, read, rest;
+    outcome<std::vector<shared_buffer>> shared;
+    std::vector<owned_buffer> texts;
+    texts.push_back(c.take("one "));
+    texts.push_back(c.take("two"));
+    safer_ring::async_write(c.far, std::move(texts), c.checks.once(written.store()));
+    safer_ring::async_read(c.near, buffers_of_sizes({3, 4}), c.checks.once(read.store()));
+    c.run(read);
+    c.run(written);
+    BOOST_TEST(written.size == 7U);
+    BOOST_REQUIRE(written.buffer.size() == 2U);
+    BOOST_TEST(written.buffer[1].text() == "two");
+    BOOST_TEST(read.buffer[0].text() == "one");
+    BOOST_TEST(read.buffer[1].text() == " two");
+
+    const shared_buffer news = owned_buffer::copy_of("news").freeze();
+    safer_ring::async_write(c.far, std::vector<shared_buffer>{news, news},
+                            c.checks.once(shared.store()));
+    c.run(shared);
+    async_read_some(c.near, buffers_of_sizes({6, 20, 20}), c.checks.once(rest.store()));
+    c.run(rest);
+    BOOST_TEST(rest.size == 8U);
+    BOOST_TEST(rest.buffer[0].text() == "newsne");
+    BOOST_TEST(rest.buffer[1].text() == "ws");
+    BOOST_TEST(rest.buffer[2].empty());
+    written.buffer.clear();
+    BOOST_TEST(c.all_back());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(lines_are_read_one_after_the_other, Ctx, contexts)
+{
+    connected<Ctx> c;
+    owned_buffer lines = c.take(0);
+    net::write(c.far, net::buffer("first\nsec", 9));
+    for (const std::string_view line : {"first\n", "second\n", "third\r\n"}) {
+        outcome<> read;
+        if (line.front() == 't')
+            async_read_until(c.near, std::move(lines), std::string_view("\r\n"),
+                             c.checks.once(read.store()));
+        else
+            async_read_until(c.near, std::move(lines), '\n', c.checks.once(read.store()));
+        if (line.front() == 's')
+            net::write(c.far, net::buffer("ond\nthird\r", 10));
+        else if (line.front() == 't')
+            net::write(c.far, net::buffer("\nrest", 5));
+        c.run(read);
+        BOOST_TEST(read.ec == error_code());
+        BOOST_TEST(read.buffer.text().substr(0, read.size) == line);
+        read.buffer.consume(read.size);
+        lines = std::move(read.buffer);
+    }
+    BOOST_TEST(lines.text() == "rest");
+
+    outcome<> full, aborted;
+    net::write(c.far, net::buffer(std::string(100, 'x')));
+    async_read_until(c.near, std::move(lines), '\n', c.checks.once(full.store()));
+    c.run(full);
+    BOOST_TEST(full.ec == net::error::not_found);
+    BOOST_TEST(full.size == 0U);
+    BOOST_TEST(full.buffer.size() == full.buffer.capacity()); // Nothing is lost.
+
+    outcome<> rest;
+    async_read_some(c.near, owned_buffer(200), c.checks.once(rest.store()));
+    c.run(rest);
+    async_read_until(c.near, c.take(0), '\n', c.checks.once(aborted.store()));
+    c.near.cancel();
+    c.run(aborted);
+    BOOST_TEST(aborted.ec == net::error::operation_aborted);
+    full = {};
+    aborted = {};
+    BOOST_TEST(c.all_back());
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(unqualified_calls_with_plain_memory_are_asios, Ctx, contexts)

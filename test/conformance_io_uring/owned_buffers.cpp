@@ -4,6 +4,7 @@
 #include "files.hpp"
 
 #include "support/handler_checks.hpp"
+#include "support/owned_outcome.hpp"
 #include "support/run_until.hpp"
 
 #include <safer_ring/asio/owned_buffers.hpp>
@@ -20,20 +21,7 @@ namespace {
 using safer_ring::owned_buffer;
 using test_support::handler_checks;
 
-struct outcome {
-    error_code ec;
-    std::size_t size = 0;
-    owned_buffer buffer;
-
-    auto store()
-    {
-        return [this](error_code e, std::size_t n, owned_buffer b) {
-            ec = e;
-            size = n;
-            buffer = std::move(b);
-        };
-    }
-};
+using outcome = test_support::owned_outcome<>;
 
 BOOST_AUTO_TEST_SUITE(owned_buffers_of_files)
 

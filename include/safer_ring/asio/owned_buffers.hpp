@@ -20,6 +20,9 @@
 /// such as a plain `use_awaitable`, drops the buffer with the error, back to
 /// where it came from; `as_tuple` and `redirect_error` give it back.
 ///
+/// *Several buffers* go in and come back as a `std::vector` of them, wherever one
+/// does: reads fill one after the other.
+///
 /// *Reads* fill the buffer up to its capacity and leave its size at what came
 /// in; with `append(std::move(buffer))` they fill what lies behind its size. A
 /// buffer that has no room left reads no bytes. *Writes* send `size()` bytes and
@@ -153,6 +156,14 @@ auto read_with_buffer(Object& object, owned_buffer&& buffer, Token&& token, Args
                                                 std::forward<Args>(args)...);
 }
 template <typename Start, typename Object, typename Token, typename... Args>
+auto read_with_buffer(Object& object, std::vector<owned_buffer>&& buffers, Token&& token,
+                      Args&&... args)
+{
+    return with_buffer<read_into_buffer, Start>(object, std::forward<Token>(token),
+                                                std::move(buffers), std::size_t{0},
+                                                std::forward<Args>(args)...);
+}
+template <typename Start, typename Object, typename Token, typename... Args>
 auto read_with_buffer(Object& object, appended_buffer&& appended, Token&& token, Args&&... args)
 {
     const std::size_t before = appended.buffer.size();
@@ -164,7 +175,7 @@ auto read_with_buffer(Object& object, appended_buffer&& appended, Token&& token,
 // Compilers quote the line to who passes something else.
 // clang-format off
 template <typename T>
-concept filled_buffer = std::same_as<T, owned_buffer> || std::same_as<T, appended_buffer>; // An owned_buffer by std::move(); plain memory goes to the operation of boost::asio.
+concept filled_buffer = std::same_as<T, owned_buffer> || std::same_as<T, appended_buffer> || std::same_as<T, std::vector<owned_buffer>>; // An owned_buffer by std::move(); plain memory goes to the operation of boost::asio.
 // clang-format on
 
 template <typename Object>
@@ -191,6 +202,40 @@ auto async_read(Stream& stream, Buffer buffer, Token&& token = Token())
 {
     return detail::read_with_buffer<detail::start_read>(stream, std::move(buffer),
                                                         std::forward<Token>(token));
+}
+
+/// Reads until the delimiter is in the buffer: a character, a string, a regular
+/// expression, or a match condition, as Asio's function of this name has them.
+/// What is in the buffer up to `size()` is looked at first, and kept. The handler
+/// gets the bytes up to and with the delimiter as size; there may be more behind.
+/// `consume()` drops what was dealt with, and the rest goes into the next call.
+///
+/// Fails with `not_found` when the buffer is full.
+///
+/// @code
+/// safer_ring::io_context context;
+/// net::basic_readable_pipe<safer_ring::executor> reader(context);
+/// net::basic_writable_pipe<safer_ring::executor> writer(context);
+/// net::connect_pipe(reader, writer);
+/// net::write(writer, net::buffer("one\ntwo", 7));
+///
+/// safer_ring::owned_buffer line(80);
+/// line.resize(0);
+/// safer_ring::async_read_until(reader, std::move(line), '\n',
+///                              [](boost::system::error_code error, std::size_t size,
+///                                 safer_ring::owned_buffer lines) {
+///                                  assert(!error && lines.text().substr(0, size) == "one\n");
+///                                  lines.consume(size);
+///                                  assert(lines.text() == "two");
+///                              });
+/// context.run();
+/// @endcode
+template <typename Stream, typename Delimiter, typename Token = detail::default_token<Stream>>
+auto async_read_until(Stream& stream, owned_buffer buffer, const Delimiter& delimiter,
+                      Token&& token = Token())
+{
+    return detail::read_until_with_buffer(stream, std::forward<Token>(token), std::move(buffer),
+                                          delimiter);
 }
 
 /// Writes at least one byte.

@@ -5,15 +5,21 @@
 
 #include <safer_ring/ring/shared_buffer.hpp>
 
+#include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associator.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <concepts>
 #include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
@@ -23,7 +29,7 @@ namespace net = boost::asio;
 // Compilers quote the line to who passes something else.
 // clang-format off
 template <typename T>
-concept written_buffer = std::same_as<T, owned_buffer> || std::same_as<T, shared_buffer>; // An owned_buffer by std::move(), or a shared_buffer; plain memory goes to the operation of boost::asio.
+concept written_buffer = std::same_as<T, owned_buffer> || std::same_as<T, shared_buffer> || std::same_as<T, std::vector<owned_buffer>> || std::same_as<T, std::vector<shared_buffer>>; // An owned_buffer by std::move(), or a shared_buffer; plain memory goes to the operation of boost::asio.
 // clang-format on
 
 /// Where a read puts what comes in, and how long the buffer is afterwards.
@@ -36,6 +42,23 @@ struct read_into_buffer {
     {
         buffer.resize(before + size_bytes);
     }
+
+    static std::vector<net::mutable_buffer> view(std::vector<owned_buffer>& buffers, std::size_t)
+    {
+        std::vector<net::mutable_buffer> views;
+        views.reserve(buffers.size());
+        for (owned_buffer& b : buffers)
+            views.emplace_back(b.data(), b.capacity());
+        return views;
+    }
+    /// The first ones full.
+    static void finish(std::vector<owned_buffer>& buffers, std::size_t, std::size_t size_bytes)
+    {
+        for (owned_buffer& b : buffers) {
+            b.resize(size_bytes < b.capacity() ? size_bytes : b.capacity());
+            size_bytes -= b.size();
+        }
+    }
 };
 
 /// What a write sends.
@@ -46,8 +69,27 @@ struct write_from_buffer {
         return {buffer.data(), buffer.size()};
     }
     template <typename Buffer>
+    static std::vector<net::const_buffer> view(const std::vector<Buffer>& buffers, std::size_t)
+    {
+        std::vector<net::const_buffer> views;
+        views.reserve(buffers.size());
+        for (const Buffer& b : buffers)
+            views.emplace_back(b.data(), b.size());
+        return views;
+    }
+    template <typename Buffer>
     static void finish(const Buffer&, std::size_t, std::size_t) noexcept
     {
+    }
+};
+
+/// The buffer in the box is as long as it was left; the memory of the box is
+/// free before the handler is called.
+struct unboxed {
+    static void finish(const std::shared_ptr<owned_buffer>&, std::size_t, std::size_t) noexcept {}
+    static owned_buffer give(std::shared_ptr<owned_buffer>& box) noexcept
+    {
+        return std::move(*std::exchange(box, nullptr));
     }
 };
 
@@ -65,12 +107,16 @@ public:
     void operator()(const boost::system::error_code& error, std::size_t size_bytes)
     {
         Way::finish(buffer_, before_, size_bytes);
-        Buffer given(std::move(buffer_));
-        std::move(handler_)(error, size_bytes, std::move(given));
+        if constexpr (requires { Way::give(buffer_); }) {
+            std::move(handler_)(error, size_bytes, Way::give(buffer_));
+        } else {
+            Buffer given(std::move(buffer_));
+            std::move(handler_)(error, size_bytes, std::move(given));
+        }
     }
 
     const Handler& handler() const noexcept { return handler_; }
-    auto view() noexcept { return Way::view(buffer_, before_); }
+    auto view() { return Way::view(buffer_, before_); }
 
 private:
     Handler handler_;
@@ -111,6 +157,80 @@ auto with_buffer(Object& object, Token&& token, Buffer&& buffer, std::size_t bef
                                void(boost::system::error_code, std::size_t, std::decay_t<Buffer>)>(
         initiate_with_buffer<Object, Way, Start>(object), token, std::move(buffer), before,
         std::forward<Args>(args)...);
+}
+
+/// A dynamic buffer of Asio (DynamicBuffer_v2) that grows within the capacity of
+/// an owned one, which stays at its address.
+class growing_view {
+public:
+    using const_buffers_type = net::const_buffer;
+    using mutable_buffers_type = net::mutable_buffer;
+
+    explicit growing_view(owned_buffer& buffer) noexcept : buffer_(&buffer) {}
+
+    std::size_t size() const noexcept { return buffer_->size(); }
+    std::size_t max_size() const noexcept { return buffer_->capacity(); }
+    std::size_t capacity() const noexcept { return buffer_->capacity(); }
+    mutable_buffers_type data(std::size_t from, std::size_t size_bytes) noexcept
+    {
+        return net::buffer(net::buffer(buffer_->data(), size()) + from, size_bytes);
+    }
+    const_buffers_type data(std::size_t from, std::size_t size_bytes) const noexcept
+    {
+        return net::buffer(net::const_buffer(buffer_->data(), size()) + from, size_bytes);
+    }
+    /// Throws std::length_error above the capacity.
+    void grow(std::size_t size_bytes) { buffer_->resize(size() + size_bytes); }
+    void shrink(std::size_t size_bytes)
+    {
+        buffer_->resize(size() - (size_bytes < size() ? size_bytes : size()));
+    }
+    void consume(std::size_t size_bytes) noexcept { buffer_->consume(size_bytes); }
+
+private:
+    owned_buffer* buffer_;
+};
+
+/// Starts Asio's `async_read_until`, which looks at the size of the buffer while
+/// the handler moves: so the buffer is in memory of the handler's allocator.
+template <typename Stream>
+class initiate_read_until {
+public:
+    using executor_type = typename Stream::executor_type;
+
+    explicit initiate_read_until(Stream& stream) noexcept : stream_(&stream) {}
+
+    executor_type get_executor() const noexcept { return stream_->get_executor(); }
+
+    template <typename Handler, typename Delimiter>
+    void operator()(Handler&& handler, owned_buffer&& buffer, const Delimiter& delimiter) const
+    {
+        using handler_type =
+            handler_with_buffer<unboxed, std::shared_ptr<owned_buffer>, std::decay_t<Handler>>;
+        auto box = std::allocate_shared<owned_buffer>(net::get_associated_allocator(handler),
+                                                      std::move(buffer));
+        growing_view view(*box);
+        net::async_read_until(*stream_, view, delimiter,
+                              handler_type(std::forward<Handler>(handler), std::move(box), 0));
+    }
+
+private:
+    Stream* stream_;
+};
+
+template <typename Stream, typename Token, typename Delimiter>
+auto read_until_with_buffer(Stream& stream, Token&& token, owned_buffer&& buffer,
+                            const Delimiter& delimiter)
+{
+    using signature = void(boost::system::error_code, std::size_t, owned_buffer);
+    if constexpr (std::convertible_to<const Delimiter&, std::string_view>)
+        // A token may start it when the caller's string is gone.
+        return net::async_initiate<Token, signature>(initiate_read_until<Stream>(stream), token,
+                                                     std::move(buffer),
+                                                     std::string(std::string_view(delimiter)));
+    else
+        return net::async_initiate<Token, signature>(initiate_read_until<Stream>(stream), token,
+                                                     std::move(buffer), delimiter);
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail
