@@ -403,6 +403,77 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(lines_are_read_one_after_the_other, Ctx, contexts)
     BOOST_TEST(c.all_back());
 }
 
+/// What a receive that brings its own buffer came back with.
+struct arrival {
+    auto store()
+    {
+        return [this](error_code e, owned_buffer b) {
+            ec = e;
+            buffer = std::move(b);
+            done = true;
+        };
+    }
+    bool done = false;
+    error_code ec;
+    owned_buffer buffer;
+};
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(receive_without_a_buffer_makes_one_for_what_is_there, Ctx, contexts)
+{
+    connected<Ctx> c;
+    arrival first, rest, end, late;
+    safer_ring::async_receive(c.near, c.checks.once(first.store()));
+    c.ctx->poll();
+    BOOST_TEST(!first.done);
+    net::write(c.far, net::buffer("hello", 5));
+    run_until(*c.ctx, [&] { return first.done; });
+    BOOST_TEST(first.ec == error_code());
+    BOOST_TEST(first.buffer.text() == "hello");
+    BOOST_TEST(first.buffer.capacity() == 5U);
+
+    net::write(c.far, net::buffer(std::string(100'000, 'x')));
+    c.far.close();
+    std::size_t size = 0;
+    do {
+        rest = {};
+        safer_ring::async_receive(c.near, c.checks.once(rest.store()));
+        run_until(*c.ctx, [&] { return rest.done; });
+        BOOST_TEST(rest.buffer.size() <= 65536U);
+        size += rest.buffer.size();
+    } while (!rest.ec);
+    BOOST_TEST(rest.ec == net::error::eof);
+    BOOST_TEST(size == 100'000U);
+
+    c.near.close();
+    safer_ring::async_receive(c.near, c.checks.once(late.store()));
+    run_until(*c.ctx, [&] { return late.done; });
+    BOOST_TEST(late.ec == net::error::bad_descriptor);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(receive_without_a_buffer_is_cancelled_and_awaited, Ctx, contexts)
+{
+    connected<Ctx> c;
+    arrival by_object, by_slot;
+    safer_ring::async_receive(c.near, c.checks.once(by_object.store()));
+    c.ctx->poll();
+    c.near.cancel();
+    run_until(*c.ctx, [&] { return by_object.done; });
+    BOOST_TEST(by_object.ec == net::error::operation_aborted);
+    net::cancellation_signal signal;
+    safer_ring::async_receive(
+        c.near, net::bind_cancellation_slot(signal.slot(), c.checks.once(by_slot.store())));
+    c.ctx->poll();
+    signal.emit(net::cancellation_type::terminal);
+    run_until(*c.ctx, [&] { return by_slot.done; });
+    BOOST_TEST(by_slot.ec == net::error::operation_aborted);
+    std::future<owned_buffer> coming = safer_ring::async_receive(c.near, net::use_future);
+    net::write(c.far, net::buffer("future", 6));
+    run_until(*c.ctx, [&] {
+        return coming.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    });
+    BOOST_TEST(coming.get().text() == "future");
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(unqualified_calls_with_plain_memory_are_asios, Ctx, contexts)
 {
     // Our own functions are found through the executor's type, too.

@@ -48,7 +48,9 @@
 /// @endcode
 
 #include <safer_ring/asio/detail/owned_initiation.hpp>
+#include <safer_ring/asio/detail/receive_when_ready.hpp>
 
+#include <boost/asio/compose.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_at.hpp>
 #include <boost/asio/write.hpp>
@@ -305,7 +307,36 @@ auto async_receive(Socket& socket, Buffer buffer, Token&& token = Token())
                                                            std::forward<Token>(token));
 }
 
-/// The same, and tells who sent it. `sender` has to live until the handler is
+/// Receives what comes next into a buffer that is made when it is there, as large
+/// as that, and 64 KiB at most: a connection that waits holds no memory for it.
+///
+/// *Completion signature*: `void(error_code, owned_buffer)`.
+///
+/// Costs two system calls more than a receive into a buffer, so it is for
+/// connections that are mostly idle.
+///
+/// @code
+/// safer_ring::io_context context;
+/// net::basic_stream_socket<net::local::stream_protocol, safer_ring::executor> near(context),
+///     far(context);
+/// net::local::connect_pair(near, far);
+/// safer_ring::async_receive(
+///     near, [](boost::system::error_code error, safer_ring::owned_buffer received) {
+///         assert(!error && received.text() == "hello" && received.capacity() == 5);
+///     });
+/// net::write(far, net::buffer("hello", 5));
+/// context.run();
+/// @endcode
+template <typename Socket, typename Token = detail::default_token<Socket>>
+requires(!detail::filled_buffer<std::decay_t<Token>>) auto async_receive(Socket& socket,
+                                                                         Token&& token = Token())
+{
+    namespace net = boost::asio;
+    return boost::asio::async_compose<Token, void(boost::system::error_code, owned_buffer)>(
+        detail::receive_when_ready<Socket>(socket), token, socket);
+}
+
+/// The same as into a buffer, and tells who sent it. `sender` has to live until the handler is
 /// called.
 template <typename Socket, detail::filled_buffer Buffer,
           typename Token = detail::default_token<Socket>>
