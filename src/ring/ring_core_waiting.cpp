@@ -19,6 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
+/// How long to let the kernel recover.
+constexpr auto retry_wait = 1ms;
 /// How long the destructor waits for what was given up and cancelled.
 constexpr auto drain_deadline = 5s;
 
@@ -51,8 +53,8 @@ bool ring_core::wait_once(guard& held, clock::time_point deadline)
         enter(held, waits ? left : duration::zero());
     } else {
         flush(held);
-        if (waits)
-            sleep(held, deadline);
+        if (waits) // What the kernel did not take for want of memory is tried again soon.
+            sleep(held, flush_missed_ ? std::min(deadline, clock::now() + retry_wait) : deadline);
         else if (kernel_->has_completions()) // They bring that thread back at once.
             sleep(held, never);
     }

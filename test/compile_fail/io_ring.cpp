@@ -47,6 +47,14 @@ void wrong(operation<read_op, submitted> op)
 }
 #endif
 
+// case appended_after_submission: say so before submit\(\)
+#ifdef case_appended_after_submission
+void wrong(operation<read_op, submitted> op)
+{
+    op.append();
+}
+#endif
+
 // case result_taken_early: std::move\(operation\)\.wait\(\) first
 #ifdef case_result_taken_early
 void wrong(operation<read_op, submitted> op)
