@@ -86,16 +86,19 @@ void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t
         r.cancel_requested_ = false;
         r.over_.store(false, std::memory_order_relaxed);
         r.lend();
-        submit_again(r);
+        r.state_ = request::state::queued;
+        queued_.push_back(r);
     }
     if (in_kernel_) // Nobody else will, until something completes.
         flush(held);
 }
 
+/// In front of what was submitted later. It is nobody's link any more.
 void ring_core::submit_again(request& r) noexcept
 {
+    r.entry_flags &= static_cast<std::uint8_t>(~link_flags);
     r.state_ = request::state::queued;
-    queued_.push_back(r);
+    queued_.push_front(r);
 }
 
 void ring_core::write_entry(request& r) noexcept
@@ -103,10 +106,12 @@ void ring_core::write_entry(request& r) noexcept
     backend::submission_entry* entry = kernel_->next_submission();
     *entry = {};
     r.prepare(*entry);
-    entry->flags |= r.entry_flags;
+    entry->flags |= r.entry_flags & static_cast<std::uint8_t>(~backend::entry_drain);
     entry->user_data = static_cast<std::uint64_t>(r.id_);
     r.state_ = request::state::in_kernel;
     r.started_ = flushed_at_;
+    ++requests_in_kernel_;
+    draining_ = draining_ || (r.entry_flags & backend::entry_drain) != 0;
     if (!r.has_time_limit)
         return;
     entry->flags |= backend::entry_link;
@@ -141,12 +146,32 @@ bool ring_core::write_chain() noexcept
     return true;
 }
 
+/// Whether the first chain may be written. What is drained is held back here:
+/// the kernel would hold back all entries behind it, cancellations of what it
+/// waits for among them, and find none of these (io_drain_req in Linux 6.18).
+bool ring_core::may_begin() noexcept
+{
+    if (requests_in_kernel_ == 0) {
+        draining_ = false;
+        return true;
+    }
+    if (draining_)
+        return false;
+    for (const request* r = queued_.front(); r != nullptr; r = queued_.behind(*r)) {
+        if ((r->entry_flags & backend::entry_drain) != 0)
+            return false;
+        if ((r->entry_flags & link_flags) == 0)
+            break;
+    }
+    return true;
+}
+
 void ring_core::fill_submissions() noexcept
 {
     if (queued_.front() == nullptr)
         return kernel_->publish();
     flushed_at_ = coarse_now();
-    while (queued_.front() != nullptr && write_chain()) {
+    while (queued_.front() != nullptr && may_begin() && write_chain()) {
     }
     kernel_->publish();
 }
@@ -199,7 +224,7 @@ void ring_core::enter(guard& held, duration limit)
     const unsigned count = kernel_->unsubmitted();
     const bool blocks = limit != duration::zero() && !kernel_->has_completions();
     if (!blocks && count == 0 && !kernel_->needs_enter())
-        return reap();
+        return reap_and_flush(held);
     in_kernel_ = true;
     held.unlock();
     const int error = kernel_->enter(count, blocks ? 1 : 0,
@@ -210,9 +235,7 @@ void ring_core::enter(guard& held, duration limit)
         kernel_->enter(0, 1, &retry_wait);
     held.lock();
     in_kernel_ = false;
-    reap();
-    if (std::exchange(flush_missed_, false))
-        flush(held);
+    reap_and_flush(held);
     if (sleepers_ != 0)
         changed_.notify_all();
     if (error < 0 && !is_transient(error))
@@ -227,6 +250,13 @@ void ring_core::reap() noexcept
 {
     kernel_->for_each_completion(
         [this](const backend::completion_entry& entry) { complete(entry); });
+}
+
+void ring_core::reap_and_flush(guard& held) noexcept
+{
+    reap();
+    if (std::exchange(flush_missed_, false))
+        flush(held);
 }
 
 void ring_core::complete(const backend::completion_entry& entry) noexcept
@@ -248,6 +278,8 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
             make_due(*r);
         return;
     }
+    if (--requests_in_kernel_ == 0 && queued_.front() != nullptr)
+        flush_missed_ = true; // Something drained may begin.
     int result = entry.result;
     const bool alone = !r->in_chain_ && !r->cancel_requested_;
     if (result == -ECANCELED && alone && r->has_time_limit)

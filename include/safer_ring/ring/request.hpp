@@ -137,6 +137,12 @@ public:
         (tail_ != nullptr ? (tail_->*Hook).next : head_) = &r;
         tail_ = &r;
     }
+    void push_front(request& r) noexcept
+    {
+        r.*Hook = {nullptr, head_};
+        (head_ != nullptr ? (head_->*Hook).previous : tail_) = &r;
+        head_ = &r;
+    }
     void remove(request& r) noexcept
     {
         const auto [previous, next] = r.*Hook;

@@ -78,12 +78,14 @@ private:
     using clock = std::chrono::steady_clock;
 
     void submit_again(request& r) noexcept;
+    [[nodiscard]] bool may_begin() noexcept;
     void fill_submissions() noexcept;
     bool write_chain() noexcept;
     void write_entry(request& r) noexcept;
     void flush(guard& held) noexcept;
     void enter(guard& held, duration limit);
     void reap() noexcept;
+    void reap_and_flush(guard& held) noexcept;
     void complete(const backend::completion_entry& entry) noexcept;
     void finish(request& r, int result, std::uint32_t flags) noexcept;
 
@@ -117,6 +119,8 @@ private:
     request_queue<&request::to_continue_> due_;
     std::size_t continuations_ = 0; // That are still to be resumed.
     std::size_t sleepers_ = 0;
+    std::size_t requests_in_kernel_ = 0;
+    bool draining_ = false;      // Of those one is drained: nothing begins beside it.
     bool in_kernel_ = false;     // A thread is, without the lock, and reaps when it is back.
     bool cancel_missed_ = false; // A cancellation did not find its request.
     bool flush_missed_ = false;  // The kernel wanted the completions taken first.
