@@ -265,9 +265,10 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
         return;
     request* const r = slots_.find(static_cast<operation_id>(entry.user_data & ~cancel_tag));
     if ((entry.user_data & cancel_tag) != 0) {
-        // The request may be between two states, where nothing finds it.
+        // The request may be between two states, where nothing finds it (ENOENT)
+        // or where it goes on all the same (EALREADY).
         cancel_missed_ =
-            cancel_missed_ || (entry.result == -ENOENT && r != nullptr && !r->has_begun_to_end);
+            cancel_missed_ || (entry.result < 0 && r != nullptr && !r->has_begun_to_end);
         return;
     }
     if (r == nullptr || r->state_ != request::state::in_kernel)
