@@ -39,6 +39,8 @@ static_assert(sizeof(kernel_time) == sizeof(__kernel_timespec));
 static_assert(offsetof(kernel_time, nanoseconds) == offsetof(__kernel_timespec, tv_nsec));
 static_assert(int(opcode::poll_add) == IORING_OP_POLL_ADD);
 static_assert(int(opcode::timeout) == IORING_OP_TIMEOUT);
+static_assert(timeout_absolute == IORING_TIMEOUT_ABS);
+static_assert(timeout_is_success == IORING_TIMEOUT_ETIME_SUCCESS);
 static_assert(int(opcode::accept) == IORING_OP_ACCEPT);
 static_assert(int(opcode::async_cancel) == IORING_OP_ASYNC_CANCEL);
 static_assert(int(opcode::connect) == IORING_OP_CONNECT);

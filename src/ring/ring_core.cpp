@@ -47,6 +47,32 @@ std::chrono::steady_clock::time_point coarse_now() noexcept
 
 constexpr std::uint8_t link_flags = backend::entry_link | backend::entry_hard_link;
 
+/// As the kernel's timeouts count (CLOCK_MONOTONIC), which is what the steady
+/// clock is.
+backend::kernel_time now_of_kernel() noexcept
+{
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return {now.tv_sec, now.tv_nsec};
+}
+
+/// At the earliest now: the kernel refuses what lies before the clock's beginning.
+backend::kernel_time from_now(const backend::kernel_time& time) noexcept
+{
+    constexpr std::int64_t second = 1'000'000'000;
+    const backend::kernel_time now = now_of_kernel();
+    if (time.seconds < 0 || time.nanoseconds < 0)
+        return now;
+    const std::int64_t nanoseconds = now.nanoseconds + time.nanoseconds;
+    return {now.seconds + time.seconds + nanoseconds / second, nanoseconds % second};
+}
+
+bool is_over(const backend::kernel_time& point) noexcept
+{
+    const backend::kernel_time now = now_of_kernel();
+    return std::pair(now.seconds, now.nanoseconds) >= std::pair(point.seconds, point.nanoseconds);
+}
+
 std::size_t entries_of(const request& r) noexcept
 {
     return r.has_time_limit ? 2 : 1;
@@ -114,12 +140,15 @@ void ring_core::write_entry(request& r) noexcept
     draining_ = draining_ || (r.entry_flags & backend::entry_drain) != 0;
     if (!r.has_time_limit)
         return;
+    if (!std::exchange(r.limit_is_running_, true))
+        r.time_limit = from_now(r.time_limit);
     entry->flags |= backend::entry_link;
     backend::submission_entry* limit = kernel_->next_submission();
     *limit = {};
     limit->op = backend::opcode::link_timeout;
     limit->address = reinterpret_cast<std::uint64_t>(&r.time_limit);
     limit->length = 1;
+    limit->op_flags = backend::timeout_absolute;
     limit->flags = r.entry_flags & link_flags; // The chain goes on behind it.
     limit->user_data = ignored_tag;
 }
@@ -283,7 +312,7 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
         flush_missed_ = true; // Something drained may begin.
     int result = entry.result;
     const bool alone = !r->in_chain_ && !r->cancel_requested_;
-    if (result == -ECANCELED && alone && r->has_time_limit)
+    if (result == -ECANCELED && alone && r->limit_is_running_ && is_over(r->time_limit))
         result = -ETIMEDOUT;
     // A polled request of a thread that has exited is failed with ECANCELED when
     // its descriptor becomes ready, with nothing consumed.

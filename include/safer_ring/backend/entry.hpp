@@ -110,6 +110,12 @@ inline constexpr std::uint16_t receive_bundle = 1U << 4;
 inline constexpr std::uint16_t accept_multishot = 1U << 0;
 /// submission_entry::length of poll_add: completes each time (Linux 5.13).
 inline constexpr std::uint32_t poll_multishot = 1U << 0;
+/// submission_entry::op_flags of timeout and link_timeout: until that point in
+/// time of CLOCK_MONOTONIC (Linux 5.4).
+inline constexpr std::uint32_t timeout_absolute = 1U << 0;
+/// submission_entry::op_flags of timeout: that the time is over is a success to
+/// what is linked to it (Linux 5.16).
+inline constexpr std::uint32_t timeout_is_success = 1U << 5;
 /// submission_entry::op_flags of timeout: completes each time (Linux 6.4).
 inline constexpr std::uint32_t timeout_multishot = 1U << 6;
 /// submission_entry::file_index of what gives a descriptor: into a free slot of

@@ -95,6 +95,8 @@ public:
     /// Set by `part`: there is nothing left to cancel, and only the last
     /// completion is missing.
     bool has_begun_to_end = false;
+    /// From the first time that it is written to the submission queue on; from
+    /// then on the point in time.
     backend::kernel_time time_limit{};
 
 protected:
@@ -113,6 +115,7 @@ private:
     bool cancel_requested_ = false;
     bool abandoned_ = false; // Nobody holds it: it is destroyed when it completes.
     bool in_chain_ = false;
+    bool limit_is_running_ = false;
     bool due_ = false; // Its continuation is to be resumed.
     std::atomic<bool> over_{false};
     int result_ = 0;

@@ -86,7 +86,7 @@ public:
 
     /// Cancels it after that time, unless it is complete; it fails with
     /// ETIMEDOUT then, or, as a part of a chain, with ECANCELED. Counts from the
-    /// flush.
+    /// flush, for all parts of a chain.
     SAFER_RING_NOT_AFTER_MOVE operation within(std::chrono::nanoseconds limit) &&
     {
         request("within()").has_time_limit = true;
