@@ -146,7 +146,9 @@ public:
     }
     [[nodiscard]] operation<ops::timeout, building> timeout(std::chrono::nanoseconds time)
     {
-        return make(ops::timeout{{}, ring::to_kernel_time(time)});
+        // The flag is of Linux 5.16, which nothing else tells of.
+        const std::uint32_t flags = found().submit_all ? backend::timeout_is_success : 0;
+        return make(ops::timeout{{}, ring::to_kernel_time(time), flags});
     }
 
     [[nodiscard]] operation<ops::accept, building> accept(int fd)

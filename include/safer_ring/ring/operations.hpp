@@ -251,16 +251,19 @@ struct poll : without_buffer {
     [[nodiscard]] io_error subject() const noexcept { return {{}, "poll", fd}; }
 };
 
-/// Completes, with success, when the time is over.
+/// Completes, with success, when the time is over. What is linked to it begins
+/// then (Linux 5.18; before, it is cancelled: submit_in_order goes on there too).
 struct timeout : without_buffer {
     using value_type = int;
     backend::kernel_time time;
+    std::uint32_t flags = 0;
 
     void prepare(backend::submission_entry& entry) const noexcept
     {
         entry.op = backend::opcode::timeout;
         entry.address = reinterpret_cast<std::uint64_t>(&time);
         entry.length = 1;
+        entry.op_flags = flags;
     }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "timeout"}; }
 };
