@@ -23,6 +23,22 @@ namespace {
 thread_local bool inside_simulation = false;
 
 constexpr std::size_t longest_history = 1U << 16;
+constexpr std::uint8_t link_flags = entry_link | entry_hard_link;
+
+/// When the time of a timeout or link_timeout is over.
+std::chrono::steady_clock::time_point due_time(const submission_entry& entry)
+{
+    using namespace std::chrono_literals;
+    using clock = std::chrono::steady_clock;
+    kernel_time time{};
+    std::memcpy(&time, reinterpret_cast<const void*>(entry.address), sizeof time);
+    const auto origin =
+        (entry.op_flags & timeout_absolute) != 0 ? clock::time_point() : clock::now();
+    // Centuries would overflow as a point in time.
+    constexpr std::int64_t longest_seconds = std::int64_t{1} << 32;
+    return origin + std::chrono::seconds(std::min(time.seconds, longest_seconds)) +
+           std::chrono::nanoseconds(time.nanoseconds);
+}
 
 int new_waker()
 {
@@ -87,6 +103,12 @@ int simulation::state::enter(unsigned to_submit, unsigned min_complete,
                              const backend::timeout* wait)
 {
     guard held(mutex);
+    if (min_complete != 0 && waits_are_held) {
+        ++held_waits;
+        held_waits_changed.notify_all();
+        held_waits_changed.wait(held, [this] { return !waits_are_held; });
+        --held_waits;
+    }
     if (const int error = due_failure(call::enter); error != 0)
         return -error;
     if (random.chance(plan.enter_error))
@@ -114,17 +136,26 @@ unsigned simulation::state::take(unsigned to_submit)
     unsigned n = std::min(to_submit, tail - sq_head);
     if (n > 1 && random.chance(plan.partial_submission))
         n = 1 + static_cast<unsigned>(random.below(n));
-    for (unsigned i = 0; i < n; ++i) {
-        const submission_entry entry = sq[sq_head & (sq.size() - 1)];
+    // A chain is cut by the end of the call.
+    std::vector<submission_entry> chain;
+    unsigned i = 0;
+    for (bool in_chain = false; i < n || (in_chain && i < to_submit && sq_head != tail); ++i) {
+        const submission_entry& entry = chain.emplace_back(sq[sq_head & (sq.size() - 1)]);
+        in_chain = (entry.flags & link_flags) != 0;
+        note(entry);
         std::atomic_ref(sq_head).store(sq_head + 1, std::memory_order_release);
-        submit(entry);
+        if (!in_chain) {
+            begin(chain);
+            chain.clear();
+        }
     }
-    return n;
+    if (!chain.empty())
+        begin(chain);
+    return i;
 }
 
 int simulation::state::wait_for(guard& held, unsigned target, const backend::timeout* wait)
 {
-    using clock = std::chrono::steady_clock;
     using namespace std::chrono_literals;
     // A wait of hours would overflow as a point in time.
     const auto limit = wait != nullptr ? clock::now() + std::min<backend::timeout>(*wait, 24h)
@@ -152,6 +183,8 @@ int simulation::state::wait_for(guard& held, unsigned target, const backend::tim
         auto slice = wait == nullptr ? backend::timeout(24h) : backend::timeout(limit - now);
         if (counting) // What is late becomes due by our looking at it.
             slice = std::min<backend::timeout>(slice, 200us);
+        if (const auto timer = earliest_timer())
+            slice = std::clamp<backend::timeout>(*timer - now, 0ns, slice);
         const timespec length{static_cast<time_t>(slice / 1s),
                               static_cast<long>((slice % 1s).count())};
         held.unlock();
@@ -191,12 +224,11 @@ void simulation::state::progress()
         const auto current = it++;
         if (current->held || current->start_delay != 0)
             continue;
-        const bool ready = polled[i++].revents != 0;
+        const bool ready = polled[i++].revents != 0 || never_waits(*current);
         if (!ready && current->entry.op == opcode::poll_add && random.chance(plan.spurious_ready)) {
-            complete(*current, events_of(*current));
-            drop(*current);
+            end(*current, events_of(*current));
             requests.erase(current);
-        } else if (ready && attempt(*current)) {
+        } else if ((ready && attempt(*current)) || run_out(*current)) {
             requests.erase(current);
         }
     }
@@ -224,7 +256,7 @@ void simulation::state::deliver_outcomes()
 void simulation::state::finish(outcome& o)
 {
     if (o.to != nullptr && !o.data.empty())
-        std::memcpy(o.to, o.data.data(), o.data.size());
+        copy_as_kernel(o.to, o.data.data(), o.data.size());
     if (o.size_to != nullptr)
         std::memcpy(o.size_to, &o.size_value, sizeof o.size_value);
     if (!closed)
@@ -357,26 +389,53 @@ int simulated_backend::close_when_drained(int fd) noexcept
     return 0;
 }
 
-void simulation::state::submit(const submission_entry& entry)
+void simulation::state::note(const submission_entry& entry)
 {
     if (history.size() < longest_history)
         history.push_back(entry);
-    const unsigned n = ++entries[entry.op];
+}
+
+/// The first of what is linked together; the rest follows when it has ended.
+void simulation::state::begin(const std::vector<submission_entry>& chain)
+{
     request r;
-    r.entry = entry;
+    r.entry = chain.front();
+    auto rest = chain.begin() + 1;
+    if (rest != chain.end() && rest->op == opcode::link_timeout) {
+        r.limit = *rest;
+        r.limit_due = due_time(*rest++);
+    }
+    r.behind.assign(rest, chain.end());
+    submit(r);
+}
+
+void simulation::state::submit(request& r)
+{
+    const submission_entry& entry = r.entry;
+    const unsigned n = ++entries[entry.op];
     for (const failure& f : entry_failures[entry.op])
         if (n >= f.at && n < f.at + f.times)
-            return complete(r, -f.error);
+            return end(r, -f.error);
     if (entry.op == opcode::nop)
-        return complete(r, 0);
+        return end(r, 0);
     if (entry.op == opcode::async_cancel)
         return cancel(entry);
+    if (entry.op == opcode::link_timeout) // Behind nothing that it could limit.
+        return end(r, -EINVAL);
+    if (entry.op == opcode::timeout) {
+        r.due = due_time(entry);
+        r.held = is_held(entry);
+        requests.push_back(r);
+        return;
+    }
+    if (entry.op == opcode::close) // Of the number, not of the file.
+        return end(r, ::close(entry.fd) == 0 ? 0 : -errno);
     // Above the numbers that the program under test gets, so that these are
     // reused as they would be without us.
     constexpr int above_program = 500;
     r.file = ::fcntl(entry.fd, F_DUPFD_CLOEXEC, above_program);
     if (r.file < 0 && errno == EBADF)
-        return complete(r, -EBADF);
+        return end(r, -EBADF);
     if (r.file < 0) {
         std::perror("safer_ring: the simulated backend cannot duplicate a descriptor (likely "
                     "cause: RLIMIT_NOFILE is too low for this test)");
@@ -388,10 +447,8 @@ void simulation::state::submit(const submission_entry& entry)
         r.start_delay = delay();
     const bool polls_first = entry.op == opcode::poll_add || entry.op == opcode::accept ||
                              (entry.op == opcode::recv && (entry.ioprio & receive_poll_first) != 0);
-    if (r.nonblocking && entry.op == opcode::recv && polls_first && !r.held) {
-        complete(r, -EAGAIN); // The request would have to wait, and its file says not to.
-        return drop(r);
-    }
+    if (r.nonblocking && entry.op == opcode::recv && polls_first && !r.held)
+        return end(r, -EAGAIN); // It would have to wait, and its file says not to.
     if (r.held || r.start_delay != 0 || (polls_first && !r.nonblocking) || !attempt(r))
         requests.push_back(r);
 }

@@ -3,6 +3,8 @@
 
 #include "simulation_state.hpp"
 
+#include <safer_ring/ring/annotations.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -11,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <utility>
 
 // Executing the requests, by system calls that do not block.
 
@@ -22,7 +25,37 @@ bool would_block(int error) noexcept
     return error == EAGAIN || error == EWOULDBLOCK;
 }
 
+#if defined(SAFER_RING_ADDRESS_SANITIZER)
+/// Of the shadow memory, for what __asan_poison_memory_region was called for.
+constexpr unsigned char poisoned_by_program = 0xf7;
+
+__attribute__((no_sanitize("address"))) bool is_lent(const void* data) noexcept
+{
+    std::size_t scale = 0, offset = 0;
+    __asan_get_shadow_mapping(&scale, &offset);
+    const auto address = reinterpret_cast<std::uintptr_t>(data);
+    return *reinterpret_cast<const unsigned char*>((address >> scale) + offset) ==
+           poisoned_by_program;
+}
+
+__attribute__((no_sanitize("address"))) void copy_unchecked(void* to, const void* from,
+                                                            std::size_t size_bytes) noexcept
+{
+    for (std::size_t i = 0; i < size_bytes; ++i) // memcpy itself would be checked.
+        static_cast<volatile char*>(to)[i] = static_cast<const volatile char*>(from)[i];
+}
+#endif
+
 } // namespace
+
+void copy_as_kernel(void* to, const void* from, std::size_t size_bytes) noexcept
+{
+#if defined(SAFER_RING_ADDRESS_SANITIZER)
+    if (is_lent(to) || is_lent(from))
+        return copy_unchecked(to, from, size_bytes);
+#endif
+    std::memcpy(to, from, size_bytes);
+}
 
 short simulation::state::events_of(const request& r) noexcept
 {
@@ -38,9 +71,17 @@ short simulation::state::events_of(const request& r) noexcept
     }
 }
 
+/// Whether it is done at once, ready or not.
+bool simulation::state::never_waits(const request& r) noexcept
+{
+    return r.entry.op == opcode::fsync || r.entry.op == opcode::shutdown;
+}
+
 /// True when the request has its result and is to be removed.
 bool simulation::state::attempt(request& r)
 {
+    if (r.entry.op == opcode::timeout)
+        return false;
     pollfd ready{r.file, events_of(r), 0};
     ::poll(&ready, 1, 0);
     outcome o;
@@ -52,7 +93,63 @@ bool simulation::state::attempt(request& r)
     o.completion.result = *result;
     add_outcome(std::move(o));
     drop(r);
+    follow(r, *result);
     return true;
+}
+
+/// The same, when its time or its time limit is over.
+bool simulation::state::run_out(request& r)
+{
+    if (!r.due && !r.limit_due)
+        return false;
+    const auto now = clock::now();
+    if (r.limit_due && now >= *r.limit_due) {
+        r.limit_due.reset();
+        complete(*std::exchange(r.limit, std::nullopt), -ETIME);
+        end(r, -ECANCELED);
+        return true;
+    }
+    if (!r.due || now < *r.due)
+        return false;
+    end(r, -ETIME);
+    return true;
+}
+
+std::optional<simulation::state::clock::time_point> simulation::state::earliest_timer() const
+{
+    std::optional<clock::time_point> earliest;
+    for (const request& r : requests)
+        for (const auto& timer : {r.due, r.limit_due})
+            if (timer && !r.held && (!earliest || *timer < *earliest))
+                earliest = timer;
+    return earliest;
+}
+
+/// What is linked to a request that has ended begins, or ends as well.
+void simulation::state::follow(request& r, int result)
+{
+    if (closed)
+        return;
+    if (r.limit)
+        complete(*r.limit, -ECANCELED);
+    if (r.behind.empty())
+        return;
+    const submission_entry& e = r.entry;
+    const bool moves_bytes = e.op == opcode::read || e.op == opcode::write;
+    const bool is_success = result == -ETIME && (e.op_flags & timeout_is_success) != 0;
+    const bool failed = (result < 0 && !is_success) ||
+                        (moves_bytes && static_cast<std::uint32_t>(result) != e.length);
+    if (!failed || (e.flags & entry_hard_link) != 0)
+        return begin(r.behind);
+    for (const submission_entry& linked : r.behind)
+        complete(linked, -ECANCELED);
+}
+
+void simulation::state::end(request& r, int result)
+{
+    complete(r.entry, result);
+    drop(r);
+    follow(r, result);
 }
 
 std::optional<int> simulation::state::execute(request& r, outcome& o, short revents)
@@ -81,6 +178,8 @@ std::optional<int> simulation::state::execute(request& r, outcome& o, short reve
         return connect(r);
     case opcode::fsync:
         return ::fsync(r.file) == 0 ? 0 : -errno;
+    case opcode::shutdown:
+        return ::shutdown(r.file, static_cast<int>(r.entry.length)) == 0 ? 0 : -errno;
     default: // Done elsewhere, or nothing that the event loop asks for.
         return -EINVAL;
     }
@@ -170,7 +269,7 @@ std::vector<std::byte> simulation::state::gather(const submission_entry& e)
     shorten(length);
     std::vector<std::byte> data(length);
     if (length != 0)
-        std::memcpy(data.data(), reinterpret_cast<const void*>(e.address), length);
+        copy_as_kernel(data.data(), reinterpret_cast<const void*>(e.address), length);
     return data;
 }
 
@@ -270,8 +369,6 @@ std::optional<int> simulation::state::connect(request& r)
 
 void simulation::state::cancel(const submission_entry& entry)
 {
-    request answer;
-    answer.entry = entry;
     const auto found = std::find_if(requests.begin(), requests.end(), [&](const request& r) {
         return r.entry.user_data == entry.address;
     });
@@ -279,28 +376,28 @@ void simulation::state::cancel(const submission_entry& entry)
         const bool executed = std::any_of(outcomes.begin(), outcomes.end(), [&](const outcome& o) {
             return o.completion.user_data == entry.address;
         });
-        return complete(answer, executed && random.chance(0.5) ? -EALREADY : -ENOENT);
+        return complete(entry, executed && random.chance(0.5) ? -EALREADY : -ENOENT);
     }
     if (found->held) {
         found->cancel_requested = true;
-        return complete(answer, -EALREADY);
+        return complete(entry, -EALREADY);
     }
     if (random.chance(plan.missed_cancel))
-        return complete(answer, random.pick({-EALREADY, -ENOENT}));
+        return complete(entry, random.pick({-EALREADY, -ENOENT}));
     const bool answer_first = random.chance(plan.reorder);
     if (answer_first)
-        complete(answer, 0);
-    complete(*found, -ECANCELED);
-    drop(*found);
+        complete(entry, 0);
+    end(*found, -ECANCELED);
     requests.erase(found);
     if (!answer_first)
-        complete(answer, 0);
+        complete(entry, 0);
 }
 
-void simulation::state::complete(const request& r, int result)
+void simulation::state::complete(const submission_entry& entry, int result)
 {
     outcome o;
-    o.completion.user_data = r.entry.user_data;
+    o.op = entry.op;
+    o.completion.user_data = entry.user_data;
     o.completion.result = result;
     add_outcome(std::move(o));
 }

@@ -181,8 +181,7 @@ void simulation::release()
         if (s.attempt(*current)) {
             s.requests.erase(current);
         } else if (current->cancel_requested) {
-            s.complete(*current, -ECANCELED);
-            s.drop(*current);
+            s.end(*current, -ECANCELED);
             s.requests.erase(current);
         }
     }
@@ -193,6 +192,25 @@ void simulation::release()
     s.update_attention();
     s.wake_waiters();
     s.finish_closed();
+}
+
+void simulation::hold_waits()
+{
+    const std::lock_guard held(state_->mutex);
+    state_->waits_are_held = true;
+}
+
+void simulation::await_held_wait()
+{
+    state::guard held(state_->mutex);
+    state_->held_waits_changed.wait(held, [this] { return state_->held_waits != 0; });
+}
+
+void simulation::release_waits()
+{
+    const std::lock_guard held(state_->mutex);
+    state_->waits_are_held = false;
+    state_->held_waits_changed.notify_all();
 }
 
 void simulation::step()

@@ -67,6 +67,7 @@ struct simulation::state {
     ~state();
 
     using guard = std::unique_lock<std::mutex>;
+    using clock = std::chrono::steady_clock;
 
     /// An entry that was taken and has not been executed.
     struct request {
@@ -76,7 +77,11 @@ struct simulation::state {
         bool held = false;
         bool cancel_requested = false; // While held.
         bool connecting = false;
-        unsigned start_delay = 0; // In enters.
+        unsigned start_delay = 0;              // In enters.
+        std::vector<submission_entry> behind;  // Linked to it, not begun.
+        std::optional<submission_entry> limit; // The link_timeout that is running.
+        std::optional<clock::time_point> due;  // Of a timeout.
+        std::optional<clock::time_point> limit_due;
     };
 
     /// What execution brought: the memory is written and the completion
@@ -107,7 +112,9 @@ struct simulation::state {
     // simulated.cpp: the protocol of the queues
     int enter(unsigned to_submit, unsigned min_complete, const backend::timeout* wait);
     unsigned take(unsigned to_submit);
-    void submit(const submission_entry& entry);
+    void note(const submission_entry& entry);
+    void begin(const std::vector<submission_entry>& chain);
+    void submit(request& r);
     int wait_for(guard& held, unsigned target, const backend::timeout* wait);
     void progress();
     void deliver_outcomes();
@@ -133,10 +140,15 @@ struct simulation::state {
     std::optional<int> accept(request& r, outcome& o);
     std::optional<int> connect(request& r);
     void cancel(const submission_entry& entry);
-    void complete(const request& r, int result);
+    bool run_out(request& r);
+    [[nodiscard]] std::optional<clock::time_point> earliest_timer() const;
+    void end(request& r, int result);
+    void follow(request& r, int result);
+    void complete(const submission_entry& entry, int result);
     void add_outcome(outcome&& o);
     void drop(request& r) noexcept;
     [[nodiscard]] static short events_of(const request& r) noexcept;
+    [[nodiscard]] static bool never_waits(const request& r) noexcept;
 
     [[nodiscard]] bool is_held(const submission_entry& entry) const;
     [[nodiscard]] unsigned delay() noexcept
@@ -167,6 +179,9 @@ struct simulation::state {
     std::set<opcode> held_opcodes;
     std::set<int> held_descriptors;
     bool holds_everything = false;
+    bool waits_are_held = false;
+    unsigned held_waits = 0;
+    std::condition_variable held_waits_changed;
 
     std::map<call, unsigned> calls;
     std::map<call, std::vector<failure>> call_failures;
@@ -178,6 +193,10 @@ struct simulation::state {
     std::vector<int> idle_wakers;
     std::vector<int> active_wakers;
 };
+
+/// Copies to or from memory of the program, which AddressSanitizer watches: what
+/// is freed is found. What is poisoned because it was lent to the kernel is not.
+void copy_as_kernel(void* to, const void* from, std::size_t size_bytes) noexcept;
 
 /// The bit of the submission queue's flags that asks for an enter.
 inline constexpr unsigned simulation_attention = 1;

@@ -22,7 +22,7 @@ struct simulation_plan {
     std::uint64_t seed = 1;
 
     double enter_error = 0;        ///< enter fails: EINTR, EAGAIN, EBUSY or ENOMEM.
-    double partial_submission = 0; ///< enter takes only the first entries of the batch.
+    double partial_submission = 0; ///< enter takes only the first entries of the batch, or chains.
     double short_count = 0;        ///< A receive or a send moves less than it could.
     double interrupted = 0;        ///< A request ends with EINTR, nothing done.
     double would_block = 0;        ///< A request ends with EAGAIN, nothing done.
@@ -80,8 +80,8 @@ public:
     /// Takes back the failures of this call that are still to come.
     void fail_no_more(call which);
 
-    /// The n-th entry of this kind from now on ends with `-error`, without
-    /// being executed.
+    /// The n-th entry of this kind that begins from now on ends with `-error`,
+    /// without being executed.
     void fail_nth(opcode op, unsigned n, int error);
 
     /// True when no failure that was asked for is still to come.
@@ -97,12 +97,20 @@ public:
     void hold(opcode op);
     /// The same for all requests on this descriptor.
     void hold_descriptor(int fd);
-    /// The same for all requests but no-ops and cancellations.
+    /// The same for all requests but no-ops, closes and cancellations.
     void hold_everything();
 
     /// Ends all holding. What can be executed now is, also when it was to be
     /// cancelled; of the rest, what was to be cancelled ends with ECANCELED.
     void release();
+
+    /// Threads that are to wait for completions stop at the door of `enter`,
+    /// which has done nothing for them yet, ...
+    void hold_waits();
+    /// ... blocks until one is there ...
+    void await_held_wait();
+    /// ... and lets them in.
+    void release_waits();
 
     /// Lets the kernel do what it can do by itself, between two enters.
     void step();
