@@ -26,8 +26,6 @@ using test_support::connect_to_peer;
 using test_support::handler_checks;
 using test_support::io_result;
 
-using our_contexts = std::tuple<safer_ring::io_context>;
-
 BOOST_AUTO_TEST_SUITE(beyond_asio)
 
 // Every operation completes. When the last data and the end of the stream

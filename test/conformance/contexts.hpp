@@ -41,6 +41,7 @@ public:
 };
 
 using contexts = std::tuple<drop_in_context, host_context>;
+using our_contexts = contexts;
 
 /// Those whose run() and its kin are ours.
 using running_contexts = std::tuple<drop_in_context>;
@@ -57,6 +58,9 @@ using contexts = std::tuple<safer_ring::io_context>;
 #else
 using contexts = std::tuple<net::io_context, safer_ring::io_context>;
 #endif
+
+/// For what Asio does not promise.
+using our_contexts = std::tuple<safer_ring::io_context>;
 
 using running_contexts = contexts;
 

@@ -20,15 +20,13 @@ namespace {
 using test_support::handler_checks;
 using test_support::io_result;
 
-using context = safer_ring::io_context;
-using file = random_file_of<context>;
-
 constexpr std::size_t size = 4 << 20;
 
 enum class ending { cancel, close, destruction, slot };
 
 /// A direct read in flight loses its file; the memory goes to the next owner
 /// at once, and is looked at when the kernel has let go of everything.
+template <class Ctx>
 void hand_over_while_reading(ending how, bool from_another_thread)
 {
     const temporary_file disk(std::string(size, 'x'), storage::direct);
@@ -39,9 +37,9 @@ void hand_over_while_reading(ending how, bool from_another_thread)
     int in_flight = 0;
     for (int round = 0; round != 10; ++round) {
         handler_checks checks;
-        context ctx(from_another_thread ? -1 : 1);
+        Ctx ctx(from_another_thread ? -1 : 1);
         net::cancellation_signal signal;
-        auto reader = std::make_unique<file>(ctx, ::dup(fd));
+        auto reader = std::make_unique<random_file_of<Ctx>>(ctx, ::dup(fd));
         io_result r;
         reader->async_read_some_at(0, memory.buffer(),
                                    net::bind_cancellation_slot(signal.slot(), checks.into(r)));
@@ -81,23 +79,25 @@ void hand_over_while_reading(ending how, bool from_another_thread)
 
 BOOST_AUTO_TEST_SUITE(memory_after_destruction)
 
-BOOST_AUTO_TEST_CASE(direct_read_leaves_the_next_owner_alone)
+BOOST_AUTO_TEST_CASE_TEMPLATE(direct_read_leaves_the_next_owner_alone, Ctx, our_contexts)
 {
     for (const ending how : {ending::cancel, ending::close, ending::destruction, ending::slot}) {
         BOOST_TEST_CONTEXT("ending " << static_cast<int>(how))
-        hand_over_while_reading(how, false);
+        hand_over_while_reading<Ctx>(how, false);
     }
 }
 
-BOOST_AUTO_TEST_CASE(direct_read_leaves_the_next_owner_alone_while_another_thread_runs)
+BOOST_AUTO_TEST_CASE_TEMPLATE(direct_read_leaves_the_next_owner_alone_while_another_thread_runs,
+                              Ctx, our_contexts)
 {
     for (const ending how : {ending::cancel, ending::close, ending::destruction, ending::slot}) {
         BOOST_TEST_CONTEXT("ending " << static_cast<int>(how))
-        hand_over_while_reading(how, true);
+        hand_over_while_reading<Ctx>(how, true);
     }
 }
 
-BOOST_AUTO_TEST_CASE(direct_read_of_a_destroyed_context_leaves_the_next_owner_alone)
+BOOST_AUTO_TEST_CASE_TEMPLATE(direct_read_of_a_destroyed_context_leaves_the_next_owner_alone, Ctx,
+                              our_contexts)
 {
     const temporary_file disk(std::string(size, 'x'), storage::direct);
     const test_support::unique_descriptor fd(disk.open());
@@ -109,8 +109,8 @@ BOOST_AUTO_TEST_CASE(direct_read_of_a_destroyed_context_leaves_the_next_owner_al
     for (int round = 0; round != 10; ++round) {
         bool called = false;
         {
-            context ctx;
-            file reader(ctx, ::dup(fd.get()));
+            Ctx ctx;
+            random_file_of<Ctx> reader(ctx, ::dup(fd.get()));
             reader.async_read_some_at(0, memory.buffer(),
                                       [&called](error_code, std::size_t) { called = true; });
             ctx.poll();
@@ -124,12 +124,12 @@ BOOST_AUTO_TEST_CASE(direct_read_of_a_destroyed_context_leaves_the_next_owner_al
     BOOST_TEST(in_flight > 0);
 }
 
-BOOST_AUTO_TEST_CASE(cancelled_write_does_not_read_the_memory_any_more)
+BOOST_AUTO_TEST_CASE_TEMPLATE(cancelled_write_does_not_read_the_memory_any_more, Ctx, our_contexts)
 {
     const temporary_file disk;
     handler_checks checks;
-    context ctx;
-    file writer(ctx, disk.path(), net::file_base::write_only);
+    Ctx ctx;
+    random_file_of<Ctx> writer(ctx, disk.path(), net::file_base::write_only);
     auto bytes = std::make_unique<std::string>(size, 'w');
     io_result r;
     writer.async_write_some_at(0, net::buffer(*bytes), checks.into(r));

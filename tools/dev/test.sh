@@ -21,7 +21,7 @@ tests_of_preset() { # <preset>
 targets_of_preset() { # <preset>
     local programs=(test_unit test_kernel test_conformance test_stress)
     case $1 in
-        release) programs+=(test_drop_in test_beast peer_server_typed peer_server_drop_in) ;;&
+        release) programs+=(test_drop_in test_drop_in_io_uring test_beast peer_server_typed peer_server_drop_in) ;;&
         release | asan)
             programs+=(test_conformance_io_uring test_conformance_objects test_simulation test_docstrings test_example
                 http_server echo_server info readme)
