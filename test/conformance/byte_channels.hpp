@@ -87,15 +87,22 @@ struct channel {
     Writer writer;
 };
 
+// The reader and the writer may be on different contexts.
+
 /// net::connect_pipe.
 struct pipe_channel {
+    template <class Ctx, class Other>
+    static auto make(Ctx& ctx, Other& other)
+    {
+        channel<readable_pipe_of<Ctx>, writable_pipe_of<Other>> c{readable_pipe_of<Ctx>(ctx),
+                                                                  writable_pipe_of<Other>(other)};
+        net::connect_pipe(c.reader, c.writer);
+        return c;
+    }
     template <class Ctx>
     static auto make(Ctx& ctx)
     {
-        channel<readable_pipe_of<Ctx>, writable_pipe_of<Ctx>> c{readable_pipe_of<Ctx>(ctx),
-                                                                writable_pipe_of<Ctx>(ctx)};
-        net::connect_pipe(c.reader, c.writer);
-        return c;
+        return make(ctx, ctx);
     }
 };
 
@@ -120,24 +127,34 @@ using socket_channel = descriptor_channel<test_support::local_descriptor_pair>;
 
 /// A serial port that reads what is written to the other side of its line.
 struct serial_channel {
-    template <class Ctx>
-    static auto make(Ctx& ctx)
+    template <class Ctx, class Other>
+    static auto make(Ctx& ctx, Other& other)
     {
         terminal t;
         serial_port_of<Ctx> port(ctx, t.name);
-        return channel<serial_port_of<Ctx>, descriptor_of<Ctx>>{
-            std::move(port), descriptor_of<Ctx>(ctx, t.master.release())};
+        return channel<serial_port_of<Ctx>, descriptor_of<Other>>{
+            std::move(port), descriptor_of<Other>(other, t.master.release())};
+    }
+    template <class Ctx>
+    static auto make(Ctx& ctx)
+    {
+        return make(ctx, ctx);
     }
 };
 
 /// The same line in the other direction.
 struct serial_write_channel {
+    template <class Ctx, class Other>
+    static auto make(Ctx& ctx, Other& other)
+    {
+        auto c = serial_channel::make(other, ctx);
+        return channel<descriptor_of<Ctx>, serial_port_of<Other>>{std::move(c.writer),
+                                                                  std::move(c.reader)};
+    }
     template <class Ctx>
     static auto make(Ctx& ctx)
     {
-        auto c = serial_channel::make(ctx);
-        return channel<descriptor_of<Ctx>, serial_port_of<Ctx>>{std::move(c.writer),
-                                                                std::move(c.reader)};
+        return make(ctx, ctx);
     }
 };
 
