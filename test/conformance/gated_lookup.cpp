@@ -21,6 +21,7 @@ struct gate {
     std::mutex mutex;
     std::condition_variable changed;
     bool open = true;
+    unsigned generation = 0;
     int entered = 0;
 
     static gate& get()
@@ -34,7 +35,8 @@ struct gate {
         std::unique_lock lock(mutex);
         ++entered;
         changed.notify_all();
-        changed.wait(lock, [&] { return open; });
+        const unsigned mine = generation;
+        changed.wait(lock, [&] { return open || generation != mine; });
     }
 };
 
@@ -45,7 +47,9 @@ gated_lookup::gated_lookup()
     gate& g = gate::get();
     const std::lock_guard lock(g.mutex);
     g.open = false;
+    ++g.generation;
     g.entered = 0;
+    g.changed.notify_all();
 }
 
 gated_lookup::~gated_lookup()

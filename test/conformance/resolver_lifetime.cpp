@@ -17,7 +17,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 #include <signal.h>
@@ -36,16 +35,6 @@ using test_support::run_until_done;
 template <class Ctx>
 using resolver_of = net::ip::basic_resolver<tcp, executor_of<Ctx>>;
 using results = net::ip::basic_resolver_results<tcp>;
-
-/// How many look-ups of a context block at the same time.
-template <class Ctx>
-int look_ups_at_once()
-{
-    if constexpr (std::is_same_v<Ctx, net::io_context>)
-        return 1;
-    else
-        return static_cast<int>(safer_ring::options{}.resolver_threads);
-}
 
 /// Occupies all threads of a context, so that further look-ups have to wait.
 template <class Ctx>

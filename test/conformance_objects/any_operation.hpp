@@ -183,15 +183,17 @@ private:
 /// What can be done to an operation. That of the object is missing where
 /// Asio's has no such function, or where it means nothing for the operation.
 enum ability : unsigned {
-    waits = 1u << 0,          ///< Is pending until fire(), or until it is ended.
-    fires = 1u << 1,          ///< Completes by itself, or after fire().
-    cancels = 1u << 2,        ///< The object has cancel().
-    slots = 1u << 3,          ///< The slot of its handler cancels it.
-    closes = 1u << 4,         ///< The object has close(); then it answers bad_descriptor.
-    moves = 1u << 5,          ///< The object can be moved.
-    releases = 1u << 6,       ///< The object has release().
-    in_part = 1u << 7,        ///< A stream: less than was asked for may be transferred.
-    gives_an_object = 1u << 8 ///< Its handler is given an I/O object.
+    waits = 1u << 0,           ///< Is pending until fire(), or until it is ended.
+    fires = 1u << 1,           ///< Completes by itself, or after fire().
+    cancels = 1u << 2,         ///< The object has cancel().
+    slots = 1u << 3,           ///< The slot of its handler cancels it.
+    closes = 1u << 4,          ///< The object has close(); then it answers bad_descriptor.
+    moves = 1u << 5,           ///< The object can be moved.
+    releases = 1u << 6,        ///< The object has release().
+    in_part = 1u << 7,         ///< A stream: less than was asked for may be transferred.
+    gives_an_object = 1u << 8, ///< Its handler is given an I/O object.
+    opens = 1u << 9,           ///< Opens an object that is closed.
+    is_alone = 1u << 10        ///< The object has no second one at the same time.
 };
 
 class any_operation {

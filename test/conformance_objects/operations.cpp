@@ -79,7 +79,7 @@ SAFER_RING_TEST_OF_EVERY(transfers_what_there_is_room_for, in_part)
     BOOST_TEST(result.bytes < std::size_t{16} << 20);
 }
 
-SAFER_RING_TEST_OF_EVERY(fails_when_the_object_is_closed, closes)
+SAFER_RING_TEST_OF_EVERY(fails_when_the_object_is_closed, closes, opens)
 {
     trial t(k);
     t.operation->close();
@@ -170,13 +170,15 @@ SAFER_RING_TEST_OF_EVERY(coroutines_get_errors, waits | cancels)
             } catch (const boost::system::system_error& e) {
                 as_exception = e.code();
             }
+            t.operation->prepare();
             as_value = std::get<0>(co_await t.operation->start(use_tuple));
         },
         net::detached);
-    for (int i = 0; i < 2; ++i) {
-        t.settle();
-        t.operation->cancel();
-    }
+    t.settle();
+    t.operation->cancel();
+    test_support::run_until(t.ctx, [&] { return as_exception.failed(); });
+    t.settle();
+    t.operation->cancel();
     t.run();
     BOOST_TEST(as_exception == operation_aborted);
     BOOST_TEST(as_value == operation_aborted);
@@ -358,7 +360,7 @@ SAFER_RING_TEST_OF_EVERY(handlers_of_a_destroyed_context_are_destroyed_uncalled,
 }
 
 #if BOOST_ASIO_VERSION >= 102800
-SAFER_RING_TEST_OF_EVERY(immediate_completions_use_the_immediate_executor, closes)
+SAFER_RING_TEST_OF_EVERY(immediate_completions_use_the_immediate_executor, closes, opens)
 {
     trial t(k);
     net::io_context other;

@@ -2,9 +2,9 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 #include "any_operation.hpp"
+#include "endpoints.hpp"
 
 #include "support/blocking_peer.hpp"
-#include "support/socket_path.hpp"
 
 #if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME) && !defined(BOOST_ASIO_NO_DEPRECATED)
 #define SAFER_RING_TEST_DEADLINE_TIMERS
@@ -15,28 +15,13 @@
 #include <csignal>
 #include <deque>
 
-// Operations that transfer nothing: accepting, connecting, and waiting for
-// time, signals and look-ups.
+// Operations that transfer nothing: accepting, and waiting for time and signals.
 namespace conformance {
 namespace {
-
-using net::ip::udp;
 
 // ---- acceptors
 
 enum class accept { into_socket, gives_socket, wait };
-
-template <class Protocol>
-auto any_endpoint(const test_support::socket_path& path)
-{
-    // Asio names the local sequenced packets only since 1.84.
-    if constexpr (std::is_same_v<Protocol, net::generic::seq_packet_protocol>)
-        return typename Protocol::endpoint(net::local::stream_protocol::endpoint(path.string()));
-    else if constexpr (std::is_same_v<Protocol, net::local::stream_protocol>)
-        return net::local::stream_protocol::endpoint(path.string());
-    else
-        return typename Protocol::endpoint(net::ip::address_v4::loopback(), 0);
-}
 
 /// The listening side of a protocol, and clients that connect without Asio.
 template <class Ctx, class Protocol>
@@ -105,41 +90,6 @@ private:
     typename Protocol::endpoint address_;
     std::deque<socket_type> peers_;
     std::deque<test_support::unique_descriptor> clients_;
-};
-
-// ---- connecting
-
-template <class Ctx, class Protocol, class Socket>
-class connect_operation final : public typed_operation<connect_operation<Ctx, Protocol, Socket>> {
-public:
-    static constexpr unsigned abilities = fires;
-
-    explicit connect_operation(Ctx& ctx)
-        : ctx_(ctx), listener_(ctx, any_endpoint<Protocol>(path_)), socket_(ctx)
-    {
-    }
-
-    template <class Use>
-    auto choose(Use use)
-    {
-        return use([this]<class Token>(Token&& token) {
-            return socket_.async_connect(listener_.local_endpoint(), std::forward<Token>(token));
-        });
-    }
-
-    net::any_io_executor get_executor() override { return ctx_.get_executor(); }
-    void prepare() override { socket_.close(); }
-    void destroy() override { socket_ = Socket(ctx_); }
-
-private:
-    using listener_type =
-        std::conditional_t<std::is_same_v<Protocol, udp>, Socket,
-                           net::basic_socket_acceptor<Protocol, executor_of<Ctx>>>;
-
-    Ctx& ctx_;
-    test_support::socket_path path_;
-    listener_type listener_;
-    Socket socket_;
 };
 
 // ---- timers
@@ -218,49 +168,6 @@ private:
     std::unique_ptr<signal_set_of<Ctx>> signals_;
 };
 
-// ---- look-ups
-
-/// Forward or reverse. How one that waits is ended: resolver_lifetime.cpp.
-template <class Ctx, class Protocol>
-class resolve_operation final : public typed_operation<resolve_operation<Ctx, Protocol>> {
-    using resolver_type = net::ip::basic_resolver<Protocol, executor_of<Ctx>>;
-
-public:
-    // Asio's resolvers do not know the slots of handlers.
-    static constexpr unsigned abilities = fires | moves;
-
-    resolve_operation(Ctx& ctx, bool reverse)
-        : ctx_(ctx), reverse_(reverse), resolver_(std::make_unique<resolver_type>(ctx))
-    {
-    }
-
-    template <class Use>
-    auto choose(Use use)
-    {
-        if (reverse_)
-            return use([this]<class Token>(Token&& token) {
-                return resolver_->async_resolve(
-                    typename Protocol::endpoint(net::ip::address_v4::loopback(), 54321),
-                    std::forward<Token>(token));
-            });
-        return use([this]<class Token>(Token&& token) {
-            return resolver_->async_resolve("127.0.0.1", "80",
-                                            net::ip::resolver_base::numeric_host |
-                                                net::ip::resolver_base::numeric_service,
-                                            std::forward<Token>(token));
-        });
-    }
-
-    net::any_io_executor get_executor() override { return ctx_.get_executor(); }
-    void destroy() override { resolver_.reset(); }
-    void move() override { resolver_ = std::make_unique<resolver_type>(std::move(*resolver_)); }
-
-private:
-    Ctx& ctx_;
-    bool reverse_;
-    std::unique_ptr<resolver_type> resolver_;
-};
-
 // ---- all of them
 
 template <class Ctx, class Timer>
@@ -284,23 +191,14 @@ void add_acceptor(std::vector<kind>& kinds, const std::string& name)
         kind_of<operation, Ctx>(name + "_acceptor_wait", operation::abilities, accept::wait));
 }
 
-template <class Ctx, class Protocol, class Socket>
-void add_connect(std::vector<kind>& kinds, const std::string& name)
-{
-    using operation = connect_operation<Ctx, Protocol, Socket>;
-    kinds.push_back(kind_of<operation, Ctx>(name + "_connect", operation::abilities));
-}
-
 template <class Ctx>
 void add_all(std::vector<kind>& kinds)
 {
-    using local = net::local::stream_protocol;
     add_acceptor<Ctx, tcp>(kinds, "tcp");
-    add_acceptor<Ctx, local>(kinds, "local");
+    add_acceptor<Ctx, net::local::stream_protocol>(kinds, "local");
+    add_acceptor<Ctx, net::generic::stream_protocol>(kinds, "generic_stream");
+    // Asio names the local sequenced packets only since 1.84.
     add_acceptor<Ctx, net::generic::seq_packet_protocol>(kinds, "packet");
-    add_connect<Ctx, tcp, socket_of<Ctx>>(kinds, "tcp");
-    add_connect<Ctx, local, local_socket_of<Ctx>>(kinds, "local");
-    add_connect<Ctx, udp, net::basic_datagram_socket<udp, executor_of<Ctx>>>(kinds, "udp");
     add_timer<Ctx, timer_of<Ctx>>(kinds, "steady_timer");
     add_timer<Ctx, timer_of<Ctx, std::chrono::system_clock>>(kinds, "system_timer");
     // In libstdc++ this clock is the system's, and so the timer is of the same type.
@@ -313,9 +211,6 @@ void add_all(std::vector<kind>& kinds)
 #endif
     kinds.push_back(
         kind_of<signal_operation<Ctx>, Ctx>("signal_wait", signal_operation<Ctx>::abilities));
-    using resolve = resolve_operation<Ctx, tcp>;
-    kinds.push_back(kind_of<resolve, Ctx>("resolve", resolve::abilities, false));
-    kinds.push_back(kind_of<resolve, Ctx>("reverse_resolve", resolve::abilities, true));
 }
 
 template <class... Ctx>
@@ -327,11 +222,13 @@ void add_on_each(std::vector<kind>& kinds, const std::tuple<Ctx...>*)
 } // namespace
 
 void add_transfers(std::vector<kind>& kinds);
+void add_connects(std::vector<kind>& kinds);
 
 std::vector<kind> every_kind()
 {
     std::vector<kind> kinds;
     add_transfers(kinds);
+    add_connects(kinds);
     add_on_each(kinds, static_cast<contexts*>(nullptr));
     return kinds;
 }
