@@ -27,6 +27,13 @@ bool is_false_alarm(int fd, short events) noexcept
     return ::poll(&p, 1, 0) == 0;
 }
 
+bool has_peer(int fd) noexcept
+{
+    sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
+}
+
 } // namespace
 
 // ---------------------------------------------------------------- receive
@@ -384,6 +391,10 @@ bool connect_operation::perform(int fd) noexcept
     socklen_t size = sizeof error;
     if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
         error = errno;
+    // A local socket has not begun to connect where the backlog had no room, and polls as ready
+    // all the same (connect(2), EAGAIN; unix_poll() in Linux's af_unix.c).
+    if (error == 0 && address_.ss_family == AF_UNIX && !has_peer(fd))
+        error = EAGAIN;
     result_ = -error;
     return true;
 }

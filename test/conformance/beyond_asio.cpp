@@ -6,6 +6,7 @@
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
+#include "support/socket_path.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -173,6 +174,40 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(close_discards_what_has_come, Ctx, our_contexts)
         BOOST_TEST(read.ec == net::error::operation_aborted);
         BOOST_TEST(buffer[0] == '#');
     }
+}
+
+// A local socket cannot wait for room in a backlog unless it blocks (connect(2),
+// EAGAIN), but polls as ready. Asio, whose sockets never block, takes that for
+// success.
+BOOST_AUTO_TEST_CASE_TEMPLATE(connect_that_finds_no_room_is_no_success, Ctx, our_contexts)
+{
+    using local = net::local::stream_protocol;
+    handler_checks checks;
+    Ctx ctx;
+    const test_support::socket_path path;
+    const local::endpoint endpoint(path.string());
+    local_acceptor_of<Ctx> acceptor(ctx);
+    acceptor.open();
+    acceptor.bind(endpoint);
+    acceptor.listen(0);
+    local_socket_of<Ctx> first(ctx), waiting(ctx), impatient(ctx, local());
+    first.connect(endpoint);
+    io_result connected, refused, again;
+    waiting.async_connect(endpoint, checks.into(connected));
+    impatient.non_blocking(true);
+    impatient.async_connect(endpoint, checks.into(refused));
+    test_support::run_until_done(ctx, refused);
+    BOOST_TEST(refused.ec == net::error::would_block);
+    BOOST_TEST(!connected.done);
+    acceptor.accept();
+    test_support::run_until_done(ctx, connected);
+    BOOST_TEST(connected.ec == error_code());
+    BOOST_TEST((waiting.remote_endpoint() == endpoint));
+    acceptor.accept();
+    impatient.async_connect(endpoint, checks.into(again));
+    test_support::run_until_done(ctx, again);
+    BOOST_TEST(again.ec == error_code());
+    BOOST_TEST((impatient.remote_endpoint() == endpoint));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
