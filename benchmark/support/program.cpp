@@ -105,6 +105,12 @@ double arguments::real(std::string_view name, double otherwise) const
     return text ? std::stod(*text) : otherwise;
 }
 
+std::string arguments::text(std::string_view name, const std::string& otherwise) const
+{
+    const std::string* found = find(name);
+    return found ? *found : otherwise;
+}
+
 server_options start_server(int argc, char** argv)
 {
     const arguments given(argc, argv, {"--port", "--message-size", "--cpu"});

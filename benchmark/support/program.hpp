@@ -20,6 +20,7 @@ public:
 
     std::uint64_t number(std::string_view name, std::uint64_t otherwise) const;
     double real(std::string_view name, double otherwise) const;
+    std::string text(std::string_view name, const std::string& otherwise) const;
     bool has(std::string_view name) const;
 
 private:
