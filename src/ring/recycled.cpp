@@ -23,38 +23,49 @@ struct block {
 
 struct blocks_of_size {
     block* first = nullptr;
-    std::size_t count = 0;
+    /// For so many more; none before the first block comes back, and none after
+    /// the thread's end, which leaves one condition to the usual way.
+    std::size_t room = 0;
 };
 
 /// Without constructor and destructor, so that using it costs no more than its
-/// address. Objects of the thread that outlive the cleaner may still have
-/// operations: nothing is kept from then on.
-struct thread_cache {
-    std::array<blocks_of_size, sizes> kept;
-    bool is_cleaned_up;
-    bool is_over;
-};
+/// address.
+constinit thread_local std::array<blocks_of_size, sizes> cache{};
+constinit thread_local bool is_in_use = false;
 
-constinit thread_local thread_cache cache{};
-
+/// Objects of the thread that outlive it may still have operations: nothing is
+/// kept from then on.
 struct cleaner {
     ~cleaner()
     {
-        cache.is_over = true;
-        for (blocks_of_size& of_size : cache.kept)
+        for (blocks_of_size& of_size : cache) {
+            of_size.room = 0;
             while (block* const b = of_size.first) {
                 of_size.first = b->next;
                 ::operator delete(b);
             }
+        }
     }
 };
 
-/// Out of line: it happens once for each thread.
-[[gnu::noinline]] void arrange_clean_up() noexcept
+void keep(blocks_of_size& of_size, void* memory) noexcept
 {
+    of_size.first = ::new (memory) block{of_size.first};
+    --of_size.room;
+}
+
+/// Out of line: the first block of a thread, and those for which there is no
+/// room.
+[[gnu::noinline]] void keep_first(std::size_t index, void* memory) noexcept
+{
+    if (is_in_use)
+        return ::operator delete(memory);
+    is_in_use = true;
+    for (blocks_of_size& of_size : cache)
+        of_size.room = kept_of_each_size;
     thread_local const cleaner at_exit;
     static_cast<void>(at_exit);
-    cache.is_cleaned_up = true;
+    keep(cache[index], memory);
 }
 
 constexpr std::size_t index_of(std::size_t size_bytes) noexcept
@@ -69,26 +80,24 @@ void* recycled::operator new(std::size_t size_bytes)
     const std::size_t index = index_of(size_bytes);
     if (index >= sizes)
         return ::operator new(size_bytes);
-    blocks_of_size& of_size = cache.kept[index];
+    blocks_of_size& of_size = cache[index];
     block* const b = of_size.first;
     if (b == nullptr)
         return ::operator new((index + 1) * granularity_bytes);
     of_size.first = b->next;
-    --of_size.count;
+    ++of_size.room;
     return b;
 }
 
 void recycled::operator delete(void* memory, std::size_t size_bytes) noexcept
 {
     const std::size_t index = index_of(size_bytes);
-    thread_cache& of_thread = cache;
-    if (index >= sizes || of_thread.is_over || of_thread.kept[index].count == kept_of_each_size)
+    if (index >= sizes)
         return ::operator delete(memory);
-    if (!of_thread.is_cleaned_up)
-        arrange_clean_up();
-    blocks_of_size& of_size = of_thread.kept[index];
-    of_size.first = ::new (memory) block{of_size.first};
-    ++of_size.count;
+    if (cache[index].room != 0)
+        keep(cache[index], memory);
+    else
+        keep_first(index, memory);
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring
