@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI {
@@ -39,6 +40,12 @@ void stop_program(const std::string& reason) noexcept
     std::fprintf(stderr, "safer_ring: %s\n", reason.c_str());
     std::fflush(stderr);
     std::abort();
+}
+
+void stop_for_use_after_move(const char* call) noexcept
+{
+    stop_program(std::string(call) + " on an operation that was moved from; use what the move "
+                                     "gave");
 }
 
 // -------------------------------------------------------------------- waiting

@@ -18,6 +18,9 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 /// Prints the reason on standard error and ends the program: for what a program
 /// must not do and C++ cannot refuse.
 [[noreturn]] SAFER_RING_API void stop_program(const std::string& reason) noexcept;
+/// The same for a call on an operation that was moved from. Out of line, since
+/// putting the text together would keep the check from being inlined.
+[[noreturn]] SAFER_RING_API void stop_for_use_after_move(const char* call) noexcept;
 
 /// The engine under io_ring: a queue of requests that wait to be submitted, and
 /// those that the kernel has.

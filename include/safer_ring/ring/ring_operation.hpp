@@ -9,7 +9,6 @@
 #include <chrono>
 #include <coroutine>
 #include <memory>
-#include <string>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI {
@@ -32,11 +31,10 @@ using request_ptr = std::unique_ptr<ops::request<Op>>;
 
 /// For a handle that was moved from: C++ lets it be called.
 template <typename Op>
-ops::request<Op>& held_by(const request_ptr<Op>& request, const char* call)
+ops::request<Op>& held_by(const request_ptr<Op>& request, const char* call) noexcept
 {
     if (!request)
-        stop_program(std::string(call) + " on an operation that was moved from; use what the "
-                                         "move gave");
+        stop_for_use_after_move(call);
     return *request;
 }
 
