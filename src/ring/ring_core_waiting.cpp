@@ -27,10 +27,24 @@ constexpr auto drain_deadline = 5s;
 
 constexpr clock::time_point never = clock::time_point::max();
 
+/// Of who only looks.
+constexpr clock::time_point at_once{};
+
+/// Looking at the clock costs as much as an operation; for what is not measured
+/// by it there is no need.
 clock::time_point deadline_of(ring_core::duration limit) noexcept
 {
+    if (limit == ring_core::for_ever)
+        return never;
     const clock::time_point now = clock::now();
     return limit < never - now ? now + limit : never;
+}
+
+ring_core::duration time_until(clock::time_point deadline) noexcept
+{
+    if (deadline == never)
+        return ring_core::for_ever;
+    return deadline == at_once ? ring_core::duration::zero() : deadline - clock::now();
 }
 
 } // namespace
@@ -54,7 +68,7 @@ void stop_for_use_after_move(const char* call) noexcept
 /// left to wait, and it has only looked.
 bool ring_core::wait_once(guard& held, clock::time_point deadline)
 {
-    const duration left = deadline == never ? for_ever : duration(deadline - clock::now());
+    const duration left = time_until(deadline);
     const bool waits = left > duration::zero();
     if (!in_kernel_) {
         enter(held, waits ? left : duration::zero());
@@ -175,7 +189,7 @@ std::size_t ring_core::drive(duration limit, std::size_t most)
 std::size_t ring_core::poll()
 {
     guard held(mutex_);
-    wait_once(held, clock::time_point());
+    wait_once(held, at_once);
     std::size_t n = 0;
     while (resume_one(held))
         ++n;
