@@ -78,11 +78,28 @@ std::size_t entries_of(const request& r) noexcept
     return r.has_time_limit ? 2 : 1;
 }
 
+[[noreturn, gnu::cold]] void throw_no_room(std::size_t wanted, std::size_t entries)
+{
+    throw std::length_error("safer_ring: a chain of " + std::to_string(wanted) +
+                            " entries does not fit into a submission queue of " +
+                            std::to_string(entries) + ", and has to be submitted at once");
+}
+
 } // namespace
 
 ring_core::ring_core(std::unique_ptr<backend::backend> kernel) : kernel_(std::move(kernel)) {}
 
 // --------------------------------------------------------------- submission
+
+void ring_core::submit(request& r)
+{
+    guard held(mutex_);
+    require_room(entries_of(r));
+    r.id_ = slots_.insert(r);
+    begin(r);
+    if (in_kernel_) // Nobody else will, until something completes.
+        flush(held);
+}
 
 void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t link)
 {
@@ -90,11 +107,7 @@ void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t
     std::size_t entries = 0;
     for (std::size_t i = 0; i < count; ++i)
         entries += entries_of(*requests[i]);
-    if (entries > found().submission_entries)
-        throw std::length_error("safer_ring: a chain of " + std::to_string(entries) +
-                                " entries does not fit into a submission queue of " +
-                                std::to_string(found().submission_entries) +
-                                ", and has to be submitted at once");
+    require_room(entries);
     std::size_t known = 0;
     try {
         for (; known < count; ++known)
@@ -106,17 +119,28 @@ void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t
     }
     for (std::size_t i = 0; i < count; ++i) {
         request& r = *requests[i];
-        r.name_ = r.id_;
         r.entry_flags |= i + 1 != count ? link : std::uint8_t{0};
         r.in_chain_ = count > 1;
-        r.cancel_requested_ = false;
-        r.over_.store(false, std::memory_order_relaxed);
-        r.lend();
-        r.state_ = request::state::queued;
-        queued_.push_back(r);
+        begin(r);
     }
-    if (in_kernel_) // Nobody else will, until something completes.
+    if (in_kernel_)
         flush(held);
+}
+
+void ring_core::require_room(std::size_t entries) const
+{
+    if (entries > found().submission_entries)
+        throw_no_room(entries, found().submission_entries);
+}
+
+void ring_core::begin(request& r) noexcept
+{
+    r.name_ = r.id_;
+    r.cancel_requested_ = false;
+    r.over_.store(false, std::memory_order_relaxed);
+    r.lend();
+    r.state_ = request::state::queued;
+    queued_.push_back(r);
 }
 
 /// In front of what was submitted later. It is nobody's link any more.

@@ -49,6 +49,8 @@ public:
     /// std::length_error when a chain is longer than the submission queue, and
     /// std::bad_alloc, both without effect.
     SAFER_RING_API void submit(request* const* requests, std::size_t count, std::uint8_t link = 0);
+    /// The same for one alone.
+    SAFER_RING_API void submit(request& r);
 
     /// Hands what is queued to the kernel.
     SAFER_RING_API void flush();
@@ -80,6 +82,8 @@ private:
     using guard = std::unique_lock<loop_mutex>;
     using clock = std::chrono::steady_clock;
 
+    void require_room(std::size_t entries) const;
+    void begin(request& r) noexcept;
     void submit_again(request& r) noexcept;
     [[nodiscard]] bool may_begin() noexcept;
     void fill_submissions() noexcept;

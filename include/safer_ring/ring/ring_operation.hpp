@@ -106,8 +106,7 @@ public:
     /// std::bad_alloc, and the operation is as it was then.
     SAFER_RING_NOT_AFTER_MOVE operation<Op, submitted> submit() &&
     {
-        ring::request* const one = &request("submit()");
-        core_->submit(&one, 1);
+        core_->submit(request("submit()"));
         return {*core_, std::move(request_)};
     }
 
