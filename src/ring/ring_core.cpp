@@ -177,9 +177,8 @@ void ring_core::write_entry(request& r) noexcept
     limit->user_data = ignored_tag;
 }
 
-/// Writes the first request with all that is linked to it, unless there is no
-/// room for all of them.
-bool ring_core::write_chain() noexcept
+/// Of the first request with all that is linked to it.
+std::size_t ring_core::entries_of_next() const noexcept
 {
     std::size_t entries = 0;
     for (const request* r = queued_.front(); r != nullptr; r = queued_.behind(*r)) {
@@ -187,8 +186,11 @@ bool ring_core::write_chain() noexcept
         if ((r->entry_flags & link_flags) == 0)
             break;
     }
-    if (entries > found().submission_entries - kernel_->unsubmitted())
-        return false;
+    return entries;
+}
+
+void ring_core::write_next() noexcept
+{
     for (bool more = true; more;) {
         request& r = *queued_.pop_front();
         more = (r.entry_flags & link_flags) != 0;
@@ -196,7 +198,6 @@ bool ring_core::write_chain() noexcept
         if (r.cancel_requested_)
             cancel_missed_ = true; // Asked for again as soon as all are there.
     }
-    return true;
 }
 
 /// Whether the first chain may be written. What is drained is held back here:
@@ -219,12 +220,19 @@ bool ring_core::may_begin() noexcept
     return true;
 }
 
+/// As many chains as there is room for as a whole.
 void ring_core::fill_submissions() noexcept
 {
-    if (queued_.front() == nullptr)
-        return kernel_->publish();
-    flushed_at_ = coarse_now();
-    while (queued_.front() != nullptr && may_begin() && write_chain()) {
+    if (queued_.front() != nullptr) {
+        flushed_at_ = coarse_now();
+        // A thread in the kernel may make more room meanwhile, never less.
+        std::size_t room = found().submission_entries - kernel_->unsubmitted();
+        for (; queued_.front() != nullptr && may_begin(); write_next()) {
+            const std::size_t entries = entries_of_next();
+            if (entries > room)
+                break;
+            room -= entries;
+        }
     }
     kernel_->publish();
 }

@@ -87,7 +87,8 @@ private:
     void submit_again(request& r) noexcept;
     [[nodiscard]] bool may_begin() noexcept;
     void fill_submissions() noexcept;
-    bool write_chain() noexcept;
+    [[nodiscard]] std::size_t entries_of_next() const noexcept;
+    void write_next() noexcept;
     void write_entry(request& r) noexcept;
     void flush(guard& held) noexcept;
     void enter(guard& held, duration limit);
