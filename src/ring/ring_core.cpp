@@ -343,13 +343,15 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     if (--requests_in_kernel_ == 0 && queued_.front() != nullptr)
         flush_missed_ = true; // Something drained may begin.
     int result = entry.result;
-    const bool alone = !r->in_chain_ && !r->cancel_requested_;
-    if (result == -ECANCELED && alone && r->limit_is_running_ && is_over(r->time_limit))
-        result = -ETIMEDOUT;
-    // A polled request of a thread that has exited is failed with ECANCELED when
-    // its descriptor becomes ready, with nothing consumed.
-    const bool undone = result == -EINTR || result == -ECANCELED;
-    if ((undone && alone && r->may_be_repeated) || r->goes_on(result, entry.flags))
+    bool undone = false;
+    if (result < 0 && !r->in_chain_ && !r->cancel_requested_) {
+        if (result == -ECANCELED && r->limit_is_running_ && is_over(r->time_limit))
+            result = -ETIMEDOUT;
+        // A polled request of a thread that has exited is failed with ECANCELED
+        // when its descriptor becomes ready, with nothing consumed.
+        undone = (result == -EINTR || result == -ECANCELED) && r->may_be_repeated;
+    }
+    if (undone || r->goes_on(result, entry.flags))
         return submit_again(*r);
     finish(*r, result, entry.flags);
 }

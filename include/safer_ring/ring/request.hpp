@@ -155,8 +155,10 @@ public:
     request* pop_front() noexcept
     {
         request* const r = head_;
-        if (r != nullptr)
-            remove(*r);
+        if (r == nullptr)
+            return nullptr;
+        head_ = (r->*Hook).next;
+        (head_ != nullptr ? (head_->*Hook).previous : tail_) = nullptr;
         return r;
     }
 
