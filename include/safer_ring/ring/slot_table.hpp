@@ -24,10 +24,8 @@ public:
     /// Throws std::bad_alloc without effect.
     operation_id insert(T& op)
     {
-        if (free_ == end) {
-            slots_.push_back({nullptr, 1, end});
-            free_ = static_cast<std::uint32_t>(slots_.size() - 1);
-        }
+        if (free_ == end)
+            add_slot();
         const std::uint32_t index = free_;
         slot& s = slots_[index];
         free_ = s.next_free;
@@ -76,6 +74,14 @@ private:
         std::uint32_t generation;
         std::uint32_t next_free;
     };
+
+    /// Out of line: it happens once for each slot, and would make the usual case
+    /// three times as long.
+    [[gnu::noinline]] void add_slot()
+    {
+        slots_.push_back({nullptr, 1, end});
+        free_ = static_cast<std::uint32_t>(slots_.size() - 1);
+    }
 
     static constexpr std::uint32_t end = ~std::uint32_t{0};
     static constexpr std::uint32_t max_generation = 0x7fffffff;
