@@ -271,7 +271,7 @@ void ring_core::flush(guard&) noexcept
 /// be in the kernel already.
 void ring_core::enter(guard& held, duration limit)
 {
-    if (std::exchange(cancel_missed_, false))
+    if (std::exchange(cancel_again_, false))
         slots_.for_each([this](request& r) {
             if (r.state_ == request::state::in_kernel && r.cancel_requested_)
                 ask_for_cancellation(r);
@@ -280,7 +280,10 @@ void ring_core::enter(guard& held, duration limit)
     fill_submissions();
     if (queued_.front() != nullptr) // More than the queue holds.
         flush(held);
-    if (cancel_missed_ || flush_missed_)
+    // Asked again by the call after this one, which has to wait in between: what a
+    // disk is doing may answer EALREADY for long.
+    cancel_again_ = std::exchange(cancel_missed_, false);
+    if (cancel_again_ || flush_missed_)
         limit = std::min<duration>(limit, retry_wait);
     const unsigned count = kernel_->unsubmitted();
     const bool blocks = limit != duration::zero() && !kernel_->has_completions();

@@ -130,7 +130,8 @@ private:
     std::size_t requests_in_kernel_ = 0;
     bool draining_ = false;      // Of those one is drained: nothing begins beside it.
     bool in_kernel_ = false;     // A thread is, without the lock, and reaps when it is back.
-    bool cancel_missed_ = false; // A cancellation did not find its request.
+    bool cancel_missed_ = false; // A cancellation did not find its request,
+    bool cancel_again_ = false;  // and is to be asked for again.
     bool flush_missed_ = false;  // The kernel wanted the completions taken first.
 };
 
