@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include <sys/mman.h>
+
 using safer_ring::buffer_pool;
 using safer_ring::owned_buffer;
 
@@ -93,6 +95,26 @@ BOOST_AUTO_TEST_CASE(buffers_outlive_their_pool)
     for (owned_buffer& buffer : all)
         std::memset(buffer.data(), 7, buffer.size());
     std::thread([&all] { all.clear(); }).join();
+}
+
+/// Whether there is memory at this page (mincore(2)).
+bool is_mapped(void* page)
+{
+    unsigned char resident = 0;
+    return ::mincore(page, 1, &resident) == 0;
+}
+
+BOOST_AUTO_TEST_CASE(memory_is_unmapped_with_the_last_buffer_of_a_pool_that_is_gone)
+{
+    auto pool = std::make_unique<buffer_pool>(3, 5000);
+    std::vector<owned_buffer> all = take_all(*pool);
+    void* const page = all.front().data();
+    pool.reset();
+    all.pop_back();
+    all.pop_back();
+    BOOST_TEST(is_mapped(page));
+    all.clear();
+    BOOST_TEST(!is_mapped(page));
 }
 
 BOOST_AUTO_TEST_CASE(pool_moves_with_its_buffers_out)
