@@ -264,6 +264,8 @@ BOOST_FIXTURE_TEST_CASE(time_limit_ends_what_takes_longer, piped)
     BOOST_TEST(::write(writer.get(), "x", 1) == 1);
     BOOST_TEST(read().within(1h).submit().wait().result().value() == 1U);
     BOOST_TEST(ring.timeout(1ms).submit().wait().result().has_value());
+    const auto none_left = read().within(-1ms).submit().wait().result();
+    BOOST_TEST((none_left.code() == std::errc::timed_out));
     auto long_one = ring.timeout(1h).submit();
     BOOST_TEST(!long_one.wait_for(1ms));
     long_one.cancel();
@@ -282,6 +284,35 @@ BOOST_FIXTURE_TEST_CASE(chain_ends_with_what_fails_in_it, piped)
     BOOST_TEST(std::move(went_on).wait().result().value() == 2U);
     BOOST_TEST(!std::move(failed).wait().result());
     BOOST_TEST(read().submit().wait().take().second.text() == "on");
+}
+
+BOOST_FIXTURE_TEST_CASE(drained_operation_and_what_it_waits_for_can_be_cancelled, piped)
+{
+    auto early = read().submit();
+    ring.flush();
+    auto drained = ring.nop().drained().submit();
+    auto late = ring.nop().submit();
+    ring.flush();
+    BOOST_TEST(!late.wait_for(0s));
+    early.cancel();
+    BOOST_TEST((std::move(early).wait().result().code() == std::errc::operation_canceled));
+    BOOST_TEST(std::move(late).wait().result().has_value());
+    BOOST_TEST(std::move(drained).wait().result().has_value());
+    auto pending = read().submit();
+    auto never = write("never").drained().submit();
+    ring.flush();
+    never.cancel();
+    BOOST_TEST(never.is_done());
+    BOOST_TEST(ring.shutdown(10s));
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_linked_to_a_timeout_begins_when_its_time_is_over, piped)
+{
+    if (!ring.found().submit_all)
+        SAFER_RING_SKIP("needs Linux 5.18");
+    auto [waited, written] = ring.submit_linked(ring.timeout(1ms), write("later"));
+    BOOST_TEST(std::move(written).wait().result().value() == 5U);
+    BOOST_TEST(std::move(waited).wait().result().has_value());
 }
 
 BOOST_AUTO_TEST_CASE(chain_that_cannot_be_submitted_at_once_is_refused)
