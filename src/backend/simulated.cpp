@@ -167,12 +167,8 @@ int simulation::state::wait_for(guard& held, unsigned target, const backend::tim
     active_wakers.push_back(waker);
     int result = 0;
     std::vector<pollfd> polled;
+    backend::timeout looked_for = 0ns;
     while (!reached()) {
-        const auto now = clock::now();
-        if (wait != nullptr && now >= limit) {
-            result = -ETIME;
-            break;
-        }
         polled.assign(1, {waker, POLLIN, 0});
         bool counting = !outcomes.empty();
         for (const request& r : requests) {
@@ -180,9 +176,19 @@ int simulation::state::wait_for(guard& held, unsigned target, const backend::tim
             if (!r.held && r.start_delay == 0)
                 polled.push_back({r.file, events_of(r), 0});
         }
+        // What is late becomes due by our looking at it: so often in that time,
+        // on a slow machine too, so that a seed replays.
+        constexpr backend::timeout look = 200us;
+        const auto now = clock::now();
+        if (wait != nullptr && (looked_for >= *wait || (!counting && now >= limit))) {
+            result = -ETIME;
+            break;
+        }
         auto slice = wait == nullptr ? backend::timeout(24h) : backend::timeout(limit - now);
-        if (counting) // What is late becomes due by our looking at it.
-            slice = std::min<backend::timeout>(slice, 200us);
+        if (counting) {
+            slice = look;
+            looked_for += look;
+        }
         if (const auto timer = earliest_timer())
             slice = std::clamp<backend::timeout>(*timer - now, 0ns, slice);
         const timespec length{static_cast<time_t>(slice / 1s),

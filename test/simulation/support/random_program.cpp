@@ -154,8 +154,9 @@ void random_program::act()
     else if (what == 999 && chance(300) && !in_callback_)
         shut_down();
     // Nothing else begins while what is drained waits for a read without data.
-    const bool stalled = chance(100) && std::any_of(in_flight_.begin(), in_flight_.end(),
-                                                    [](const meaning* m) { return m->drained; });
+    const bool stalled =
+        chance(100) && std::any_of(in_flight_.begin(), in_flight_.end(),
+                                   [](const auto& each) { return each.second->drained; });
     if (stalled && chance(300)) {
         mark_cancelled([](const meaning&) { return true; });
         ring_->cancel_all();
@@ -294,7 +295,7 @@ void random_program::use_a_handle()
 template <typename F>
 void random_program::mark_cancelled(F of_these)
 {
-    for (meaning* m : in_flight_)
+    for (const auto& [number, m] : in_flight_)
         if (of_these(*m))
             m->cancel_asked = true;
 }
@@ -303,7 +304,8 @@ void random_program::cancel_something()
 {
     const std::size_t what = below(100);
     if (what < 50 && !in_flight_.empty()) {
-        meaning& m = **in_flight_.begin();
+        auto any = in_flight_.lower_bound(1 + below(last_number_));
+        meaning& m = *(any != in_flight_.end() ? any : in_flight_.begin())->second;
         m.cancel_asked = true;
         ids_.push_back(m.id);
         ring_->cancel(m.id);
@@ -359,6 +361,10 @@ void random_program::end()
 void random_program::take_everything()
 {
     while (!handles_.empty()) {
+        if (handles_.back()->is_building()) { // A callback left it.
+            drop_handle(handles_.size() - 1);
+            continue;
+        }
         const std::unique_ptr<handle> h = taken_out(handles_.size() - 1);
         if (h->is_submitted())
             h->complete();

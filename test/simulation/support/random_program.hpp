@@ -16,11 +16,11 @@
 #include <coroutine>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 namespace programs {
@@ -226,7 +226,7 @@ private:
     file_model file_content_;
     std::vector<kept_buffer> kept_;
     std::vector<kept_shared> shared_;
-    std::unordered_set<meaning*> in_flight_; // As far as the program knows.
+    std::map<std::uint64_t, meaning*> in_flight_; // As far as the program knows.
     std::vector<meaning_ptr> given_up_;
     std::vector<ring::operation_id> ids_;
     std::unique_ptr<io_ring> ring_;

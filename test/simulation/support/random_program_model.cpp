@@ -23,13 +23,13 @@ bool is_write(const meaning& m)
 void random_program::begins(const meaning_ptr& m)
 {
     m->number = ++last_number_;
-    in_flight_.insert(m.get());
+    in_flight_.emplace(m->number, m.get());
     ++totals_.submitted;
 }
 
 void random_program::is_over(meaning& m, int result, bool was_cancelled)
 {
-    in_flight_.erase(&m);
+    in_flight_.erase(m.number);
     ++totals_.over;
     totals_.drained += m.drained ? 1 : 0;
     totals_.late_results += was_cancelled && result >= 0 ? 1 : 0;
@@ -142,7 +142,7 @@ void random_program::come_back(meaning& m, shared_buffer&& buffer)
 /// known to be complete.
 void random_program::is_dropped(const meaning_ptr& m, bool over)
 {
-    in_flight_.erase(m.get());
+    in_flight_.erase(m->number);
     const bool begun = m->number != 0;
     if (begun && m->what == kind::stream_read)
         m->on->retired = true;
