@@ -17,6 +17,7 @@ import sys
 PROGRAMS = ("conformance", "conformance.objects", "drop_in")
 # Files, and what is different for other objects where Asio knows of io_uring.
 PROGRAMS_WITH_FILES = ("conformance.io_uring", "drop_in.io_uring")
+WITH_FILES = " with `BOOST_ASIO_HAS_IO_URING`"
 ENTERING = re.compile(r'\(\d+\): Entering test case "([^"]*)"')
 SUITE = re.compile(r'\(\d+\): Entering test suite "([^"]*)"')
 OUTCOME = re.compile(r"^(FAILED|SKIPPED): ([^:\n]*(?:::[^:\n]*)*)", re.MULTILINE)
@@ -72,7 +73,7 @@ def collect(build):
                 what = bad.get(f"{suite}/{found[1]}")
                 suite_key = suite
                 if suite in without_files:
-                    suite_key += " (with BOOST_ASIO_HAS_IO_URING)"
+                    suite_key += WITH_FILES
                 index = {"FAILED": 1, "SKIPPED": 2}.get(what, 0)
                 table[suite_key][base][column][index] += 1
     return table
@@ -134,7 +135,8 @@ def write(table, file):
     totals = collections.Counter()
     for suite, properties in sorted(table.items()):
         columns = [c for c in COLUMNS if any(c in by for by in properties.values())]
-        lines += ["", f"## {suite.replace('_', ' ')}"]
+        title = suite.removesuffix(WITH_FILES)
+        lines += ["", f"## {title.replace('_', ' ')}{suite[len(title):]}"]
         if all(name.endswith("_operation)") for name in properties):
             lines += matrix(properties)
         else:
