@@ -104,11 +104,18 @@ public:
     int register_buffer_ring(provided_buffer* buffers, unsigned count,
                              std::uint16_t group) noexcept override
     {
-        io_uring_buf_reg request{};
-        request.ring_addr = reinterpret_cast<std::uint64_t>(buffers);
-        request.ring_entries = count;
-        request.bgid = group;
-        return ::io_uring_register_buf_ring(&ring_, &request, 0);
+        return register_buffers(buffers, count, group, 0);
+    }
+
+    int register_incremental_buffer_ring(provided_buffer* buffers, unsigned count,
+                                         std::uint16_t group) noexcept override
+    {
+        return register_buffers(buffers, count, group, incremental_buffer_ring);
+    }
+
+    int unregister_buffer_ring(std::uint16_t group) noexcept override
+    {
+        return ::io_uring_unregister_buf_ring(&ring_, group);
     }
 
     int ready_descriptor() const noexcept override { return ring_.ring_fd; }
@@ -122,6 +129,21 @@ public:
     }
 
 private:
+    int register_buffers(provided_buffer* buffers, unsigned count, std::uint16_t group,
+                         std::uint16_t flags) noexcept
+    {
+        io_uring_buf_reg request{};
+        request.ring_addr = reinterpret_cast<std::uint64_t>(buffers);
+        request.ring_entries = count;
+        request.bgid = group;
+        // A member of its own in newer headers only; padding that has to be
+        // zero for kernels without flags.
+        std::memcpy(reinterpret_cast<std::byte*>(&request) + offsetof(io_uring_buf_reg, bgid) +
+                        sizeof request.bgid,
+                    &flags, sizeof flags);
+        return ::io_uring_register_buf_ring(&ring_, &request, 0);
+    }
+
     /// The raw call, since liburing's functions keep a submission tail of
     /// their own. Answers the negated errno as the rest of this class does.
     int call_enter(unsigned to_submit, unsigned min_complete, unsigned flags, void* argument,

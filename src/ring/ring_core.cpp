@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -185,14 +186,15 @@ void ring_core::enter(guard& held, duration limit)
 {
     if (std::exchange(cancel_missed_, false))
         slots_.for_each([this](request& r) {
-            if (r.state_ == request::state::in_kernel && r.cancel_requested_)
+            if (r.state_ == request::state::in_kernel && (r.cancel_requested_ || r.pausing_))
                 ask_for_cancellation(r);
         });
     flush_missed_ = false;
+    supply();
     fill_submissions();
     if (queued_.front() != nullptr) // More than the queue holds.
         flush(held);
-    if (cancel_missed_ || flush_missed_)
+    if (cancel_missed_ || flush_missed_ || starved_.front() != nullptr)
         limit = std::min<duration>(limit, retry_wait);
     const unsigned count = kernel_->unsubmitted();
     const bool blocks = limit != duration::zero() && !kernel_->has_completions();
@@ -243,8 +245,14 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
         r->part(entry.result, entry.flags);
         if (r->has_part())
             make_due(*r);
+        if (r->pauses() && !r->pausing_ && !r->cancel_requested_) {
+            r->pausing_ = true;
+            ask_for_cancellation(*r);
+            flush_missed_ = true; // Not only when somebody comes by again.
+        }
         return;
     }
+    r->pausing_ = false;
     int result = entry.result;
     const bool alone = !r->in_chain_ && !r->cancel_requested_;
     if (result == -ECANCELED && alone && r->has_time_limit)
@@ -253,8 +261,48 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     // its descriptor becomes ready, with nothing consumed.
     const bool undone = result == -EINTR || result == -ECANCELED;
     if ((undone && alone && r->may_be_repeated) || r->goes_on(result, entry.flags))
-        return submit_again(*r);
+        return go_on(*r);
     finish(*r, result, entry.flags);
+}
+
+/// A request that the kernel has completed, and that is not over.
+void ring_core::go_on(request& r) noexcept
+{
+    if (r.has_part())
+        make_due(r);
+    if (!r.pauses())
+        return submit_again(r);
+    r.state_ = request::state::paused;
+    r.starved_ = r.is_starved();
+    if (r.starved_)
+        starved_.push_back(r);
+}
+
+void ring_core::unpause(guard& held, request& r) noexcept
+{
+    if (r.state_ != request::state::paused || r.pauses())
+        return;
+    submit_again(r);
+    if (in_kernel_) // Nobody else will, until something completes.
+        flush(held);
+}
+
+/// Of what ran out there is some again: once for each turn, so that not all go
+/// for the little there is.
+void ring_core::supply() noexcept
+{
+    if (starved_.front() == nullptr)
+        return;
+    ++turn_;
+    for (request *r = starved_.front(), *next = nullptr; r != nullptr; r = next) {
+        next = starved_.behind(*r);
+        if (!r->is_supplied(turn_))
+            continue;
+        starved_.remove(*r);
+        r->starved_ = false;
+        if (!r->pauses())
+            submit_again(*r);
+    }
 }
 
 /// The request is the program's again, or, when that has given it up, gone.
@@ -296,7 +344,10 @@ void ring_core::cancel(request& r) noexcept
         cancel_missed_ = true;
         return;
     }
-    queued_.remove(r);
+    if (r.state_ == request::state::queued)
+        queued_.remove(r);
+    else if (std::exchange(r.starved_, false))
+        starved_.remove(r);
     finish(r, -ECANCELED, 0);
 }
 
@@ -340,10 +391,7 @@ void ring_core::cancel_all()
 void ring_core::abandon(std::unique_ptr<request> r) noexcept
 {
     guard held(mutex_);
-    if (std::exchange(r->continuation_, nullptr) != nullptr)
-        --continuations_;
-    if (std::exchange(r->due_, false))
-        due_.remove(*r);
+    stop_continuing(*r);
     if (r->id_ == operation_id::none) {
         held.unlock();
         return r.reset();
@@ -351,6 +399,41 @@ void ring_core::abandon(std::unique_ptr<request> r) noexcept
     r->abandoned_ = true;
     cancel(*r.release());
     send_cancellations(held);
+}
+
+// ------------------------------------------------------------------- buffers
+
+void ring_core::attach(const std::shared_ptr<buffer_group>& buffers)
+{
+    guard held(mutex_);
+    detach_unused(held);
+    std::size_t number = 0;
+    while (number != buffers_.size() && buffers_[number])
+        ++number;
+    if (number > std::numeric_limits<std::uint16_t>::max())
+        throw std::system_error(ENOSPC, std::system_category(),
+                                "safer_ring: a ring has room for 65536 buffer rings");
+    if (number == buffers_.size())
+        buffers_.emplace_back();
+    buffers->attach(*kernel_, static_cast<std::uint16_t>(number));
+    buffers_[number] = buffers;
+}
+
+void ring_core::detach_unused() noexcept
+{
+    guard held(mutex_);
+    detach_unused(held);
+}
+
+/// What has a pointer to them is a buffer_ring, which may hand out more, and
+/// requests that the kernel may complete with one of them.
+void ring_core::detach_unused(guard&) noexcept
+{
+    for (std::size_t number = 0; number != buffers_.size(); ++number)
+        if (buffers_[number] && buffers_[number].use_count() == 1) {
+            buffers_[number]->detach(*kernel_);
+            buffers_[number].reset();
+        }
 }
 
 // ------------------------------------------------------------------- telling
@@ -376,7 +459,11 @@ std::string ring_core::describe_locked() const
         text << "  " << r.subject().message();
         if (const void* const memory = r.memory(); memory != nullptr)
             text << ", buffer " << memory;
-        text << ": " << (r.state_ == request::state::queued ? "not submitted yet" : "in the kernel")
+        text << ": "
+             << (r.state_ == request::state::queued      ? "not submitted yet"
+                 : r.state_ == request::state::in_kernel ? "in the kernel"
+                 : r.starved_                            ? "waits for a buffer"
+                                                         : "waits until its items are taken")
              << ", started " << age.count() << " ms ago"
              << (r.cancel_requested_ ? ", cancelled" : "")
              << (r.abandoned_ ? ", given up by the program" : "") << '\n';

@@ -121,6 +121,20 @@ void ring_core::continue_with(request& r, continuation& c)
     wake(held);
 }
 
+void ring_core::discontinue(request& r) noexcept
+{
+    const guard held(mutex_);
+    stop_continuing(r);
+}
+
+void ring_core::stop_continuing(request& r) noexcept
+{
+    if (std::exchange(r.continuation_, nullptr) != nullptr)
+        --continuations_;
+    if (std::exchange(r.due_, false))
+        due_.remove(r);
+}
+
 void ring_core::make_due(request& r) noexcept
 {
     if (r.continuation_ == nullptr || r.due_)
@@ -241,6 +255,9 @@ ring_core::~ring_core()
                      "there; wait for them, or call shutdown(deadline):\n" +
                      describe_locked());
     drain(held);
+    for (const std::shared_ptr<buffer_group>& buffers : buffers_)
+        if (buffers)
+            buffers->forget_ring();
 }
 
 } // namespace ring

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/backend/backend.hpp>
+#include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/loop_mutex.hpp>
 #include <safer_ring/ring/request.hpp>
 
@@ -12,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
@@ -55,6 +57,23 @@ public:
     SAFER_RING_API bool wait(const request& r, duration limit);
     /// Has `c` resumed by who polls or runs the ring when that is so.
     SAFER_RING_API void continue_with(request& r, continuation& c);
+    /// Takes that back.
+    SAFER_RING_API void discontinue(request& r) noexcept;
+    /// Calls `take`, which takes parts of `r` under the lock; if `r` has paused
+    /// for that, it goes on.
+    template <typename F>
+    void take_from(request& r, F&& take)
+    {
+        guard held(mutex_);
+        take();
+        unpause(held, r);
+    }
+
+    /// Offers the kernel these buffers under a number of their own, for as long
+    /// as somebody besides the ring has a pointer to them. Throws std::system_error.
+    SAFER_RING_API void attach(const std::shared_ptr<buffer_group>& buffers);
+    /// Takes those back that nobody has a pointer to any more.
+    SAFER_RING_API void detach_unused() noexcept;
 
     /// Asks for the end of `r`; what it completes with tells what came of it.
     SAFER_RING_API void cancel(operation_id id);
@@ -78,6 +97,11 @@ private:
     using clock = std::chrono::steady_clock;
 
     void submit_again(request& r) noexcept;
+    SAFER_RING_API void unpause(guard& held, request& r) noexcept;
+    void go_on(request& r) noexcept;
+    void supply() noexcept;
+    void stop_continuing(request& r) noexcept;
+    void detach_unused(guard& held) noexcept;
     void fill_submissions() noexcept;
     bool write_chain() noexcept;
     void write_entry(request& r) noexcept;
@@ -108,7 +132,11 @@ private:
     slot_table<request> slots_; // What is queued or in the kernel.
     request_queue<&request::to_submit_> queued_;
     request_queue<&request::to_continue_> due_;
-    std::size_t continuations_ = 0; // That are still to be resumed.
+    // Paused for want of something, the longest waiting first.
+    request_queue<&request::to_submit_> starved_;
+    std::uint64_t turn_ = 0;
+    std::vector<std::shared_ptr<buffer_group>> buffers_; // Each at its number.
+    std::size_t continuations_ = 0;                      // That are still to be resumed.
     std::size_t sleepers_ = 0;
     bool in_kernel_ = false;     // A thread is, without the lock, and reaps when it is back.
     bool cancel_missed_ = false; // A cancellation did not find its request.
