@@ -1,16 +1,10 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-#include "watched_backend.hpp"
-
-#include "support/blocking_peer.hpp"
-#include "support/skip.hpp"
-
-#include <safer_ring/ring/io_ring.hpp>
+#include "streams.hpp"
 
 #include <boost/test/unit_test.hpp>
 
-#include <coroutine>
 #include <csignal>
 #include <cstring>
 #include <functional>
@@ -21,7 +15,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,46 +22,7 @@
 namespace kernel {
 namespace {
 
-using namespace std::chrono_literals;
-using namespace safer_ring;
 using backend::opcode;
-using test_support::unique_descriptor;
-
-std::string no_buffer_ring()
-{
-    const features found = features::probe();
-    return found.buffer_ring     ? ""
-           : found.io_uring      ? "no buffers chosen by the kernel (Linux 5.19)"
-           : found.notes.empty() ? "no io_uring"
-                                 : found.notes.front();
-}
-
-const auto needs_buffer_ring = test_support::unless(&no_buffer_ring);
-
-/// A ring that is watched.
-struct watched {
-    explicit watched(bool refuses_multishot = false, unsigned completion_entries = 4096)
-        : ring(make(*this, completion_entries))
-    {
-        record->refuses_multishot = refuses_multishot;
-    }
-    static std::unique_ptr<backend::backend> make(watched& self, unsigned completion_entries)
-    {
-        options settings;
-        settings.submission_entries = std::min(completion_entries, settings.submission_entries);
-        settings.completion_entries = completion_entries;
-        return std::make_unique<watched_backend>(settings, self.record);
-    }
-    /// Looks until there is nothing more that the kernel does by itself.
-    void settle()
-    {
-        for (int i = 0; i < 50; ++i)
-            ring.poll();
-    }
-
-    std::shared_ptr<watch> record = std::make_shared<watch>();
-    io_ring ring;
-};
 
 /// A listening socket of the loopback interface.
 struct listening {
@@ -101,33 +55,6 @@ struct listening {
     sockaddr_in address{};
     socklen_t size = sizeof address;
     owned_descriptor listener;
-};
-
-void send_text(const unique_descriptor& to, std::string_view text)
-{
-    BOOST_REQUIRE(::send(to.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
-                  static_cast<ssize_t>(text.size()));
-}
-
-struct task {
-    struct promise_type {
-        task get_return_object()
-        {
-            return {std::coroutine_handle<promise_type>::from_promise(*this)};
-        }
-        std::suspend_never initial_suspend() noexcept { return {}; }
-        std::suspend_always final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
-    };
-    task(std::coroutine_handle<promise_type> h) : handle(h) {}
-    task(task&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
-    ~task()
-    {
-        if (handle)
-            handle.destroy();
-    }
-    std::coroutine_handle<promise_type> handle;
 };
 
 BOOST_AUTO_TEST_SUITE(streams_of_a_ring, *needs_buffer_ring)
@@ -238,39 +165,6 @@ BOOST_AUTO_TEST_CASE(marks_that_make_no_sense_are_refused)
 }
 
 // --------------------------------------------------------------------- receive
-
-/// A connection with a stream at its near end.
-struct connection {
-    connection(io_ring& ring, const buffer_ring& buffers, stream_limits limits = {})
-        : connection(ring, buffers, limits, test_support::local_descriptor_pair())
-    {
-    }
-    connection(io_ring& ring, const buffer_ring& buffers, stream_limits limits,
-               std::pair<unique_descriptor, unique_descriptor> both)
-        : near(std::move(both.first)), far(std::move(both.second)),
-          receiving(ring.receive_stream(near.get(), buffers, limits))
-    {
-    }
-    /// All that comes until the end.
-    std::string rest()
-    {
-        std::string text;
-        while (!receiving.is_over()) {
-            auto [result, buffer] = receiving.next().wait();
-            BOOST_TEST(result.value() == buffer.size());
-            text += buffer.text();
-        }
-        return text;
-    }
-    unique_descriptor near, far;
-    stream<streams::receive> receiving;
-};
-
-/// The n-th piece of what is sent.
-std::string piece(int n)
-{
-    return std::to_string(n) + ";";
-}
 
 BOOST_AUTO_TEST_CASE(bytes_come_in_order_until_the_end_of_the_connection)
 {
