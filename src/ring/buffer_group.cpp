@@ -126,7 +126,7 @@ ring_core* buffer_group::core() const noexcept
 void buffer_group::offer(std::uint32_t id) noexcept
 {
     poison(data(id), size_bytes_);
-    records_[id] = {0, 0, true};
+    records_[id] = {0, 0, tail_, true};
     // The first element's `tail` is the ring's, so it is left alone.
     backend::provided_buffer& b = ring_[tail_ & (statistics_.count - 1)];
     b.address = reinterpret_cast<std::uint64_t>(data(id));
@@ -202,6 +202,14 @@ owned_buffer buffer_group::take(std::uint32_t flags, std::size_t size_bytes, boo
     } catch (const std::bad_alloc&) {
         return view;
     }
+}
+
+std::uint32_t buffer_group::behind(std::uint32_t flags) const noexcept
+{
+    const std::lock_guard held(mutex_);
+    const unsigned place = records_[flags >> backend::completion_buffer_shift].place + 1U;
+    const std::uint32_t id = ring_[place & (statistics_.count - 1)].id;
+    return id << backend::completion_buffer_shift;
 }
 
 void buffer_group::give_back(std::byte* memory) noexcept

@@ -30,7 +30,7 @@ stream<streams::receive> io_ring::receive_stream(int fd, const buffer_ring& buff
     if (!buffers.group_ || buffers.group_->core() != &core_)
         throw std::invalid_argument("safer_ring: a receive_stream wants a buffer_ring of the same "
                                     "io_ring, which was not moved from");
-    return {core_, streams::receive(fd, buffers.group_, limits.high_water), limits};
+    return {core_, streams::receive(fd, buffers.group_, limits), limits};
 }
 
 stream<streams::timeout> io_ring::timeout_stream(std::chrono::nanoseconds interval)

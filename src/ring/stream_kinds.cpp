@@ -14,12 +14,18 @@ namespace {
 /// is std::chrono::steady_clock.
 constexpr std::uint32_t timeout_absolute = 1U << 0;
 
-bool has_messages(int fd) noexcept
+int type_of_socket(int fd) noexcept
 {
-    int type = SOCK_STREAM;
+    int type = -1;
     socklen_t size = sizeof type;
-    return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-           (type == SOCK_DGRAM || type == SOCK_RAW || type == SOCK_RDM);
+    return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ? type : -1;
+}
+
+/// Whether a receive of zero bytes is a message of none.
+bool has_empty_messages(int fd) noexcept
+{
+    const int type = type_of_socket(fd);
+    return type == SOCK_DGRAM || type == SOCK_RAW || type == SOCK_RDM;
 }
 
 } // namespace
@@ -56,6 +62,14 @@ accept::result_type accept::end(const io_error& error, bool cancelled)
 
 // -------------------------------------------------------------------- receive
 
+receive::receive(int fd, std::shared_ptr<ring::buffer_group> buffers,
+                 const stream_limits& limits) noexcept
+    : fd_(fd), buffers_(std::move(buffers)), high_water_(limits.high_water),
+      bundles_(limits.bundles && buffers_->use() == ring::buffer_use::whole &&
+               type_of_socket(fd) == SOCK_STREAM)
+{
+}
+
 void receive::prepare(backend::submission_entry& entry, bool multishot) noexcept
 {
     entry.op = backend::opcode::recv;
@@ -68,21 +82,34 @@ void receive::prepare(backend::submission_entry& entry, bool multishot) noexcept
         entry.ioprio = backend::receive_multishot;
     else
         entry.length = static_cast<std::uint32_t>(buffers_->size_bytes());
+    if (bundles_)
+        entry.ioprio |= backend::receive_bundle;
 }
 
 outcome receive::take_in(int result, std::uint32_t flags) noexcept
 {
-    owned_buffer brought;
-    if ((flags & backend::completion_buffer) != 0)
-        brought = buffers_->take(flags, static_cast<std::size_t>(std::max(result, 0)),
-                                 items_.size() >= high_water_);
     if (result == -ENOBUFS) {
         buffers_->note_exhaustion();
         return outcome::starves;
     }
-    if (result < 0 || (result == 0 && !has_messages(fd_)))
+    auto left = static_cast<std::size_t>(std::max(result, 0));
+    const bool has_buffer = (flags & backend::completion_buffer) != 0;
+    if (left == 0 && (result < 0 || !has_empty_messages(fd_))) {
+        if (has_buffer) // It goes back as it came.
+            static_cast<void>(buffers_->take(flags, 0, false));
         return outcome::is_over;
-    return items_.push(std::move(brought));
+    }
+    if (!has_buffer)
+        return items_.push(owned_buffer());
+    outcome kept = outcome::goes_on;
+    do { // Each of a bundle is full, but for the last.
+        const std::size_t here = std::min(left, buffers_->size_bytes());
+        const std::uint32_t next = left > here ? buffers_->behind(flags) : 0;
+        kept = items_.push(buffers_->take(flags, here, items_.size() >= high_water_));
+        flags = next;
+        left -= here;
+    } while (left != 0);
+    return kept;
 }
 
 receive::result_type receive::take(bool cancelled) noexcept

@@ -50,8 +50,8 @@ BOOST_AUTO_TEST_CASE(buffer_shows_the_memory_that_the_kernel_chose_and_goes_back
         buffer.resize(100);
         std::memset(buffer.data(), 'x', 100);
         BOOST_TEST(buffers.statistics().available == 7U);
-        BOOST_TEST(ring.send(c.near.get(), std::move(buffer)).submit().wait().result().value() ==
-                   100U);
+        const auto sent = ring.send(c.near.get(), std::move(buffer)).submit().wait().result();
+        BOOST_TEST(sent.value() == 100U);
     }
     const auto now = buffers.statistics();
     BOOST_TEST(now.count == 8U);
@@ -263,6 +263,124 @@ BOOST_AUTO_TEST_CASE(thousand_connections_go_on_with_64_buffers_and_one_that_nev
     others.clear();
     BOOST_TEST(w.ring.shutdown(10s));
     BOOST_TEST(buffers.statistics().available == 64U);
+}
+
+// ------------------------------------------------------- in parts, and in bundles
+
+std::string no_parts()
+{
+    return features::probe().incremental_buffers ? "" : "no IOU_PBUF_RING_INC (Linux 6.12)";
+}
+
+BOOST_AUTO_TEST_CASE(parts_of_a_buffer_lie_side_by_side_and_go_back_together,
+                     *test_support::unless(&no_parts))
+{
+    io_ring ring;
+    buffer_ring buffers(ring, 4, 100, buffer_use::in_parts);
+    connection c(ring, buffers);
+    std::vector<owned_buffer> parts;
+    for (const char* text : {"0123456789", "abcde", "fgh"}) {
+        send_text(c.far, text);
+        parts.push_back(next_of(c));
+        BOOST_TEST(parts.back().text() == text);
+        BOOST_TEST(parts.back().capacity() == std::strlen(text));
+    }
+    BOOST_TEST(parts[1].data() == parts[0].data() + 10);
+    BOOST_TEST(parts[2].data() == parts[1].data() + 5);
+    BOOST_TEST(buffers.statistics().available == 4U);
+    // What is left of it, and the beginning of the next.
+    const std::string more = std::string(82, '.') + "next";
+    send_text(c.far, more);
+    std::string got;
+    while (got.size() < more.size()) {
+        parts.push_back(next_of(c));
+        got += parts.back().text();
+    }
+    BOOST_TEST(got == more);
+    BOOST_TEST(buffers.statistics().available == 3U);
+    while (parts.size() > 1) // All but the first.
+        parts.pop_back();
+    BOOST_TEST(buffers.statistics().available == 3U);
+    BOOST_TEST(parts.front().text() == "0123456789");
+    std::thread([&parts] { parts.clear(); }).join();
+    BOOST_TEST(buffers.statistics().available == 4U);
+}
+
+BOOST_AUTO_TEST_CASE(connections_share_buffers_part_by_part, *test_support::unless(&no_parts))
+{
+    watched w;
+    buffer_ring buffers(w.ring, 4, 256, buffer_use::in_parts);
+    std::deque<reader> all;
+    connection never(w.ring, buffers, {4, 2});
+    for (int i = 0; i < 20; ++i) {
+        all.emplace_back(w.ring, buffers);
+        all.back().read();
+    }
+    std::string expected, to_never;
+    for (int i = 0; i < 200; ++i) {
+        for (reader& each : all)
+            send_text(each.far, piece(i));
+        expected += piece(i);
+        if (i < 100) {
+            send_text(never.far, piece(i));
+            to_never += piece(i);
+        }
+        while (std::any_of(all.begin(), all.end(),
+                           [&](const reader& r) { return r.received.size() < expected.size(); }))
+            w.ring.run_one();
+    }
+    BOOST_TEST(std::all_of(all.begin(), all.end(),
+                           [&](const reader& r) { return r.received == expected; }));
+    never.far.reset();
+    BOOST_TEST(never.rest() == to_never);
+    BOOST_TEST(buffers.statistics().available == 4U);
+}
+
+BOOST_AUTO_TEST_CASE(bundle_brings_several_buffers_at_once)
+{
+    if (!features::probe().receive_bundles)
+        SAFER_RING_SKIP("no IORING_RECVSEND_BUNDLE (Linux 6.10)");
+    watched w;
+    buffer_ring buffers(w.ring, 16, 64);
+    stream_limits limits;
+    limits.bundles = true;
+    connection c(w.ring, buffers, limits);
+    w.ring.flush();
+    std::string sent, got;
+    for (int round = 0; round < 50; ++round) {
+        // Buffers that are kept in between change the order of those on offer.
+        std::vector<owned_buffer> kept;
+        std::string text;
+        for (int i = 0; i < 60 + 7 * round % 13; ++i)
+            text += piece(i * round);
+        send_text(c.far, text);
+        sent += text;
+        while (got.size() < sent.size()) {
+            kept.push_back(next_of(c));
+            got += kept.back().text();
+            if (kept.size() % 3 == 0)
+                kept.erase(kept.begin() + 1);
+        }
+        BOOST_TEST(got == sent);
+    }
+    BOOST_TEST(w.record->bundles == w.record->count(opcode::recv));
+    BOOST_TEST(buffers.statistics().available == 16U);
+}
+
+BOOST_AUTO_TEST_CASE(datagrams_are_not_bundled)
+{
+    watched w;
+    buffer_ring buffers(w.ring, 16, 64);
+    int fds[2];
+    BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0);
+    stream_limits limits;
+    limits.bundles = true;
+    connection c(w.ring, buffers, limits, {unique_descriptor(fds[0]), unique_descriptor(fds[1])});
+    for (const char* text : {"one", "two", "three"})
+        send_text(c.far, text);
+    for (const char* text : {"one", "two", "three"})
+        BOOST_TEST(next_of(c).text() == text);
+    BOOST_TEST(w.record->bundles == 0U);
 }
 
 std::string memory_cannot_be_limited()

@@ -20,6 +20,7 @@ struct watch {
     std::atomic<unsigned> enters = 0;
     std::array<std::atomic<unsigned>, 256> submitted{}; ///< By opcode.
     std::atomic<unsigned> refused = 0;
+    std::atomic<unsigned> bundles = 0; ///< Receives that ask for them.
 
     unsigned count(safer_ring::backend::opcode op) const
     {
@@ -80,6 +81,8 @@ private:
     {
         using namespace safer_ring::backend;
         ++record_->submitted[static_cast<std::size_t>(e.op)];
+        if (e.op == opcode::recv && (e.ioprio & receive_bundle) != 0)
+            ++record_->bundles;
         const bool is_multishot =
             (e.op == opcode::accept && (e.ioprio & accept_multishot) != 0) ||
             (e.op == opcode::recv && (e.ioprio & receive_multishot) != 0) ||

@@ -53,12 +53,16 @@ public:
 
     [[nodiscard]] std::uint16_t number() const noexcept { return number_; }
     [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
+    [[nodiscard]] buffer_use use() const noexcept { return use_; }
 
     /// What a completion of a receive brought, of which there are `size_bytes`
     /// in the buffer that `flags` name. A copy, when that is wanted or few
     /// buffers are left, and there is memory for one.
     [[nodiscard]] SAFER_RING_API owned_buffer take(std::uint32_t flags, std::size_t size_bytes,
                                                    bool as_copy) noexcept;
+    /// For the buffer that the kernel chooses behind the one of `flags`, in a
+    /// bundle; to be asked before `take`.
+    [[nodiscard]] SAFER_RING_API std::uint32_t behind(std::uint32_t flags) const noexcept;
     /// A receive found no buffer.
     SAFER_RING_API void note_exhaustion() noexcept;
     /// Whether one that found none may try again: in each turn as many as there
@@ -74,6 +78,7 @@ private:
     struct record {
         std::uint32_t used_bytes = 0; ///< That the kernel has filled.
         std::uint32_t views = 0;      ///< Buffers that show a part of it.
+        std::uint16_t place = 0;      ///< In the ring, where it was offered last.
         bool is_offered = false;
     };
 

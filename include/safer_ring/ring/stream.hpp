@@ -40,6 +40,24 @@ class next_item;
 ///
 /// *Thread safety*: distinct streams may be used at once. `cancel` may be called
 /// while another thread waits.
+///
+/// @code
+/// int ends[2];
+/// assert(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+/// const safer_ring::owned_descriptor near(ends[0]);
+/// safer_ring::owned_descriptor far(ends[1]);
+/// safer_ring::io_ring ring;
+/// if (ring.found().buffer_ring) {
+///     safer_ring::buffer_ring buffers(ring, 64, 4096);
+///     auto receiving = ring.receive_stream(near.get(), buffers);
+///     assert(::write(far.get(), "hello", 5) == 5);
+///     auto [result, buffer] = receiving.next().wait();
+///     assert(result.value() == 5 && buffer.text() == "hello");
+///     far.close();
+///     auto [end, nothing] = receiving.next().wait();
+///     assert(end.value() == 0 && receiving.is_over());
+/// }
+/// @endcode
 template <typename Kind>
 class [[nodiscard]] SAFER_RING_CONSUMABLE(unconsumed) stream {
     using request_type = ring::stream_request<Kind>;
@@ -115,6 +133,16 @@ private:
 };
 
 /// The next item of a stream, which has to live until it is there.
+///
+/// @code
+/// safer_ring::io_ring ring;
+/// auto ticking = ring.timeout_stream(std::chrono::milliseconds(1));
+/// std::uint64_t intervals = 0;
+/// ticking.next().then(
+///     [&](safer_ring::io_result<std::uint64_t> passed) { intervals = passed.value(); });
+/// assert(ring.run() == 1);
+/// assert(intervals >= 1);
+/// @endcode
 template <typename Kind>
 class [[nodiscard]] next_item {
     using request_type = ring::stream_request<Kind>;
@@ -159,6 +187,10 @@ public:
     /// In any coroutine, which is resumed by the ring's `poll` or `run`, unless
     /// there is an item already.
     auto operator co_await() && { return awaiter(*core_, *request_); }
+
+    // clang-format off
+    void wait() & = delete; // As stream.next().wait().
+    // clang-format on
 
 private:
     template <typename F>

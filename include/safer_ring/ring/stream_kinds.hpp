@@ -25,6 +25,10 @@ struct stream_limits {
     std::size_t high_water = 16;
     /// With no more than so many it begins again.
     std::size_t low_water = 8;
+    /// Of a receive_stream on a SOCK_STREAM socket, with buffers used whole: one
+    /// completion may bring as many buffers as there is data for (Linux 6.10;
+    /// no effect elsewhere).
+    bool bundles = false;
 };
 
 /// What the streams of an io_ring are of: the entry of each, what a completion
@@ -110,12 +114,12 @@ class SAFER_RING_API receive {
 public:
     using result_type = std::pair<io_result<std::size_t>, owned_buffer>;
 
-    receive(int fd, std::shared_ptr<ring::buffer_group> buffers, std::size_t high_water) noexcept
-        : fd_(fd), buffers_(std::move(buffers)), high_water_(high_water)
-    {
-    }
+    receive(int fd, std::shared_ptr<ring::buffer_group> buffers,
+            const stream_limits& limits) noexcept;
     void prepare(backend::submission_entry& entry, bool multishot) noexcept;
     outcome take_in(int result, std::uint32_t flags) noexcept;
+    /// The kernel refused the entry: whether there is a simpler one.
+    [[nodiscard]] bool simplify() noexcept { return std::exchange(bundles_, false); }
     [[nodiscard]] bool is_supplied(std::uint64_t turn) noexcept { return buffers_->supplies(turn); }
     [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
     [[nodiscard]] result_type take(bool cancelled) noexcept;
@@ -126,6 +130,7 @@ private:
     int fd_;
     std::shared_ptr<ring::buffer_group> buffers_;
     std::size_t high_water_;
+    bool bundles_;
     fifo<owned_buffer> items_;
 };
 

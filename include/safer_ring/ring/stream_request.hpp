@@ -64,7 +64,7 @@ public:
         // The kernel lacks the multishot, or refuses the request for what it is,
         // and then again.
         if (result == -EINVAL && is_multishot_ && !is_proven_) {
-            is_multishot_ = false;
+            is_multishot_ = simplify();
             return true;
         }
         // For a pause, or because the thread that submitted it has exited.
@@ -158,6 +158,13 @@ private:
         return what;
     }
 
+    [[nodiscard]] bool simplify() noexcept
+    {
+        if constexpr (requires { kind_.simplify(); })
+            return kind_.simplify();
+        else
+            return false;
+    }
     [[nodiscard]] std::size_t high_water() const noexcept
     {
         if constexpr (requires { Kind::high_water(is_multishot_); })
