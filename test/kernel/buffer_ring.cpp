@@ -34,6 +34,14 @@ owned_buffer next_of(connection& c)
     return std::move(buffer);
 }
 
+/// How much address space this process has.
+std::size_t address_space_bytes()
+{
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 BOOST_AUTO_TEST_SUITE(buffer_rings, *needs_buffer_ring)
 
 BOOST_AUTO_TEST_CASE(buffer_shows_the_memory_that_the_kernel_chose_and_goes_back)
@@ -123,19 +131,20 @@ BOOST_AUTO_TEST_CASE(what_the_kernel_does_not_take_is_refused)
     BOOST_TEST(moved_from.statistics().count == 0U);
 }
 
-BOOST_AUTO_TEST_CASE(buffer_rings_come_and_go)
+BOOST_AUTO_TEST_CASE(buffer_rings_come_and_go_with_their_memory)
 {
     io_ring ring;
     const buffer_ring first(ring, 8, 64);
     connection c(ring, first);
-    std::optional<connection> of_gone;
+    constexpr std::size_t size_bytes = std::size_t{1} << 20;
+    const std::size_t before = address_space_bytes();
     for (int i = 0; i < 100; ++i) {
-        // Its memory goes with its stream, so that a number comes free.
-        buffer_ring each(ring, 4, 64);
+        buffer_ring each(ring, 16, size_bytes);
         connection own(ring, each);
         send_text(own.far, piece(i));
         BOOST_TEST(next_of(own).text() == piece(i));
     }
+    BOOST_TEST(address_space_bytes() < before + 20 * 16 * size_bytes);
     send_text(c.far, "first");
     BOOST_TEST(next_of(c).text() == "first");
 }
@@ -392,14 +401,6 @@ std::string memory_cannot_be_limited()
 #endif
 }
 
-/// How much address space this process has.
-std::size_t address_space_bytes()
-{
-    std::size_t pages = 0;
-    std::ifstream("/proc/self/statm") >> pages;
-    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
 BOOST_AUTO_TEST_CASE(without_memory_for_copies_a_stream_waits_for_a_buffer,
                      *test_support::unless(&memory_cannot_be_limited))
 {
@@ -430,14 +431,23 @@ BOOST_AUTO_TEST_CASE(without_memory_for_copies_a_stream_waits_for_a_buffer,
             ::_exit(2);
         if (::send(c.far.get(), text.data(), size, 0) != ssize_t{size})
             ::_exit(1);
+        // Two that are given up while they wait.
+        connection cancelled(w.ring, buffers);
+        std::optional<connection> destroyed(std::in_place, w.ring, buffers);
         w.settle();
-        if (buffers.statistics().exhausted != 1 || c.receiving.queued() != 0)
+        if (buffers.statistics().exhausted != 3 || c.receiving.queued() != 0)
             ::_exit(3);
+        if (w.ring.describe().find("waits for a buffer") == std::string::npos)
+            ::_exit(6);
+        cancelled.receiving.cancel();
+        if (cancelled.receiving.next().wait().first.code() != std::errc::operation_canceled)
+            ::_exit(7);
+        destroyed.reset();
         // From another thread, which does not know of the ring.
         std::thread returning([&kept] { kept.pop_back(); });
         const auto item = c.receiving.next().wait();
         returning.join();
-        ::_exit(item.second.size() != size ? 4 : w.record->count(opcode::recv) != 2 ? 5 : 0);
+        ::_exit(item.second.size() != size ? 4 : w.record->count(opcode::recv) != 4 ? 5 : 0);
     }
     int status = 0;
     ::waitpid(child, &status, 0);

@@ -322,59 +322,64 @@ BOOST_AUTO_TEST_CASE(datagrams_come_one_by_one_empty_ones_too)
 
 BOOST_AUTO_TEST_CASE(callbacks_are_called_for_each_item_by_who_runs)
 {
-    io_ring ring;
-    buffer_ring buffers(ring, 8, 64);
-    auto c = std::make_unique<connection>(ring, buffers);
-    std::string received;
-    std::function<void()> ask = [&] {
-        c->receiving.next().then([&](streams::receive::result_type item) {
-            received += item.second.text();
-            if (received.find("end") == std::string::npos)
-                ask();
-            else
-                c.reset(); // From within its own callback.
-        });
-    };
-    ask();
-    BOOST_TEST(ring.poll() == 0U);
-    send_text(c->far, "a");
-    BOOST_TEST(ring.run_one() == 1U);
-    send_text(c->far, "b");
-    BOOST_TEST(ring.run_one() == 1U);
-    send_text(c->far, "end");
-    BOOST_TEST(ring.run() == 1U);
-    BOOST_TEST(received == "abend");
-    BOOST_TEST(ring.shutdown(10s));
-    BOOST_TEST(buffers.statistics().available == 8U);
+    for (const bool old : {false, true}) {
+        watched w(old);
+        io_ring& ring = w.ring;
+        buffer_ring buffers(ring, 8, 64);
+        auto c = std::make_unique<connection>(ring, buffers);
+        std::string received;
+        std::function<void()> ask = [&] {
+            c->receiving.next().then([&](streams::receive::result_type item) {
+                received += item.second.text();
+                if (received.find("end") == std::string::npos)
+                    ask();
+                else
+                    c.reset(); // From within its own callback.
+            });
+        };
+        ask();
+        BOOST_TEST(ring.poll() == 0U);
+        send_text(c->far, "a");
+        BOOST_TEST(ring.run_one() == 1U);
+        send_text(c->far, "b");
+        BOOST_TEST(ring.run_one() == 1U);
+        send_text(c->far, "end");
+        BOOST_TEST(ring.run() == 1U);
+        BOOST_TEST(received == "abend");
+        BOOST_TEST(ring.shutdown(10s));
+        BOOST_TEST(buffers.statistics().available == 8U);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(coroutines_wait_for_items)
 {
-    io_ring ring;
-    buffer_ring buffers(ring, 8, 64);
-    connection c(ring, buffers);
-    std::string received;
-    const task reading = [](connection& from, std::string& into) -> task {
-        while (!from.receiving.is_over()) {
-            auto [result, buffer] = co_await from.receiving.next();
-            into += buffer.text();
-        }
-    }(c, received);
-    const task sending = [](io_ring& on, connection& to) -> task {
-        for (int i = 0; i < 50; ++i) {
-            co_await on.send(to.far.get(), owned_buffer::copy_of(piece(i))).submit();
-            if (i % 10 == 0)
-                co_await on.timeout(1us).submit();
-        }
-        to.far.reset();
-    }(ring, c);
-    ring.run();
-    std::string sent;
-    for (int i = 0; i < 50; ++i)
-        sent += piece(i);
-    BOOST_TEST(received == sent);
-    BOOST_TEST(reading.handle.done());
-    BOOST_TEST(sending.handle.done());
+    for (const bool old : {false, true}) {
+        watched w(old);
+        buffer_ring buffers(w.ring, 8, 64);
+        connection c(w.ring, buffers, {2, 1});
+        std::string received;
+        const task reading = [](connection& from, std::string& into) -> task {
+            while (!from.receiving.is_over()) {
+                auto [result, buffer] = co_await from.receiving.next();
+                into += buffer.text();
+            }
+        }(c, received);
+        const task sending = [](io_ring& on, connection& to) -> task {
+            for (int i = 0; i < 50; ++i) {
+                co_await on.send(to.far.get(), owned_buffer::copy_of(piece(i))).submit();
+                if (i % 10 == 0)
+                    co_await on.timeout(1us).submit();
+            }
+            to.far.reset();
+        }(w.ring, c);
+        w.ring.run();
+        std::string sent;
+        for (int i = 0; i < 50; ++i)
+            sent += piece(i);
+        BOOST_TEST(received == sent);
+        BOOST_TEST(reading.handle.done());
+        BOOST_TEST(sending.handle.done());
+    }
 }
 
 BOOST_AUTO_TEST_CASE(who_waits_for_a_stream_that_is_destroyed_is_not_called)
