@@ -213,8 +213,16 @@ BOOST_AUTO_TEST_CASE(stream_that_nobody_reads_stops_at_its_mark_and_loses_nothin
         const unsigned enters = w.record->enters;
         w.settle();
         BOOST_TEST(w.record->enters == enters);
+        std::string got;
+        const auto take = [&] { got += c.receiving.next().wait().second.text(); };
+        take();
+        w.settle();
+        BOOST_TEST(c.receiving.queued() == 3U); // Not before the low mark, ...
+        take();
+        w.settle();
+        BOOST_TEST(c.receiving.queued() > 2U); // ... and then at once.
         c.far.reset();
-        BOOST_TEST(c.rest() == sent);
+        BOOST_TEST(got + c.rest() == sent);
         BOOST_TEST(buffers.statistics().available == 64U);
     }
 }
@@ -236,6 +244,42 @@ BOOST_AUTO_TEST_CASE(burst_that_the_kernel_had_completed_is_kept_and_holds_no_bu
     BOOST_TEST(buffers.statistics().copied >= 1U);
     c.far.reset();
     BOOST_TEST(c.rest() == sent);
+}
+
+BOOST_AUTO_TEST_CASE(descriptors_may_be_non_blocking)
+{
+    for (const bool old : {false, true}) {
+        watched w(old);
+        buffer_ring buffers(w.ring, 16, 64);
+        listening server;
+        ::fcntl(server.listener.get(), F_SETFL, O_NONBLOCK);
+        auto accepting = w.ring.accept_stream(server.listener.get());
+        w.settle();
+        std::vector<owned_descriptor> clients;
+        for (int i = 0; i < 3; ++i) {
+            clients.push_back(server.connect());
+            const auto accepted = accepting.next().wait().second;
+            BOOST_TEST(listening::are_connected(clients.back(), accepted));
+        }
+        auto both = test_support::local_descriptor_pair();
+        ::fcntl(both.first.get(), F_SETFL, O_NONBLOCK);
+        connection c(w.ring, buffers, {4, 2}, std::move(both));
+        w.settle();
+        std::string sent;
+        for (int i = 0; i < 30; ++i) {
+            send_text(c.far, piece(i));
+            sent += piece(i);
+            w.settle();
+        }
+        BOOST_TEST(c.receiving.queued() == 4U);
+        const unsigned enters = w.record->enters;
+        w.settle();
+        BOOST_TEST(w.record->enters == enters);
+        c.far.reset();
+        BOOST_TEST(c.rest() == sent);
+        accepting.cancel();
+        BOOST_TEST((accepting.next().wait().first.code() == std::errc::operation_canceled));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(stream_cancelled_while_it_has_stopped_gives_what_it_has_and_ends)

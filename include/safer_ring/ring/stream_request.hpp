@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -52,7 +53,11 @@ public:
 
     void prepare(backend::submission_entry& entry) noexcept override
     {
-        kind_.prepare(entry, is_multishot_);
+        if (!is_polling_)
+            return kind_.prepare(entry, is_multishot_);
+        entry.op = backend::opcode::poll_add;
+        entry.fd = kind_.subject().descriptor;
+        entry.op_flags = POLLIN;
     }
     void part(int result, std::uint32_t flags) noexcept override
     {
@@ -67,6 +72,10 @@ public:
             is_multishot_ = simplify();
             return true;
         }
+        // Of a descriptor that is non-blocking the kernel does not wait for more.
+        const bool was_polling = std::exchange(is_polling_, result == -EAGAIN);
+        if (is_polling_ || (was_polling && result >= 0))
+            return !cancel_if_asked();
         // For a pause, or because the thread that submitted it has exited.
         const bool undone = (result == -ECANCELED || result == -EINTR) && !cancel_requested();
         const streams::outcome what = undone ? streams::outcome::goes_on : take_in(result, flags);
@@ -74,8 +83,8 @@ public:
             end_ = -ENOMEM;
         else if (what == streams::outcome::is_over)
             end_ = result;
-        else if (cancel_requested())
-            end_ = -ECANCELED;
+        else
+            static_cast<void>(cancel_if_asked());
         is_starved_ = !end_ && what == streams::outcome::starves;
         return !end_;
     }
@@ -158,6 +167,12 @@ private:
         return what;
     }
 
+    [[nodiscard]] bool cancel_if_asked() noexcept
+    {
+        if (cancel_requested())
+            end_ = -ECANCELED;
+        return cancel_requested();
+    }
     [[nodiscard]] bool simplify() noexcept
     {
         if constexpr (requires { kind_.simplify(); })
@@ -180,6 +195,7 @@ private:
     Kind kind_;
     stream_limits limits_;
     bool is_multishot_ = true;
+    bool is_polling_ = false;   // Until there is something, where the kernel does not wait.
     bool is_proven_ = false;    // It has completed as a multishot does.
     bool is_held_back_ = false; // From the high-water mark down to the low one.
     bool is_starved_ = false;
