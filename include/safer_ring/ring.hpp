@@ -8,7 +8,9 @@
 #include <safer_ring/backend/backend.hpp>
 #include <safer_ring/backend/features.hpp>
 #include <safer_ring/ring/buffer_pool.hpp>
+#include <safer_ring/ring/buffer_ring.hpp>
 #include <safer_ring/ring/event_loop.hpp>
 #include <safer_ring/ring/io_ring.hpp>
 #include <safer_ring/ring/owned_buffer.hpp>
 #include <safer_ring/ring/shared_buffer.hpp>
+#include <safer_ring/ring/stream.hpp>

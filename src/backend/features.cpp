@@ -24,7 +24,11 @@ std::string features::describe() const
          << "cooperative task work: " << yes_no(cooperative_taskrun) << '\n'
          << "time-out within the wait: " << yes_no(wait_timeout) << '\n'
          << "zero-copy send: " << yes_no(zero_copy_send) << '\n'
-         << "submission goes on after an error: " << yes_no(submit_all) << '\n';
+         << "submission goes on after an error: " << yes_no(submit_all) << '\n'
+         << "accept and receive again and again: " << yes_no(multishot_accept) << ", "
+         << yes_no(multishot_receive) << '\n'
+         << "several buffers in one completion: " << yes_no(receive_bundles) << '\n'
+         << "one buffer for several receives: " << yes_no(incremental_buffers) << '\n';
     for (const auto& note : notes)
         text << "note: " << note << '\n';
     return text.str();

@@ -104,11 +104,18 @@ public:
     int register_buffer_ring(provided_buffer* buffers, unsigned count,
                              std::uint16_t group) noexcept override
     {
-        io_uring_buf_reg request{};
-        request.ring_addr = reinterpret_cast<std::uint64_t>(buffers);
-        request.ring_entries = count;
-        request.bgid = group;
-        return ::io_uring_register_buf_ring(&ring_, &request, 0);
+        return register_buffers(buffers, count, group, 0);
+    }
+
+    int register_incremental_buffer_ring(provided_buffer* buffers, unsigned count,
+                                         std::uint16_t group) noexcept override
+    {
+        return register_buffers(buffers, count, group, incremental_buffer_ring);
+    }
+
+    int unregister_buffer_ring(std::uint16_t group) noexcept override
+    {
+        return ::io_uring_unregister_buf_ring(&ring_, group);
     }
 
     int ready_descriptor() const noexcept override { return ring_.ring_fd; }
@@ -122,6 +129,21 @@ public:
     }
 
 private:
+    int register_buffers(provided_buffer* buffers, unsigned count, std::uint16_t group,
+                         std::uint16_t flags) noexcept
+    {
+        io_uring_buf_reg request{};
+        request.ring_addr = reinterpret_cast<std::uint64_t>(buffers);
+        request.ring_entries = count;
+        request.bgid = group;
+        // A member of its own in newer headers only; padding that has to be
+        // zero for kernels without flags.
+        std::memcpy(reinterpret_cast<std::byte*>(&request) + offsetof(io_uring_buf_reg, bgid) +
+                        sizeof request.bgid,
+                    &flags, sizeof flags);
+        return ::io_uring_register_buf_ring(&ring_, &request, 0);
+    }
+
     /// The raw call, since liburing's functions keep a submission tail of
     /// their own. Answers the negated errno as the rest of this class does.
     int call_enter(unsigned to_submit, unsigned min_complete, unsigned flags, void* argument,
@@ -213,8 +235,9 @@ private:
         features_.submit_all = (parameters_.flags & IORING_SETUP_SUBMIT_ALL) != 0;
         features_.cooperative_taskrun = (parameters_.flags & IORING_SETUP_COOP_TASKRUN) != 0;
         features_.zero_copy_send = knows(opcode::send_zc);
-        features_.receive_poll_first = probe_poll_first();
-        features_.buffer_ring = probe_buffer_ring();
+        probe_entries();
+        features_.buffer_ring = probe_buffer_ring(0);
+        features_.incremental_buffers = probe_buffer_ring(incremental_buffer_ring);
         if (!features_.receive_poll_first)
             features_.notes.push_back("no IORING_RECVSEND_POLL_FIRST (Linux 5.19)");
     }
@@ -229,37 +252,51 @@ private:
         return known;
     }
 
-    /// An unknown ioprio bit of recv is refused with EINVAL; a kernel that
-    /// knows it gets as far as the bad descriptor. Kernels that look up the
-    /// descriptor first (before Linux 5.18, IORING_FEAT_LINKED_FILE) are too
-    /// old to know it.
-    bool probe_poll_first() noexcept
+    /// An unknown bit is refused with EINVAL; a kernel that knows it gets as far
+    /// as the bad descriptor. Kernels that look up the descriptor first (before
+    /// Linux 5.18, IORING_FEAT_LINKED_FILE) are too old to know any of these.
+    void probe_entries() noexcept
     {
         if ((parameters_.features & IORING_FEAT_LINKED_FILE) == 0)
-            return false;
-        submission_entry* entry = next_submission();
-        *entry = {};
-        entry->op = opcode::recv;
-        entry->ioprio = receive_poll_first;
-        entry->fd = -1;
-        publish();
-        int answer = -EINVAL;
-        if (enter(1, 1, nullptr) == 1)
-            for_each_completion([&](const completion_entry& done) { answer = done.result; });
-        return answer == -EBADF;
+            return;
+        struct trial {
+            opcode op;
+            std::uint16_t ioprio;
+            std::uint8_t flags;
+            bool& found;
+        };
+        const trial trials[] = {
+            {opcode::recv, receive_poll_first, 0, features_.receive_poll_first},
+            {opcode::accept, accept_multishot, 0, features_.multishot_accept},
+            {opcode::recv, receive_multishot, entry_buffer_select, features_.multishot_receive},
+            {opcode::recv, receive_bundle, entry_buffer_select, features_.receive_bundles},
+        };
+        // One by one: before Linux 5.18 a failing entry ends the submission.
+        for (const trial& each : trials) {
+            submission_entry* entry = next_submission();
+            *entry = {};
+            entry->op = each.op;
+            entry->ioprio = each.ioprio;
+            entry->flags = each.flags;
+            publish();
+            if (enter(1, 1, nullptr) == 1)
+                for_each_completion(
+                    [&](const completion_entry& done) { each.found = done.result == -EBADF; });
+        }
     }
 
     /// Registers a ring of one buffer and takes it back.
-    bool probe_buffer_ring() noexcept
+    bool probe_buffer_ring(std::uint16_t flags) noexcept
     {
         const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
         void* memory =
             ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
             return false;
-        const bool found = register_buffer_ring(static_cast<provided_buffer*>(memory), 1, 0) == 0;
+        const bool found =
+            register_buffers(static_cast<provided_buffer*>(memory), 1, 0, flags) == 0;
         if (found)
-            ::io_uring_unregister_buf_ring(&ring_, 0);
+            unregister_buffer_ring(0);
         ::munmap(memory, page);
         return found;
     }

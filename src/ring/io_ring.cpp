@@ -24,4 +24,20 @@ operation<ops::connect, building> io_ring::connect(int fd, const sockaddr* addre
     return make(std::move(op));
 }
 
+stream<streams::receive> io_ring::receive_stream(int fd, const buffer_ring& buffers,
+                                                 const stream_limits& limits)
+{
+    if (!buffers.group_ || buffers.group_->core() != &core_)
+        throw std::invalid_argument("safer_ring: a receive_stream wants a buffer_ring of the same "
+                                    "io_ring, which was not moved from");
+    return {core_, streams::receive(fd, buffers.group_, limits), limits};
+}
+
+stream<streams::timeout> io_ring::timeout_stream(std::chrono::nanoseconds interval)
+{
+    if (interval <= std::chrono::nanoseconds::zero())
+        throw std::invalid_argument("safer_ring: a timeout_stream wants an interval above zero");
+    return {core_, streams::timeout(interval), {}};
+}
+
 } // namespace safer_ring::inline SAFER_RING_ABI

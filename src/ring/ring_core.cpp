@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -139,6 +140,11 @@ void ring_core::begin(request& r) noexcept
     r.cancel_requested_ = false;
     r.over_.store(false, std::memory_order_relaxed);
     r.lend();
+    queue(r);
+}
+
+void ring_core::queue(request& r) noexcept
+{
     r.state_ = request::state::queued;
     queued_.push_back(r);
 }
@@ -273,17 +279,18 @@ void ring_core::enter(guard& held, duration limit)
 {
     if (std::exchange(cancel_again_, false))
         slots_.for_each([this](request& r) {
-            if (r.state_ == request::state::in_kernel && r.cancel_requested_)
+            if (r.state_ == request::state::in_kernel && (r.cancel_requested_ || r.pausing_))
                 ask_for_cancellation(r);
         });
     flush_missed_ = false;
+    supply();
     fill_submissions();
     if (queued_.front() != nullptr) // More than the queue holds.
         flush(held);
     // Asked again by the call after this one, which has to wait in between: what a
     // disk is doing may answer EALREADY for long.
     cancel_again_ = std::exchange(cancel_missed_, false);
-    if (cancel_again_ || flush_missed_)
+    if (cancel_again_ || flush_missed_ || starved_.front() != nullptr)
         limit = std::min<duration>(limit, retry_wait);
     const unsigned count = kernel_->unsubmitted();
     const bool blocks = limit != duration::zero() && !kernel_->has_completions();
@@ -341,10 +348,16 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
         r->part(entry.result, entry.flags);
         if (r->has_part())
             make_due(*r);
+        if (r->pauses() && !r->pausing_ && !r->cancel_requested_) {
+            r->pausing_ = true;
+            ask_for_cancellation(*r);
+            flush_missed_ = true; // Not only when somebody comes by again.
+        }
         return;
     }
     if (--requests_in_kernel_ == 0 && queued_.front() != nullptr)
         flush_missed_ = true; // Something drained may begin.
+    r->pausing_ = false;
     int result = entry.result;
     bool undone = false;
     if (result < 0 && !r->in_chain_ && !r->cancel_requested_) {
@@ -355,8 +368,48 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
         undone = (result == -EINTR || result == -ECANCELED) && r->may_be_repeated;
     }
     if (undone || r->goes_on(result, entry.flags))
-        return submit_again(*r);
+        return go_on(*r);
     finish(*r, result, entry.flags);
+}
+
+/// A request that the kernel has completed, and that is not over.
+void ring_core::go_on(request& r) noexcept
+{
+    if (r.has_part())
+        make_due(r);
+    if (!r.pauses())
+        return submit_again(r);
+    r.state_ = request::state::paused;
+    r.starved_ = r.is_starved();
+    if (r.starved_)
+        starved_.push_back(r);
+}
+
+void ring_core::unpause(guard& held, request& r) noexcept
+{
+    if (r.state_ != request::state::paused || r.pauses())
+        return;
+    queue(r);
+    if (in_kernel_) // Nobody else will, until something completes.
+        flush(held);
+}
+
+/// Of what ran out there is some again: once for each turn, so that not all go
+/// for the little there is.
+void ring_core::supply() noexcept
+{
+    if (starved_.front() == nullptr)
+        return;
+    ++turn_;
+    for (request *r = starved_.front(), *next = nullptr; r != nullptr; r = next) {
+        next = starved_.behind(*r);
+        if (!r->is_supplied(turn_))
+            continue;
+        starved_.remove(*r);
+        r->starved_ = false;
+        if (!r->pauses())
+            queue(*r);
+    }
 }
 
 /// The request is the program's again, or, when that has given it up, gone.
@@ -398,7 +451,10 @@ void ring_core::cancel(request& r) noexcept
         cancel_missed_ = true;
         return;
     }
-    queued_.remove(r);
+    if (r.state_ == request::state::queued)
+        queued_.remove(r);
+    else if (std::exchange(r.starved_, false))
+        starved_.remove(r);
     finish(r, -ECANCELED, 0);
 }
 
@@ -442,10 +498,7 @@ void ring_core::cancel_all()
 void ring_core::abandon(std::unique_ptr<request> r) noexcept
 {
     guard held(mutex_);
-    if (std::exchange(r->continuation_, nullptr) != nullptr)
-        --continuations_;
-    if (std::exchange(r->due_, false))
-        due_.remove(*r);
+    stop_continuing(*r);
     if (r->id_ == operation_id::none) {
         held.unlock();
         return r.reset();
@@ -453,6 +506,41 @@ void ring_core::abandon(std::unique_ptr<request> r) noexcept
     r->abandoned_ = true;
     cancel(*r.release());
     send_cancellations(held);
+}
+
+// ------------------------------------------------------------------- buffers
+
+void ring_core::attach(const std::shared_ptr<buffer_group>& buffers)
+{
+    guard held(mutex_);
+    detach_unused(held);
+    std::size_t number = 0;
+    while (number != buffers_.size() && buffers_[number])
+        ++number;
+    if (number > std::numeric_limits<std::uint16_t>::max())
+        throw std::system_error(ENOSPC, std::system_category(),
+                                "safer_ring: a ring has room for 65536 buffer rings");
+    if (number == buffers_.size())
+        buffers_.emplace_back();
+    buffers->attach(*kernel_, static_cast<std::uint16_t>(number));
+    buffers_[number] = buffers;
+}
+
+void ring_core::detach_unused() noexcept
+{
+    guard held(mutex_);
+    detach_unused(held);
+}
+
+/// What has a pointer to them is a buffer_ring, which may hand out more, and
+/// requests that the kernel may complete with one of them.
+void ring_core::detach_unused(guard&) noexcept
+{
+    for (std::size_t number = 0; number != buffers_.size(); ++number)
+        if (buffers_[number] && buffers_[number].use_count() == 1) {
+            buffers_[number]->detach(*kernel_);
+            buffers_[number].reset();
+        }
 }
 
 // ------------------------------------------------------------------- telling
@@ -478,11 +566,13 @@ std::string ring_core::describe_locked() const
         if (const void* const memory = r.memory(); memory != nullptr)
             text << ", buffer " << memory;
         using milliseconds = std::chrono::milliseconds;
-        if (r.state_ == request::state::queued)
-            text << ": not submitted yet";
-        else
+        if (r.state_ == request::state::in_kernel)
             text << ": in the kernel, submitted "
                  << std::chrono::duration_cast<milliseconds>(now - r.started_).count() << " ms ago";
+        else
+            text << (r.state_ == request::state::queued ? ": not submitted yet"
+                     : r.starved_                       ? ": waits for a buffer"
+                                                        : ": waits until its items are taken");
         text << (r.cancel_requested_ ? ", cancelled" : "")
              << (r.abandoned_ ? ", given up by the program" : "") << '\n';
     });

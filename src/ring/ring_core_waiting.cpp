@@ -144,6 +144,20 @@ void ring_core::continue_with(request& r, continuation& c)
     wake(held);
 }
 
+void ring_core::discontinue(request& r) noexcept
+{
+    const guard held(mutex_);
+    stop_continuing(r);
+}
+
+void ring_core::stop_continuing(request& r) noexcept
+{
+    if (std::exchange(r.continuation_, nullptr) != nullptr)
+        --continuations_;
+    if (std::exchange(r.due_, false))
+        due_.remove(r);
+}
+
 continuation& ring_core::take_due(request& r) noexcept
 {
     due_.remove(r);
@@ -256,6 +270,9 @@ ring_core::~ring_core()
                      "there; wait for them, or call shutdown(deadline):\n" +
                      describe_locked());
     drain(held);
+    for (const std::shared_ptr<buffer_group>& buffers : buffers_)
+        if (buffers)
+            buffers->forget_ring();
 }
 
 } // namespace ring

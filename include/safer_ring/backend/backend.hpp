@@ -7,6 +7,7 @@
 #include <safer_ring/backend/features.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <memory>
 
@@ -104,6 +105,24 @@ public:
     /// Answers zero or the negated errno.
     virtual int register_buffer_ring(provided_buffer* ring, unsigned count,
                                      std::uint16_t group) noexcept = 0;
+
+    /// The same, but a buffer is used up piece by piece before the next one is
+    /// (IOU_PBUF_RING_INC, Linux 6.12). EINVAL where there is no such thing.
+    virtual int register_incremental_buffer_ring(provided_buffer* ring, unsigned count,
+                                                 std::uint16_t group) noexcept
+    {
+        static_cast<void>(ring);
+        static_cast<void>(count);
+        static_cast<void>(group);
+        return -EINVAL;
+    }
+
+    /// Takes the buffers of `group` back. Answers zero or the negated errno.
+    virtual int unregister_buffer_ring(std::uint16_t group) noexcept
+    {
+        static_cast<void>(group);
+        return -EINVAL;
+    }
 
     /// Arranges for `fd` to be closed when the last request of this backend
     /// is gone, also after its destruction; gives up our own copy. Answers

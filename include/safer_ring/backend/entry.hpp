@@ -147,6 +147,9 @@ inline constexpr std::uint32_t completion_notification = 1U << 3;
 inline constexpr std::uint32_t completion_buffer_more = 1U << 4;
 inline constexpr unsigned completion_buffer_shift = 16;
 
+/// Of the registration of a buffer ring: IOU_PBUF_RING_INC (Linux 6.12).
+inline constexpr std::uint16_t incremental_buffer_ring = 1U << 1;
+
 /// A buffer offered to the kernel, laid out as struct io_uring_buf. The tail
 /// of the ring overlays `tail` of the first element.
 struct provided_buffer {

@@ -70,6 +70,10 @@ struct features {
     bool wait_timeout = false;        ///< Time-outs in io_uring_enter: Linux 5.11.
     bool submit_all = false;          ///< Linux 5.18.
     bool zero_copy_send = false;      ///< Linux 6.0.
+    bool multishot_accept = false;    ///< One request for many connections: Linux 5.19.
+    bool multishot_receive = false;   ///< Linux 6.0.
+    bool receive_bundles = false;     ///< Several buffers in one completion: Linux 6.10.
+    bool incremental_buffers = false; ///< A buffer for several receives: Linux 6.12.
     unsigned submission_entries = 0;
     unsigned completion_entries = 0;
     std::string backend_name;       ///< "io_uring" or "simulated".

@@ -3,7 +3,9 @@
 
 #pragma once
 
+#include <safer_ring/ring/buffer_ring.hpp>
 #include <safer_ring/ring/ring_operation.hpp>
+#include <safer_ring/ring/stream.hpp>
 #include <safer_ring/ring/vectored_operations.hpp>
 
 #include <array>
@@ -184,6 +186,36 @@ public:
     }
     static constexpr std::uint64_t no_offset = backend::file_position;
 
+    // ---- streams, begun already; see class stream. Each throws std::bad_alloc,
+    // and std::invalid_argument for limits that make no sense.
+
+    /// The connections of a listening socket, close-on-exec. Ends with an
+    /// error, such as EMFILE; the connection waits in the backlog then, for the
+    /// next stream. Multishot since Linux 5.19.
+    [[nodiscard]] stream<streams::accept> accept_stream(int fd, const stream_limits& limits = {})
+    {
+        return {core_, streams::accept(fd), limits};
+    }
+    /// What a socket receives, in buffers that the kernel chooses of `buffers`,
+    /// which have to be of this ring (std::invalid_argument). Ends with zero
+    /// and an empty buffer at the end of a stream socket; of a datagram socket
+    /// that is an empty datagram, and one longer than a buffer is cut.
+    /// Multishot since Linux 6.0.
+    [[nodiscard]] SAFER_RING_API stream<streams::receive>
+    receive_stream(int fd, const buffer_ring& buffers, const stream_limits& limits = {});
+    /// The events of a descriptor, as in poll(2): those that came since the last
+    /// item, in one. Read or write until EAGAIN then: what is left over is not
+    /// told of again. Multishot since Linux 5.13.
+    [[nodiscard]] stream<streams::poll> poll_stream(int fd, short events)
+    {
+        return {core_, streams::poll(fd, events), {}};
+    }
+    /// The number of intervals that passed since the last item, once there is
+    /// one. Throws std::invalid_argument for an interval that is not positive.
+    /// Multishot since Linux 6.4.
+    [[nodiscard]] SAFER_RING_API stream<streams::timeout>
+    timeout_stream(std::chrono::nanoseconds interval);
+
     /// Submits them as one: each begins when the one before has succeeded in
     /// full, and is cancelled otherwise (a short read or write counts as a
     /// failure). Gives the submitted operations, in order. Throws
@@ -251,6 +283,8 @@ private:
         core_.submit(all.data(), all.size(), link);
         return {operation<Ops, submitted>(core_, std::move(chain.request_))...};
     }
+
+    friend class buffer_ring;
 
     core_type core_;
 };

@@ -71,6 +71,17 @@ public:
     }
     /// Of the parts there is one that nobody has taken.
     [[nodiscard]] virtual bool has_part() const noexcept { return false; }
+    /// It is not to be in the kernel for now: asked behind `part`, and when it
+    /// goes on. It keeps its place in the ring meanwhile.
+    [[nodiscard]] virtual bool pauses() const noexcept { return false; }
+    /// It pauses because what it needs has run out, ...
+    [[nodiscard]] virtual bool is_starved() const noexcept { return false; }
+    /// ... and whether there is some for it in this turn of the ring.
+    [[nodiscard]] virtual bool is_supplied(std::uint64_t turn) noexcept
+    {
+        static_cast<void>(turn);
+        return true;
+    }
     /// What it is and what it is made on, without the code.
     [[nodiscard]] virtual io_error subject() const noexcept = 0;
     [[nodiscard]] virtual bool is_on(int fd) const noexcept { return subject().descriptor == fd; }
@@ -109,6 +120,7 @@ private:
         idle,      ///< The program's: not submitted yet, or complete.
         queued,    ///< Will be written to the submission queue at the next flush.
         in_kernel, ///< The kernel owes a completion.
+        paused,    ///< Waits for its parts to be taken, or for what it needs.
     };
 
     state state_ = state::idle;
@@ -116,7 +128,9 @@ private:
     bool abandoned_ = false; // Nobody holds it: it is destroyed when it completes.
     bool in_chain_ = false;
     bool limit_is_running_ = false;
-    bool due_ = false; // Its continuation is to be resumed.
+    bool due_ = false;     // Its continuation is to be resumed.
+    bool pausing_ = false; // The kernel was asked to end it, so that it pauses.
+    bool starved_ = false; // Among those that wait for what they need.
     std::atomic<bool> over_{false};
     int result_ = 0;
     operation_id id_ = operation_id::none; // While the engine has it.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/backend/backend.hpp>
+#include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/loop_mutex.hpp>
 #include <safer_ring/ring/request.hpp>
 
@@ -12,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
@@ -60,6 +62,23 @@ public:
     SAFER_RING_API bool wait(const request& r, duration limit);
     /// Has `c` resumed by who polls or runs the ring when that is so.
     SAFER_RING_API void continue_with(request& r, continuation& c);
+    /// Takes that back.
+    SAFER_RING_API void discontinue(request& r) noexcept;
+    /// Calls `take`, which takes parts of `r` under the lock; if `r` has paused
+    /// for that, it goes on.
+    template <typename F>
+    void take_from(request& r, F&& take)
+    {
+        guard held(mutex_);
+        take();
+        unpause(held, r);
+    }
+
+    /// Offers the kernel these buffers under a number of their own, for as long
+    /// as somebody besides the ring has a pointer to them. Throws std::system_error.
+    SAFER_RING_API void attach(const std::shared_ptr<buffer_group>& buffers);
+    /// Takes those back that nobody has a pointer to any more.
+    SAFER_RING_API void detach_unused() noexcept;
 
     /// Asks for the end of `r`; what it completes with tells what came of it.
     SAFER_RING_API void cancel(operation_id id);
@@ -84,8 +103,14 @@ private:
 
     void require_room(std::size_t entries) const;
     void begin(request& r) noexcept;
+    void queue(request& r) noexcept;
     void submit_again(request& r) noexcept;
     [[nodiscard]] bool may_begin() noexcept;
+    SAFER_RING_API void unpause(guard& held, request& r) noexcept;
+    void go_on(request& r) noexcept;
+    void supply() noexcept;
+    void stop_continuing(request& r) noexcept;
+    void detach_unused(guard& held) noexcept;
     void fill_submissions() noexcept;
     [[nodiscard]] std::size_t entries_of_next() const noexcept;
     void write_next() noexcept;
@@ -125,7 +150,11 @@ private:
     slot_table<request> slots_; // What is queued or in the kernel.
     request_queue<&request::to_submit_> queued_;
     request_queue<&request::to_continue_> due_;
-    std::size_t continuations_ = 0; // That are still to be resumed.
+    // Paused for want of something, the longest waiting first.
+    request_queue<&request::to_submit_> starved_;
+    std::uint64_t turn_ = 0;
+    std::vector<std::shared_ptr<buffer_group>> buffers_; // Each at its number.
+    std::size_t continuations_ = 0;                      // That are still to be resumed.
     std::size_t sleepers_ = 0;
     std::size_t requests_in_kernel_ = 0;
     bool draining_ = false;      // Of those one is drained: nothing begins beside it.
