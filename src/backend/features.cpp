@@ -23,7 +23,10 @@ std::string features::describe() const
          << "receive polls first: " << yes_no(receive_poll_first) << '\n'
          << "cooperative task work: " << yes_no(cooperative_taskrun) << '\n'
          << "time-out within the wait: " << yes_no(wait_timeout) << '\n'
-         << "submission goes on after an error: " << yes_no(submit_all) << '\n';
+         << "submission goes on after an error: " << yes_no(submit_all) << '\n'
+         << "registered files: " << yes_no(registered_files) << '\n'
+         << "registered buffers: " << yes_no(registered_buffers) << '\n'
+         << "direct descriptors: " << yes_no(direct_descriptors) << '\n';
     for (const auto& note : notes)
         text << "note: " << note << '\n';
     return text.str();

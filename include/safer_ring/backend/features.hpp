@@ -51,6 +51,13 @@ struct options {
     /// when look-ups need them. Look-ups beyond wait in a queue.
     unsigned resolver_threads = 4;
 
+    /// Files that an io_ring may have registered at once; at the bound,
+    /// registering another fails with ENFILE. No more than RLIMIT_NOFILE.
+    unsigned registered_file_count = 1024;
+
+    /// Pools of buffers that it may have registered at once, likewise.
+    unsigned registered_buffer_count = 64;
+
     /// Turns IORING_SETUP_COOP_TASKRUN off (Linux 5.19).
     bool cooperative_taskrun = true;
 
@@ -69,6 +76,9 @@ struct features {
     bool cooperative_taskrun = false; ///< Linux 5.19.
     bool wait_timeout = false;        ///< Time-outs in io_uring_enter: Linux 5.11.
     bool submit_all = false;          ///< Linux 5.18.
+    bool registered_files = false;    ///< Can be registered with a ring: Linux 5.5.
+    bool registered_buffers = false;  ///< The same, one by one: Linux 5.13.
+    bool direct_descriptors = false;  ///< Registered files that operations give: Linux 5.19.
     unsigned submission_entries = 0;
     unsigned completion_entries = 0;
     std::string backend_name;       ///< "io_uring" or "simulated".
