@@ -4,6 +4,7 @@
 
 #include <safer_ring/backend/backend.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -57,6 +58,11 @@ public:
     int enter(unsigned to_submit, unsigned, const timeout*) noexcept override
     {
         const std::lock_guard held(mutex_);
+        // Another thread may have taken them meanwhile.
+        to_submit = std::min(to_submit, std::atomic_ref(counters_[1]).load() - counters_[0]);
+        const unsigned waiting = counters_[4] - std::atomic_ref(counters_[3]).load();
+        if (waiting + to_submit > completions_.size())
+            return -EBUSY;
         for (unsigned i = 0; i < to_submit; ++i) {
             const auto& entry = entries_[(counters_[0] + i) & sq_mask_];
             record_.entries.push_back(entry);
