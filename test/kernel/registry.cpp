@@ -202,13 +202,16 @@ BOOST_FIXTURE_TEST_CASE(handle_dropped_while_a_read_waits_leaves_the_file_to_it,
     const registered_file other = ring.register_file(zeros.get());
     BOOST_TEST(other.index() == 1);
     write("1");
-    BOOST_TEST(std::move(in_kernel).wait().take().second.text() == "1");
+    const owned_buffer first = std::move(in_kernel).wait().take().second;
+    BOOST_TEST(first.text() == "1");
     write("2");
-    BOOST_TEST(std::move(queued).wait().take().second.text() == "2");
+    const owned_buffer second = std::move(queued).wait().take().second;
+    BOOST_TEST(second.text() == "2");
     BOOST_TEST(has_reader());
     auto last = std::move(made).submit();
     write("3");
-    BOOST_TEST(std::move(last).wait().take().second.text() == "3");
+    const owned_buffer third = std::move(last).wait().take().second;
+    BOOST_TEST(third.text() == "3");
     BOOST_TEST(reader_is_gone());
     BOOST_TEST(ring.register_file(zeros.get()).index() == 0);
 }
@@ -221,7 +224,8 @@ BOOST_FIXTURE_TEST_CASE(unregistering_in_use_is_refused, registered_pipe, *needs
         error_of([&] { ring.unregister(std::move(*file)); }, std::errc::device_or_resource_busy);
     BOOST_TEST(has(text, "unregistering file 0"));
     ring.cancel(*file);
-    BOOST_TEST((std::move(reading).wait().result().code() == std::errc::operation_canceled));
+    const auto ended = std::move(reading).wait().result();
+    BOOST_TEST((ended.code() == std::errc::operation_canceled));
     BOOST_TEST(has_reader());
     ring.unregister(std::move(*file));
     BOOST_TEST(!file->is_open());
@@ -467,7 +471,8 @@ BOOST_FIXTURE_TEST_CASE(registered_buffers_of_a_registered_file_wait_and_are_can
     BOOST_TEST((ended.code() == std::errc::operation_canceled));
     BOOST_TEST(back.capacity() == 64U);
     write("there");
-    BOOST_TEST(std::move(first).wait().take().second.text() == "there");
+    const owned_buffer filled = std::move(first).wait().take().second;
+    BOOST_TEST(filled.text() == "there");
 }
 
 BOOST_AUTO_TEST_CASE(registered_buffers_outlive_pool_and_ring, *needs_buffers)

@@ -292,11 +292,10 @@ BOOST_FIXTURE_TEST_CASE(registered_buffers_stay_until_the_last_operation_is_over
     registered.reset();
     BOOST_TEST(record.buffers.count(0) == 1U);
     auto second = ring->read(7, std::move(*pool.try_acquire())).submit();
-    static_cast<void>(std::move(second).wait());
+    const auto over = std::move(second).wait(), first_over = std::move(reading).wait();
     BOOST_TEST((record.entries[0].op == backend::opcode::read_fixed));
     BOOST_TEST((record.entries[1].op == backend::opcode::read)); // It keeps nothing.
     BOOST_TEST(record.buffers.empty());
-    static_cast<void>(std::move(reading).wait());
 }
 
 BOOST_FIXTURE_TEST_CASE(pool_is_registered_with_two_rings_and_goes_before_them, recorded)
@@ -388,13 +387,16 @@ BOOST_FIXTURE_TEST_CASE(errors_name_the_registered_file, recorded)
     auto first = ring->read(file, owned_buffer(8)).submit();
     BOOST_TEST(has(ring->describe(), "read of 8 bytes on registered file 0, buffer "));
     ring->cancel(file);
-    BOOST_TEST((std::move(first).wait().result().code() == std::errc::operation_canceled));
+    const auto of_first = std::move(first).wait().result();
+    BOOST_TEST((of_first.code() == std::errc::operation_canceled));
     auto second = ring->read(file, owned_buffer(8)).submit();
     ring->cancel(0); // The descriptor of that number is another file.
-    BOOST_TEST((std::move(second).wait().result().code() == std::errc::io_error));
+    const auto of_second = std::move(second).wait().result();
+    BOOST_TEST((of_second.code() == std::errc::io_error));
     auto splicing = ring->splice(file, 0, 5, 0, 8).submit();
     ring->cancel(file);
-    BOOST_TEST((std::move(splicing).wait().result().code() == std::errc::operation_canceled));
+    const auto of_splicing = std::move(splicing).wait().result();
+    BOOST_TEST((of_splicing.code() == std::errc::operation_canceled));
 }
 
 BOOST_FIXTURE_TEST_CASE(threads_register_and_use_and_give_up_at_once, recorded)
