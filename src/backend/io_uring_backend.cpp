@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
 #include <memory>
 #include <new>
@@ -129,6 +130,9 @@ public:
 
     int update_file(unsigned index, int fd) noexcept override
     {
+        // The kernel empties the place before it looks at the descriptor.
+        if (fd >= 0 && ::fcntl(fd, F_GETFD) < 0)
+            return -errno;
         io_uring_files_update request{};
         request.offset = index;
         request.fds = reinterpret_cast<std::uint64_t>(&fd);

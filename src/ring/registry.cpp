@@ -287,9 +287,14 @@ registration_share registry::find_registered(const void* address) noexcept
 
 // --------------------------------------------------------------- registering
 
-void registry::fail(int error, const std::string& what, const table& of) const
+void registry::fail(int error, const std::string& what, const table& of)
 {
-    const std::string cause = hint(-error, &of == &files_, of.limit);
+    unsigned limit = 0;
+    {
+        const table_guard held(tables_);
+        limit = of.limit;
+    }
+    const std::string cause = hint(-error, &of == &files_, limit);
     throw std::system_error(-error, std::system_category(),
                             "safer_ring: " + what + (cause.empty() ? "" : " (" + cause + ")"));
 }

@@ -249,6 +249,10 @@ BOOST_FIXTURE_TEST_CASE(another_file_takes_the_place, registered_pipe, *needs_fi
     int ends[2];
     BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     const unique_descriptor other_reader(ends[0]), other_writer(ends[1]);
+    error_of([&] { ring.replace(*file, 1 << 20); }, std::errc::bad_file_descriptor);
+    write("still");
+    const owned_buffer old = read().submit().wait().take().second;
+    BOOST_TEST(old.text() == "still");
     ring.replace(*file, other_reader.get());
     BOOST_TEST(reader_is_gone());
     BOOST_TEST(::write(other_writer.get(), "other", 5) == 5);

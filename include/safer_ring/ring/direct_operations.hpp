@@ -68,6 +68,32 @@ struct into_registered_file : without_buffer {
 };
 
 /// accept4(2); what was accepted is a registered file.
+///
+/// Cancelled, or failed, it gives its place back, and the connection stays in
+/// the backlog; dropped when it is complete, the connection is closed.
+///
+/// @code
+/// safer_ring::io_ring ring;
+/// if (ring.found().direct_descriptors) {
+///     sockaddr_in address{};
+///     address.sin_family = AF_INET;
+///     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+///     socklen_t size = sizeof address;
+///     auto* const where = reinterpret_cast<sockaddr*>(&address);
+///     const safer_ring::owned_descriptor listener(::socket(AF_INET, SOCK_STREAM, 0));
+///     assert(::bind(listener.get(), where, size) == 0 && ::listen(listener.get(), 1) == 0);
+///     assert(::getsockname(listener.get(), where, &size) == 0);
+///
+///     auto accepting = ring.accept_direct(listener.get()).submit();
+///     auto [made, client] = ring.socket_direct(AF_INET, SOCK_STREAM).submit().wait().take();
+///     auto connected = ring.connect(client, where, size).submit().wait().result();
+///     auto [accepted, server] = std::move(accepting).wait().take();
+///     assert(made && connected && accepted);
+///     auto sent = ring.send(server, safer_ring::owned_buffer::copy_of("hi")).submit().wait();
+///     auto received = ring.receive(client, safer_ring::owned_buffer(8)).submit().wait();
+///     assert(std::move(received).take().second.text() == "hi");
+/// }
+/// @endcode
 struct accept_direct : into_registered_file {
     int fd;
 
@@ -80,7 +106,9 @@ struct accept_direct : into_registered_file {
     [[nodiscard]] io_error subject() const noexcept { return {{}, "accept_direct", fd}; }
 };
 
-/// open(2); what was opened is a registered file.
+/// open(2); what was opened is a registered file. The kernel closes it without
+/// the flush of close(2), which a file system over a network reports late errors
+/// by: ops::sync does.
 struct open_direct : into_registered_file {
     std::string path;
     int flags;

@@ -459,7 +459,7 @@ public:
         if constexpr (requires { op_.from; })
             if (op_.from == fd)
                 return true;
-        return !file_ && op_.subject().descriptor == fd;
+        return fd >= 0 && op_.subject().descriptor == fd;
     }
     [[nodiscard]] bool is_on_registered(std::uint32_t index) const noexcept override
     {

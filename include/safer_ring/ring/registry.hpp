@@ -160,12 +160,12 @@ private:
         return place.is_file ? files_ : buffers_;
     }
     SAFER_RING_API registration_share find_registered(const void* address) noexcept;
-    [[noreturn]] void fail(int error, const std::string& what, const table& of) const;
+    [[noreturn]] void fail(int error, const std::string& what, const table& of);
 
     std::mutex calls_; // System calls, one at a time, and `kernel_`.
     backend::backend* kernel_;
     const bool gives_direct_descriptors_;
-    loop_mutex tables_{true}; // All below.
+    loop_mutex tables_{true}; // All below but the counts.
     table files_;
     table buffers_;
     std::atomic<std::size_t> registered_memory_{0}; // Places that can be found.
