@@ -32,16 +32,9 @@ operation<ops::connect, building> io_ring::connect(file_ref file, const sockaddr
 
 void io_ring::require_mine(const ring::registration_share& share) noexcept
 {
-    if (share && share->home != &core_.registrations())
+    if (share->home != &core_.registrations())
         ring::stop_program("a registration is used with another ring than the one that it was made "
                            "with");
-}
-
-ring::registration_share io_ring::share(file_ref& file) noexcept
-{
-    ring::registration_share mine = ring::registration_access::take(file);
-    require_mine(mine);
-    return mine;
 }
 
 registered_file io_ring::register_file(int fd)

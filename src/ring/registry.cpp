@@ -274,7 +274,7 @@ void registry::unregister(registration_share& share)
     share.reset();
 }
 
-registration_share registry::find_registered(const void* address) noexcept
+registration_share registry::find(const void* address) noexcept
 {
     const table_guard held(tables_);
     for (registration& place : buffers_.places)

@@ -55,19 +55,18 @@ public:
 private:
     using completed_read = safer_ring::operation<safer_ring::ops::read, safer_ring::completed>;
 
-    safer_ring::operation<safer_ring::ops::read, safer_ring::building>
-    made_on_file(safer_ring::owned_buffer buffer)
+    safer_ring::file_ref file() const
     {
         if (registered_file_.is_open())
-            return ring_.read(registered_file_, std::move(buffer));
-        return ring_.read(file_, std::move(buffer));
+            return registered_file_;
+        return file_;
     }
 
     void start(safer_ring::owned_buffer buffer)
     {
         --to_start_;
         const std::uint64_t offset = reads_->next_offset();
-        made_on_file(std::move(buffer))
+        ring_.read(file(), std::move(buffer))
             .at(offset)
             .submit()
             .then([this, offset](completed_read done) {

@@ -262,8 +262,14 @@ private:
     {
         return ring::registration_access::descriptor(file);
     }
+    ring::registration_share share(file_ref& file) noexcept
+    {
+        ring::registration_share of_file = ring::registration_access::take(file);
+        if (of_file)
+            require_mine(of_file);
+        return of_file;
+    }
     /// Stops the program if it is registered with another ring.
-    SAFER_RING_API ring::registration_share share(file_ref& file) noexcept;
     SAFER_RING_API void require_mine(const ring::registration_share& share) noexcept;
 
     template <typename... Ops>

@@ -411,8 +411,9 @@ public:
     {
         if constexpr (has_range)
             range_.look_in(registered);
-        if (file)
-            registered_file_ = static_cast<std::int32_t>(file->index);
+        if (!file)
+            return;
+        registered_file_ = static_cast<std::int32_t>(file->index);
         file_ = std::move(file);
     }
 

@@ -119,13 +119,13 @@ public:
     /// The kernel has put it there.
     SAFER_RING_API void occupy(registration& place) noexcept;
 
-    /// A share in what this address is registered by, if it is.
-    [[nodiscard]] registration_share find(const void* address) noexcept
+    /// Whether `find` may find something.
+    [[nodiscard]] bool has_memory() const noexcept
     {
-        if (registered_memory_.load(std::memory_order_relaxed) == 0)
-            return {};
-        return find_registered(address);
+        return registered_memory_.load(std::memory_order_relaxed) != 0;
     }
+    /// A share in what this address is registered by, if it is.
+    [[nodiscard]] SAFER_RING_API registration_share find(const void* address) noexcept;
 
     /// No operation finds it from now on.
     SAFER_RING_API void give_up(registration& place) noexcept;
@@ -159,7 +159,6 @@ private:
     {
         return place.is_file ? files_ : buffers_;
     }
-    SAFER_RING_API registration_share find_registered(const void* address) noexcept;
     [[noreturn]] void fail(int error, const std::string& what, const table& of);
 
     std::mutex calls_; // System calls, one at a time, and `kernel_`.
@@ -194,8 +193,8 @@ inline registration_share registration_share::another() const noexcept
 
 inline void registration_share::reset() noexcept
 {
-    if (registration* const place = std::exchange(of_, nullptr))
-        place->home->remove_owner(*place);
+    if (of_ != nullptr)
+        of_->home->remove_owner(*std::exchange(of_, nullptr));
 }
 
 /// Memory that an operation reads into or writes from, as it is registered
@@ -205,7 +204,7 @@ public:
     void look_in(registry& home) noexcept { home_ = &home; }
     void find(const void* memory) noexcept
     {
-        if (home_ != nullptr)
+        if (home_ != nullptr && home_->has_memory())
             range_ = home_->find(memory);
     }
     void reset() noexcept { range_.reset(); }
