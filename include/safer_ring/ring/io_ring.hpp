@@ -26,7 +26,7 @@ namespace safer_ring::inline SAFER_RING_ABI {
 ///
 /// *Descriptors* have to stay open until their operation is complete: one that
 /// was interrupted, or whose thread has exited, is submitted once more, with the
-/// same number.
+/// same number. A registered file stays by itself.
 ///
 /// *Thread safety*: all members may be called from any threads at once. One of
 /// them waits in the kernel, the others for it.
@@ -142,7 +142,8 @@ public:
     {
         return make(ops::socket{{}, domain, type, protocol});
     }
-    /// These give a registered file instead of a descriptor.
+    /// These give a registered file instead of a descriptor: Linux 5.19,
+    /// EOPNOTSUPP before.
     [[nodiscard]] operation<ops::accept_direct, building> accept_direct(file_ref file)
     {
         return make(ops::accept_direct{{{}, &core_.registrations()}, number(file)}, file);

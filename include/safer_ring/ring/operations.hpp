@@ -22,7 +22,7 @@
 
 /// What an io_ring can be asked for: the parameters of each operation, how they
 /// become an entry, and what comes back. All need Linux 5.10 unless said
-/// otherwise.
+/// otherwise. `fd` is -1 in what is made on a registered file.
 namespace safer_ring::inline SAFER_RING_ABI::ops {
 
 /// The kernel takes no more in one go (read(2)); the rest is a short count.
