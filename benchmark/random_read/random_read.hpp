@@ -98,6 +98,7 @@ struct random_read_options {
     std::size_t depth = 0;
     std::uint64_t reads = 0;
     std::uint64_t seed = 0;
+    bool registered = false; // File and buffers, with the ring.
 };
 
 /// Seconds of the clock given.
@@ -109,11 +110,12 @@ inline double seconds(clockid_t clock)
 }
 
 /// The main function of all programs. `Reader(options)` has `run(random_reads&, reads)`, which reads
-/// so many blocks, and `facts()`. A tenth of the reads come before those that are measured.
+/// so many blocks, and `facts()`; if `Reader::registers` is there it can register. A tenth of the reads come before those that are measured.
 template <class Reader>
 int read_randomly(int argc, char** argv, const char* program)
 {
-    const arguments given(argc, argv, {"--file-mib", "--depth", "--reads", "--seed", "--cpu"});
+    const arguments given(argc, argv,
+                          {"--file-mib", "--depth", "--reads", "--seed", "--cpu", "--registered"});
     random_read_options options;
     // Where it is put by the driver, which has to be a folder of a real file system.
     const char* const folder = std::getenv("SAFER_RING_BENCH_DIR");
@@ -122,6 +124,9 @@ int read_randomly(int argc, char** argv, const char* program)
     options.depth = given.number("--depth", 32);
     options.reads = given.number("--reads", 1000000);
     options.seed = given.number("--seed", 1);
+    options.registered = given.number("--registered", 0) != 0;
+    if (options.registered && !requires { Reader::registers; })
+        throw std::invalid_argument("this program registers nothing");
     if (options.blocks == 0 || options.depth == 0 || options.reads == 0)
         throw std::invalid_argument("sizes and counts must be at least 1");
     if (given.has("--cpu"))

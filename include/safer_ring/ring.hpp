@@ -12,5 +12,6 @@
 #include <safer_ring/ring/event_loop.hpp>
 #include <safer_ring/ring/io_ring.hpp>
 #include <safer_ring/ring/owned_buffer.hpp>
+#include <safer_ring/ring/registered_file.hpp>
 #include <safer_ring/ring/shared_buffer.hpp>
 #include <safer_ring/ring/stream.hpp>

@@ -28,7 +28,10 @@ std::string features::describe() const
          << "accept and receive again and again: " << yes_no(multishot_accept) << ", "
          << yes_no(multishot_receive) << '\n'
          << "several buffers in one completion: " << yes_no(receive_bundles) << '\n'
-         << "one buffer for several receives: " << yes_no(incremental_buffers) << '\n';
+         << "one buffer for several receives: " << yes_no(incremental_buffers) << '\n'
+         << "registered files: " << yes_no(registered_files) << '\n'
+         << "registered buffers: " << yes_no(registered_buffers) << '\n'
+         << "direct descriptors: " << yes_no(direct_descriptors) << '\n';
     for (const auto& note : notes)
         text << "note: " << note << '\n';
     return text.str();

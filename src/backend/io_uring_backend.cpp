@@ -5,15 +5,20 @@
 
 #include "kernel_abi.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
+#include <memory>
+#include <new>
 #include <poll.h>
 #include <string>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -118,6 +123,52 @@ public:
         return ::io_uring_unregister_buf_ring(&ring_, group);
     }
 
+    /// Linux before 5.19 knows no empty table, but empty places in one.
+    int register_file_table(unsigned count) noexcept override
+    {
+        if (const int result = register_empty(IORING_REGISTER_FILES2, count); result != -EINVAL)
+            return result;
+        const std::unique_ptr<int[]> none(new (std::nothrow) int[count]);
+        if (!none)
+            return -ENOMEM;
+        std::fill_n(none.get(), count, -1);
+        return call_register(IORING_REGISTER_FILES, none.get(), count);
+    }
+
+    int update_file(unsigned index, int fd) noexcept override
+    {
+        // The kernel empties the place before it looks at the descriptor.
+        if (fd >= 0 && ::fcntl(fd, F_GETFD) < 0)
+            return -errno;
+        io_uring_files_update request{};
+        request.offset = index;
+        request.fds = reinterpret_cast<std::uint64_t>(&fd);
+        return call_register(IORING_REGISTER_FILES_UPDATE, &request, 1);
+    }
+
+    int register_buffer_table(unsigned count) noexcept override
+    {
+        if (const int result = register_empty(IORING_REGISTER_BUFFERS2, count); result != -EINVAL)
+            return result;
+        const std::unique_ptr<iovec[]> none(new (std::nothrow) iovec[count]());
+        if (!none)
+            return -ENOMEM;
+        io_uring_rsrc_register request{};
+        request.nr = count;
+        request.data = reinterpret_cast<std::uint64_t>(none.get());
+        return call_register(IORING_REGISTER_BUFFERS2, &request, sizeof request);
+    }
+
+    int update_buffer(unsigned index, void* data, std::size_t size_bytes) noexcept override
+    {
+        const iovec bytes{data, size_bytes};
+        io_uring_rsrc_update2 request{};
+        request.offset = index;
+        request.data = reinterpret_cast<std::uint64_t>(&bytes);
+        request.nr = 1;
+        return call_register(IORING_REGISTER_BUFFERS_UPDATE, &request, sizeof request);
+    }
+
     int ready_descriptor() const noexcept override { return ring_.ring_fd; }
 
     int close_when_drained(int fd) noexcept override
@@ -151,6 +202,24 @@ private:
     {
         return ::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), to_submit, min_complete,
                                  flags, static_cast<sigset_t*>(argument), size);
+    }
+
+    /// Zero, or the negated errno.
+    int call_register(unsigned what, const void* argument, unsigned count) noexcept
+    {
+        const int result =
+            ::io_uring_register(static_cast<unsigned>(ring_.ring_fd), what, argument, count);
+        return result < 0 ? result : 0;
+    }
+
+    /// A table with empty places (IORING_RSRC_REGISTER_SPARSE, Linux 5.19).
+    /// liburing's own function would raise the limit of descriptors.
+    int register_empty(unsigned what, unsigned count) noexcept
+    {
+        io_uring_rsrc_register request{};
+        request.nr = count;
+        request.flags = IORING_RSRC_REGISTER_SPARSE;
+        return call_register(what, &request, sizeof request);
     }
 
     /// Linux 5.10 has no time-out in io_uring_enter (IORING_FEAT_EXT_ARG came
@@ -234,22 +303,46 @@ private:
         features_.wait_timeout = (parameters_.features & IORING_FEAT_EXT_ARG) != 0;
         features_.submit_all = (parameters_.flags & IORING_SETUP_SUBMIT_ALL) != 0;
         features_.cooperative_taskrun = (parameters_.flags & IORING_SETUP_COOP_TASKRUN) != 0;
-        features_.zero_copy_send = knows(opcode::send_zc);
+        features_.zero_copy_send = knows_operation(opcode::send_zc);
         probe_entries();
         features_.buffer_ring = probe_buffer_ring(0);
         features_.incremental_buffers = probe_buffer_ring(incremental_buffer_ring);
+        probe_registration();
         if (!features_.receive_poll_first)
             features_.notes.push_back("no IORING_RECVSEND_POLL_FIRST (Linux 5.19)");
     }
 
-    /// IORING_REGISTER_PROBE, Linux 5.6.
-    bool knows(opcode op) noexcept
+    /// Where there is no table yet, an update that the kernel knows is refused
+    /// with ENXIO. Tables themselves are made when they are needed.
+    void probe_registration()
     {
-        io_uring_probe* const probe = ::io_uring_get_probe_ring(&ring_);
-        const bool known =
-            probe != nullptr && ::io_uring_opcode_supported(probe, static_cast<int>(op)) != 0;
-        ::io_uring_free_probe(probe);
-        return known;
+        features_.registered_files = update_file(0, -1) == -ENXIO;
+        // Linux before 5.13 would let all operations end for a call it does not know.
+        const bool updates_buffers = (parameters_.features & IORING_FEAT_RSRC_TAGS) != 0;
+        features_.registered_buffers = updates_buffers && update_buffer(0, nullptr, 0) == -ENXIO;
+        // Operations that give direct descriptors came one by one with Linux 5.15; with 5.19 all are
+        // there, socket as the last.
+        features_.direct_descriptors =
+            features_.registered_files && knows_operation(opcode::socket);
+        if (!features_.registered_files)
+            features_.notes.push_back(
+                "no registered files: IORING_REGISTER_FILES_UPDATE is refused");
+        if (!features_.registered_buffers)
+            features_.notes.push_back(
+                updates_buffers ? "no registered buffers: IORING_REGISTER_BUFFERS_UPDATE is refused"
+                                : "no IORING_REGISTER_BUFFERS_UPDATE (Linux 5.13)");
+        if (!features_.direct_descriptors)
+            features_.notes.push_back("no direct descriptors (Linux 5.19)");
+    }
+
+    bool knows_operation(opcode op) noexcept
+    {
+        constexpr unsigned most = 256;
+        alignas(io_uring_probe)
+            std::byte memory[sizeof(io_uring_probe) + most * sizeof(io_uring_probe_op)] = {};
+        auto* const probe = reinterpret_cast<io_uring_probe*>(memory);
+        return call_register(IORING_REGISTER_PROBE, probe, most) == 0 &&
+               ::io_uring_opcode_supported(probe, static_cast<int>(op)) != 0;
     }
 
     /// An unknown bit is refused with EINVAL; a kernel that knows it gets as far

@@ -2,6 +2,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 #include <safer_ring/ring/buffer_pool.hpp>
+#include <safer_ring/ring/registry.hpp>
 #include <safer_ring/ring/staging.hpp>
 
 #include <algorithm>
@@ -14,9 +15,9 @@
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
-/// The memory, and which parts of it are here. Lives until pool and buffers are
-/// gone.
-class buffer_pool::state final : public ring::buffer_origin {
+/// The memory, and which parts of it are here. Lives until pool, buffers and
+/// registrations are gone.
+class buffer_pool::state final : public ring::buffer_origin, public ring::registrable_memory {
 public:
     state(std::size_t count, std::size_t size_bytes)
         : size_bytes_(size_bytes), stride_bytes_(stride_of(count, size_bytes)),
@@ -56,7 +57,7 @@ public:
         {
             const std::lock_guard held(mutex_);
             free_[free_count_++] = static_cast<std::uint32_t>(offset / stride_bytes_);
-            last = abandoned_ && free_count_ == statistics_.count;
+            last = is_unused();
         }
         if (last)
             delete this;
@@ -69,7 +70,28 @@ public:
         {
             const std::lock_guard held(mutex_);
             abandoned_ = true;
-            last = free_count_ == statistics_.count;
+            last = is_unused();
+        }
+        if (last)
+            delete this;
+    }
+
+    [[nodiscard]] std::span<std::byte> all_bytes() noexcept override
+    {
+        return {memory_.data(), memory_.size()};
+    }
+    void keep() noexcept override
+    {
+        const std::lock_guard held(mutex_);
+        ++registrations_;
+    }
+    void let_go() noexcept override
+    {
+        bool last = false;
+        {
+            const std::lock_guard held(mutex_);
+            --registrations_;
+            last = is_unused();
         }
         if (last)
             delete this;
@@ -86,6 +108,11 @@ public:
     std::size_t size_bytes() const noexcept { return size_bytes_; }
 
 private:
+    bool is_unused() const noexcept
+    {
+        return abandoned_ && free_count_ == statistics_.count && registrations_ == 0;
+    }
+
     static std::size_t stride_of(std::size_t count, std::size_t size_bytes)
     {
         if (count == 0 || size_bytes == 0)
@@ -105,6 +132,7 @@ private:
     std::unique_ptr<std::uint32_t[]> free_; // The last one given back is the next one taken.
     std::size_t free_count_;
     statistics_type statistics_;
+    std::size_t registrations_ = 0;
     bool abandoned_ = false;
 };
 
@@ -139,6 +167,13 @@ std::optional<owned_buffer> buffer_pool::try_acquire() noexcept
 buffer_pool::statistics_type buffer_pool::statistics() const noexcept
 {
     return state_ != nullptr ? state_->statistics() : statistics_type();
+}
+
+ring::registrable_memory& buffer_pool::memory() const
+{
+    if (state_ == nullptr)
+        throw std::invalid_argument("safer_ring: a buffer_pool that was moved from has no buffers");
+    return *state_;
 }
 
 std::size_t buffer_pool::size_bytes() const noexcept

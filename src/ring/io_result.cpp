@@ -17,6 +17,8 @@ std::string io_error::message() const
         text << " at " << offset;
     if (descriptor >= 0)
         text << " on descriptor " << descriptor;
+    if (registered_file >= 0)
+        text << " on registered file " << registered_file;
     if (code)
         text << ": " << code.message();
     return text.str();

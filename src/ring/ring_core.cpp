@@ -88,7 +88,10 @@ std::size_t entries_of(const request& r) noexcept
 
 } // namespace
 
-ring_core::ring_core(std::unique_ptr<backend::backend> kernel) : kernel_(std::move(kernel)) {}
+ring_core::ring_core(std::unique_ptr<backend::backend> kernel)
+    : kernel_(std::move(kernel)), registry_(*kernel_)
+{
+}
 
 // --------------------------------------------------------------- submission
 
@@ -483,6 +486,16 @@ void ring_core::cancel_descriptor(int fd)
     guard held(mutex_);
     slots_.for_each([this, fd](request& r) {
         if (r.is_on(fd))
+            cancel(r);
+    });
+    send_cancellations(held);
+}
+
+void ring_core::cancel_registered(std::uint32_t index)
+{
+    guard held(mutex_);
+    slots_.for_each([this, index](request& r) {
+        if (r.is_on_registered(index))
             cancel(r);
     });
     send_cancellations(held);

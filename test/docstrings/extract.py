@@ -28,8 +28,10 @@ PREAMBLE = """// Written by test/docstrings/extract.py from the headers; do not 
 #include <chrono>
 #include <cstring>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <optional>
 #include <string>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
 

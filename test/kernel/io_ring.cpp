@@ -4,6 +4,7 @@
 #include "kernel.hpp"
 
 #include "support/blocking_peer.hpp"
+#include "support/child_process.hpp"
 #include "support/skip.hpp"
 
 #include <safer_ring/ring/buffer_pool.hpp>
@@ -22,7 +23,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 // The ring without Asio, on the kernel that runs here.
@@ -31,6 +31,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace safer_ring;
+using test_support::in_a_child;
+using test_support::last_words;
 using test_support::unique_descriptor;
 
 const auto needs_io_uring = test_support::unless(&no_io_uring);
@@ -433,40 +435,6 @@ BOOST_FIXTURE_TEST_CASE(description_tells_what_is_in_flight, piped)
     BOOST_TEST(text.find("timeout: not submitted yet") != std::string::npos);
     BOOST_TEST(ring.shutdown(10s));
     BOOST_TEST(ring.describe().empty());
-}
-
-/// What a child process that runs `f` says on standard error, and how it ended.
-template <class F>
-std::pair<std::string, int> in_a_child(F f)
-{
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]);
-    const pid_t child = ::fork();
-    BOOST_REQUIRE(child >= 0);
-    if (child == 0) {
-        ::dup2(ends[1], STDERR_FILENO);
-        ::signal(SIGABRT, SIG_DFL);
-        f();
-        ::_exit(0);
-    }
-    ::close(ends[1]);
-    std::string said;
-    char block[4096];
-    for (ssize_t n = 0; (n = ::read(reader.get(), block, sizeof block)) > 0;)
-        said.append(block, static_cast<std::size_t>(n));
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return {said, status};
-}
-
-/// The same for one that has to abort.
-template <class F>
-std::string last_words(F f)
-{
-    const auto [said, status] = in_a_child(f);
-    BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT), said);
-    return said;
 }
 
 std::string no_address_sanitizer()

@@ -2,22 +2,36 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 // Random reads written by hand: all that have completed are started again and submitted together.
+// Registered: from a registered file, into blocks that are registered as one buffer.
 
 #include "random_read/random_read.hpp"
 #include "support/liburing_ring.hpp"
 
-#include <deque>
+#include <sys/uio.h>
+#include <vector>
 
 namespace {
 
 class reader {
 public:
+    static constexpr bool registers = true;
+
     explicit reader(const benchmark::random_read_options& options)
-        : file_(::open(options.path.c_str(), O_RDONLY)), slots_(options.depth)
+        : file_(::open(options.path.c_str(), O_RDONLY)), slots_(options.depth),
+          registered_(options.registered)
     {
         if (file_ < 0)
             benchmark::fail(errno, "opening " + options.path);
         ::posix_fadvise(file_, 0, 0, POSIX_FADV_RANDOM);
+        if (!registered_)
+            return;
+        const iovec all{slots_.data(), slots_.size() * sizeof(slot)};
+        int result = ::io_uring_register_files(ring_.get(), &file_, 1);
+        if (result == 0)
+            result = ::io_uring_register_buffers(ring_.get(), &all, 1);
+        if (result < 0)
+            benchmark::fail(-result, "registering file and buffers");
+        ring_.note("file and buffers registered");
     }
     ~reader() { ::close(file_); }
     reader(const reader&) = delete;
@@ -58,13 +72,19 @@ private:
     {
         s.offset = reads.next_offset();
         io_uring_sqe* sqe = ring_.entry();
-        ::io_uring_prep_read(sqe, file_, s.block, sizeof s.block, s.offset);
+        if (registered_) {
+            ::io_uring_prep_read_fixed(sqe, 0, s.block, sizeof s.block, s.offset, 0);
+            ::io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+        } else {
+            ::io_uring_prep_read(sqe, file_, s.block, sizeof s.block, s.offset);
+        }
         ::io_uring_sqe_set_data(sqe, &s);
     }
 
     benchmark::liburing_ring ring_;
     int file_;
-    std::deque<slot> slots_;
+    std::vector<slot> slots_;
+    bool registered_;
 };
 
 int read(int argc, char** argv)

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <memory>
 
 namespace safer_ring::inline SAFER_RING_ABI::backend {
@@ -128,6 +129,37 @@ public:
     /// is gone, also after its destruction; gives up our own copy. Answers
     /// zero or the negated errno.
     virtual int close_when_drained(int fd) noexcept = 0;
+
+    // What is registered can be changed while other threads use the queues;
+    // each answers zero or the negated errno.
+
+    /// Makes the table of `count` registered files, all places empty.
+    virtual int register_file_table(unsigned count) noexcept
+    {
+        static_cast<void>(count);
+        return -EOPNOTSUPP;
+    }
+    /// Puts the file of `fd` there; with -1 there is none any more.
+    virtual int update_file(unsigned index, int fd) noexcept
+    {
+        static_cast<void>(index);
+        static_cast<void>(fd);
+        return -EOPNOTSUPP;
+    }
+    /// Makes the table of `count` registered buffers, all places empty.
+    virtual int register_buffer_table(unsigned count) noexcept
+    {
+        static_cast<void>(count);
+        return -EOPNOTSUPP;
+    }
+    /// Puts this memory there; with null there is none any more.
+    virtual int update_buffer(unsigned index, void* data, std::size_t size_bytes) noexcept
+    {
+        static_cast<void>(index);
+        static_cast<void>(data);
+        static_cast<void>(size_bytes);
+        return -EOPNOTSUPP;
+    }
 
     /// Polls as readable while there are completions; -1 if there is none.
     [[nodiscard]] virtual int ready_descriptor() const noexcept { return -1; }

@@ -44,6 +44,7 @@ enum class opcode : std::uint8_t {
     socket = 45,
     send_zc = 47,
     sendmsg_zc = 48,
+    none = 255, ///< Refused with EINVAL by every kernel.
 };
 
 /// One request, laid out as struct io_uring_sqe.
@@ -121,6 +122,10 @@ inline constexpr std::uint32_t timeout_multishot = 1U << 6;
 /// submission_entry::file_index of what gives a descriptor: into a free slot of
 /// the registered files, whose index is the result (Linux 5.19).
 inline constexpr std::int32_t file_index_any = -1;
+
+/// submission_entry::op_flags of splice: file_index, which is what it reads
+/// from, is an index into the registered files (Linux 5.7).
+inline constexpr std::uint32_t splice_from_fixed = 1U << 31;
 
 /// submission_entry::op_flags of fsync: the data, and of the file's attributes
 /// only what it takes to read it (fdatasync(2)).

@@ -51,6 +51,13 @@ struct options {
     /// when look-ups need them. Look-ups beyond wait in a queue.
     unsigned resolver_threads = 4;
 
+    /// Files that an io_ring may have registered at once; at the bound,
+    /// registering another fails with ENFILE. No more than RLIMIT_NOFILE.
+    unsigned registered_file_count = 1024;
+
+    /// Pools of buffers that it may have registered at once, likewise.
+    unsigned registered_buffer_count = 64;
+
     /// Turns IORING_SETUP_COOP_TASKRUN off (Linux 5.19).
     bool cooperative_taskrun = true;
 
@@ -74,6 +81,9 @@ struct features {
     bool multishot_receive = false;   ///< Linux 6.0.
     bool receive_bundles = false;     ///< Several buffers in one completion: Linux 6.10.
     bool incremental_buffers = false; ///< A buffer for several receives: Linux 6.12.
+    bool registered_files = false;    ///< Can be registered with a ring: Linux 5.5.
+    bool registered_buffers = false;  ///< The same, one by one: Linux 5.13.
+    bool direct_descriptors = false;  ///< Registered files that operations give: Linux 5.19.
     unsigned submission_entries = 0;
     unsigned completion_entries = 0;
     std::string backend_name;       ///< "io_uring" or "simulated".

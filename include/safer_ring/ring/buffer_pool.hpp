@@ -10,13 +10,21 @@
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
+namespace ring {
+class registrable_memory;
+}
+
 /// A fixed number of buffers of one size, allocated once, page-aligned.
 ///
 /// *At the bound* it does not grow: `try_acquire()` is empty until a buffer
 /// comes back, and counts that.
 ///
+/// *Registered* with a ring by `io_ring::register_buffers`, reads and writes of
+/// that ring cost less with its buffers. All their pages are used from then on,
+/// and locked in memory.
+///
 /// *Lifetime*: buffers may outlive the pool; the memory is unmapped with the
-/// last of them. A pool that was moved from has no buffers.
+/// last of them, and of its registrations. A pool that was moved from has no buffers.
 ///
 /// *Thread safety*: all members may be called, and buffers destroyed, by any
 /// threads at once. A lock is held for a few instructions.
@@ -56,7 +64,12 @@ public:
     [[nodiscard]] SAFER_RING_API std::size_t size_bytes() const noexcept;
 
 private:
+    friend class io_ring;
+
     class state;
+    /// Throws std::invalid_argument for a pool that was moved from.
+    [[nodiscard]] SAFER_RING_API ring::registrable_memory& memory() const;
+
     state* state_;
 };
 

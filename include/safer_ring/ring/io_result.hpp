@@ -20,6 +20,7 @@ struct io_error {
     int descriptor = -1;                           ///< -1 where there is none.
     std::uint64_t offset = backend::file_position; ///< That, where none was given.
     std::size_t size_bytes = 0;                    ///< Of what was asked for.
+    int registered_file = -1;                      ///< Its index, where it is one.
 
     /// As in "read of 4096 bytes at 8192 from descriptor 7: Input/output error".
     [[nodiscard]] SAFER_RING_API std::string message() const;

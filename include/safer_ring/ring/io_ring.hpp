@@ -3,7 +3,10 @@
 
 #pragma once
 
+#include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/buffer_ring.hpp>
+#include <safer_ring/ring/direct_operations.hpp>
+#include <safer_ring/ring/registered_file.hpp>
 #include <safer_ring/ring/ring_operation.hpp>
 #include <safer_ring/ring/stream.hpp>
 #include <safer_ring/ring/vectored_operations.hpp>
@@ -27,7 +30,7 @@ namespace safer_ring::inline SAFER_RING_ABI {
 ///
 /// *Descriptors* have to stay open until their operation is complete: one that
 /// was interrupted, or whose thread has exited, is submitted once more, with the
-/// same number.
+/// same number. A registered file stays by itself.
 ///
 /// *Thread safety*: all members may be called from any threads at once. One of
 /// them waits in the kernel, the others for it.
@@ -64,72 +67,76 @@ public:
     // ---- operations, to be submitted; see namespace ops for what each does
 
     [[nodiscard]] operation<ops::nop, building> nop() { return make(ops::nop{}); }
-    [[nodiscard]] operation<ops::read, building> read(int fd, owned_buffer buffer)
+    [[nodiscard]] operation<ops::read, building> read(file_ref file, owned_buffer buffer)
     {
-        return make(ops::read{{std::move(buffer)}, fd});
+        return make(ops::read{{std::move(buffer)}, number(file)}, file);
     }
     template <typename Buffer>
     requires std::same_as<Buffer, owned_buffer> || std::same_as<Buffer, shared_buffer>
-    [[nodiscard]] operation<ops::write<Buffer>, building> write(int fd, Buffer buffer)
+    [[nodiscard]] operation<ops::write<Buffer>, building> write(file_ref file, Buffer buffer)
     {
-        return make(ops::write<Buffer>{{std::move(buffer)}, fd});
+        return make(ops::write<Buffer>{{std::move(buffer)}, number(file)}, file);
     }
-    [[nodiscard]] operation<ops::receive, building> receive(int fd, owned_buffer buffer,
+    [[nodiscard]] operation<ops::receive, building> receive(file_ref file, owned_buffer buffer,
                                                             int flags = 0)
     {
-        return make(ops::receive{{std::move(buffer)}, fd, flags});
+        return make(ops::receive{{std::move(buffer)}, number(file), flags}, file);
     }
     template <typename Buffer>
     requires std::same_as<Buffer, owned_buffer> || std::same_as<Buffer, shared_buffer>
-    [[nodiscard]] operation<ops::send<Buffer>, building> send(int fd, Buffer buffer, int flags = 0)
+    [[nodiscard]] operation<ops::send<Buffer>, building> send(file_ref file, Buffer buffer,
+                                                              int flags = 0)
     {
-        return make(ops::send<Buffer>{{std::move(buffer)}, fd, flags});
+        return make(ops::send<Buffer>{{std::move(buffer)}, number(file), flags}, file);
     }
     template <typename Buffer>
     requires std::same_as<Buffer, owned_buffer> || std::same_as<Buffer, shared_buffer>
     [[nodiscard]] operation<ops::send_zero_copy<Buffer>, building>
-    send_zero_copy(int fd, Buffer buffer, int flags = 0)
+    send_zero_copy(file_ref file, Buffer buffer, int flags = 0)
     {
         return make(
-            ops::send_zero_copy<Buffer>{{std::move(buffer)}, fd, flags, !found().zero_copy_send});
+            ops::send_zero_copy<Buffer>{
+                {std::move(buffer)}, number(file), flags, !found().zero_copy_send},
+            file);
     }
 
     // ---- several buffers in one go
 
-    [[nodiscard]] operation<ops::read_vectored, building> read(int fd,
+    [[nodiscard]] operation<ops::read_vectored, building> read(file_ref file,
                                                                std::vector<owned_buffer> buffers)
     {
-        return make(ops::read_vectored{{std::move(buffers)}, fd});
+        return make(ops::read_vectored{{std::move(buffers)}, number(file)}, file);
     }
     template <typename Buffer>
     requires std::same_as<Buffer, owned_buffer> || std::same_as<Buffer, shared_buffer>
     [[nodiscard]] operation<ops::write_vectored<Buffer>, building>
-    write(int fd, std::vector<Buffer> buffers)
+    write(file_ref file, std::vector<Buffer> buffers)
     {
-        return make(ops::write_vectored<Buffer>{{std::move(buffers)}, fd});
+        return make(ops::write_vectored<Buffer>{{std::move(buffers)}, number(file)}, file);
     }
     [[nodiscard]] operation<ops::receive_message, building>
-    receive_message(int fd, message<owned_buffer> into, int flags = 0)
+    receive_message(file_ref file, message<owned_buffer> into, int flags = 0)
     {
-        return make(ops::receive_message{{std::move(into)}, fd, flags});
+        return make(ops::receive_message{{std::move(into)}, number(file), flags}, file);
     }
     template <typename Buffer>
     [[nodiscard]] operation<ops::send_message<Buffer>, building>
-    send_message(int fd, message<Buffer> what, int flags = 0)
+    send_message(file_ref file, message<Buffer> what, int flags = 0)
     {
-        return make(ops::send_message<Buffer>{{std::move(what)}, fd, flags});
+        return make(ops::send_message<Buffer>{{std::move(what)}, number(file), flags}, file);
     }
 
     // ---- files
 
-    [[nodiscard]] operation<ops::sync, building> fsync(int fd)
+    [[nodiscard]] operation<ops::sync, building> fsync(file_ref file)
     {
-        return make(ops::sync{{}, fd, false});
+        return make(ops::sync{{}, number(file), false}, file);
     }
-    [[nodiscard]] operation<ops::sync, building> fdatasync(int fd)
+    [[nodiscard]] operation<ops::sync, building> fdatasync(file_ref file)
     {
-        return make(ops::sync{{}, fd, true});
+        return make(ops::sync{{}, number(file), true}, file);
     }
+    /// Of a descriptor; the kernel takes no registered file here.
     [[nodiscard]] operation<ops::stat, building> stat(int fd, unsigned mask = STATX_BASIC_STATS)
     {
         return make(ops::stat{{}, fd, {}, 0, mask});
@@ -142,9 +149,9 @@ public:
 
     // ---- time, readiness, connections
 
-    [[nodiscard]] operation<ops::poll, building> poll(int fd, short events)
+    [[nodiscard]] operation<ops::poll, building> poll(file_ref file, short events)
     {
-        return make(ops::poll{{}, fd, events});
+        return make(ops::poll{{}, number(file), events}, file);
     }
     [[nodiscard]] operation<ops::timeout, building> timeout(std::chrono::nanoseconds time)
     {
@@ -153,16 +160,16 @@ public:
         return make(ops::timeout{{}, ring::to_kernel_time(time), flags});
     }
 
-    [[nodiscard]] operation<ops::accept, building> accept(int fd)
+    [[nodiscard]] operation<ops::accept, building> accept(file_ref file)
     {
-        return make(ops::accept{{}, fd});
+        return make(ops::accept{{}, number(file)}, file);
     }
     /// Throws std::invalid_argument for an address longer than any.
     [[nodiscard]] SAFER_RING_API operation<ops::connect, building>
-    connect(int fd, const sockaddr* address, socklen_t address_size_bytes);
-    [[nodiscard]] operation<ops::shutdown, building> shutdown(int fd, int how)
+    connect(file_ref file, const sockaddr* address, socklen_t address_size_bytes);
+    [[nodiscard]] operation<ops::shutdown, building> shutdown(file_ref file, int how)
     {
-        return make(ops::shutdown{{}, fd, how});
+        return make(ops::shutdown{{}, number(file), how}, file);
     }
     [[nodiscard]] operation<ops::open, building> open(std::string path, int flags, mode_t mode = 0)
     {
@@ -173,18 +180,42 @@ public:
         return make(ops::close{{}, std::move(descriptor)});
     }
     [[nodiscard]] operation<ops::allocate, building>
-    allocate(int fd, std::uint64_t offset, std::uint64_t size_bytes, int mode = 0)
+    allocate(file_ref file, std::uint64_t offset, std::uint64_t size_bytes, int mode = 0)
     {
-        return make(ops::allocate{{}, fd, mode, offset, size_bytes});
+        return make(ops::allocate{{}, number(file), mode, offset, size_bytes}, file);
     }
     /// Without an offset, `no_offset`, at the position of the file or pipe.
-    [[nodiscard]] operation<ops::splice, building> splice(int from, std::uint64_t from_offset,
-                                                          int to, std::uint64_t to_offset,
+    [[nodiscard]] operation<ops::splice, building> splice(file_ref from, std::uint64_t from_offset,
+                                                          file_ref to, std::uint64_t to_offset,
                                                           std::size_t size_bytes)
     {
-        return make(ops::splice{{}, from, from_offset, to, to_offset, size_bytes});
+        return make(
+            ops::splice{
+                {}, number(from), from_offset, number(to), to_offset, size_bytes, share(from)},
+            to);
     }
     static constexpr std::uint64_t no_offset = backend::file_position;
+
+    [[nodiscard]] operation<ops::socket, building> socket(int domain, int type, int protocol = 0)
+    {
+        return make(ops::socket{{}, domain, type, protocol});
+    }
+    /// These give a registered file instead of a descriptor: Linux 5.19,
+    /// EOPNOTSUPP before.
+    [[nodiscard]] operation<ops::accept_direct, building> accept_direct(file_ref file)
+    {
+        return make(ops::accept_direct{{{}, &core_.registrations()}, number(file)}, file);
+    }
+    [[nodiscard]] operation<ops::open_direct, building> open_direct(std::string path, int flags,
+                                                                    mode_t mode = 0)
+    {
+        return make(ops::open_direct{{{}, &core_.registrations()}, std::move(path), flags, mode});
+    }
+    [[nodiscard]] operation<ops::socket_direct, building> socket_direct(int domain, int type,
+                                                                        int protocol = 0)
+    {
+        return make(ops::socket_direct{{{}, &core_.registrations()}, domain, type, protocol});
+    }
 
     // ---- streams, begun already; see class stream. Each throws std::bad_alloc,
     // and std::invalid_argument for limits that make no sense.
@@ -235,6 +266,33 @@ public:
         return submit_chain(backend::entry_hard_link, chain...);
     }
 
+    // ---- what is registered; each throws std::system_error, whose text names the likely cause
+
+    /// Registers the file of this descriptor, which stays the caller's. At most
+    /// options::registered_file_count at once, ENFILE beyond; EMFILE where the
+    /// table is larger than RLIMIT_NOFILE. EOPNOTSUPP where the kernel has none
+    /// (`features::registered_files`).
+    [[nodiscard]] SAFER_RING_API registered_file register_file(int fd);
+    /// Puts the file of another descriptor in its place; the handle stays. Fails
+    /// with EBUSY while operations use it.
+    SAFER_RING_API void replace(registered_file& file, int fd);
+    /// Registers all buffers of a pool at once, whose pages are locked in memory:
+    /// `read` and `write` use that by themselves. At most 1 GiB (E2BIG), and
+    /// options::registered_buffer_count pools at once (ENFILE). ENOMEM tells of
+    /// RLIMIT_MEMLOCK. Linux 5.13; EOPNOTSUPP before
+    /// (`features::registered_buffers`).
+    [[nodiscard]] SAFER_RING_API registered_buffers register_buffers(buffer_pool& pool);
+    /// Ends a registration. Refused with EBUSY while operations use it (for
+    /// files those that are made and not complete, for buffers those that are
+    /// submitted and not complete); the handle is as it was then. Dropped
+    /// instead, the registration ends with the last of them.
+    SAFER_RING_API void unregister(registered_file&& file);
+    SAFER_RING_API void unregister(registered_buffers&& buffers);
+    // clang-format off
+    void unregister(registered_file&) = delete; // It ends the handle: give it up, unregister(std::move(file)).
+    void unregister(registered_buffers&) = delete; // It ends the handle: give it up, unregister(std::move(buffers)).
+    // clang-format on
+
     // ---- driving it
 
     /// Hands what is queued to the kernel, without waiting.
@@ -253,8 +311,15 @@ public:
 
     /// Cancels one operation, if it is not over.
     void cancel(ring::operation_id id) { core_.cancel(id); }
-    /// Cancels all operations on this descriptor.
-    void cancel(int fd) { core_.cancel_descriptor(fd); }
+    /// Cancels all operations on this descriptor or registered file; the one
+    /// does not stand for the other.
+    void cancel(file_ref file)
+    {
+        if (const ring::registration_share registered = share(file))
+            core_.cancel_registered(registered->index);
+        else
+            core_.cancel_descriptor(number(file));
+    }
     void cancel_all() { core_.cancel_all(); }
     /// Cancels everything and waits for its end; true when nothing is in flight
     /// any more.
@@ -272,8 +337,29 @@ private:
     template <typename Op>
     operation<Op, building> make(Op&& op)
     {
-        return operation<Op, building>(core_, std::move(op));
+        file_ref none(-1);
+        return make(std::move(op), none);
     }
+    template <typename Op>
+    operation<Op, building> make(Op&& op, file_ref& file)
+    {
+        operation<Op, building> made(core_, std::move(op));
+        made.request_->use(core_.registrations(), share(file));
+        return made;
+    }
+    static int number(const file_ref& file) noexcept
+    {
+        return ring::registration_access::descriptor(file);
+    }
+    ring::registration_share share(file_ref& file) noexcept
+    {
+        ring::registration_share of_file = ring::registration_access::take(file);
+        if (of_file)
+            require_mine(of_file);
+        return of_file;
+    }
+    /// Stops the program if it is registered with another ring.
+    SAFER_RING_API void require_mine(const ring::registration_share& share) noexcept;
 
     template <typename... Ops>
     std::tuple<operation<Ops, submitted>...> submit_chain(std::uint8_t link,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/ring/owned_descriptor.hpp>
+#include <safer_ring/ring/registered_file.hpp>
 #include <safer_ring/ring/request.hpp>
 #include <safer_ring/ring/shared_buffer.hpp>
 
@@ -17,11 +18,12 @@
 #include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <type_traits>
 #include <utility>
 
 /// What an io_ring can be asked for: the parameters of each operation, how they
 /// become an entry, and what comes back. All need Linux 5.10 unless said
-/// otherwise.
+/// otherwise. `fd` is -1 in what is made on a registered file.
 namespace safer_ring::inline SAFER_RING_ABI::ops {
 
 /// The kernel takes no more in one go (read(2)); the rest is a short count.
@@ -100,6 +102,7 @@ struct from_buffer {
 
 /// read(2), or pread(2) with an offset: at least one byte, zero at the end.
 struct read : into_buffer {
+    static constexpr backend::opcode with_registered_buffer = backend::opcode::read_fixed;
     using value_type = std::size_t;
     int fd;
     std::uint64_t offset = backend::file_position;
@@ -120,6 +123,7 @@ struct read : into_buffer {
 /// write(2), or pwrite(2) with an offset; may write less than all.
 template <typename Buffer>
 struct write : from_buffer<Buffer> {
+    static constexpr backend::opcode with_registered_buffer = backend::opcode::write_fixed;
     using value_type = std::size_t;
     int fd;
     std::uint64_t offset = backend::file_position;
@@ -318,6 +322,10 @@ struct connect : without_buffer {
     }
     [[nodiscard]] bool goes_on(int result, std::uint32_t) noexcept
     {
+        if (under_way && result >= 0 && fd < 0) { // Only connect can ask a registered file.
+            under_way = false;
+            return true;
+        }
         return repeated && !under_way && (under_way = result == -EALREADY);
     }
     [[nodiscard]] int conclude(int result, std::uint32_t) const noexcept
@@ -443,7 +451,9 @@ struct splice : without_buffer {
     int to;
     std::uint64_t to_offset;
     std::size_t size_bytes;
+    ring::registration_share registered_from = {};
 
+    void take_back(int) noexcept { registered_from.reset(); }
     void prepare(backend::submission_entry& entry) const noexcept
     {
         entry.op = backend::opcode::splice;
@@ -452,6 +462,10 @@ struct splice : without_buffer {
         entry.address = from_offset;
         entry.file_index = from; // splice_fd_in
         entry.length = length_of(size_bytes);
+        if (registered_from) {
+            entry.file_index = static_cast<std::int32_t>(registered_from->index);
+            entry.op_flags = backend::splice_from_fixed;
+        }
     }
     [[nodiscard]] io_error subject() const noexcept
     {
@@ -469,8 +483,33 @@ public:
             may_be_repeated = !Op::begins_once;
     }
 
-    void prepare(backend::submission_entry& entry) noexcept override { op_.prepare(entry); }
-    void lend() noexcept override { op_.lend(); }
+    /// What it may use of its ring's registrations; `file` if it is made on one.
+    void use(ring::registry& registered, ring::registration_share&& file) noexcept
+    {
+        if constexpr (has_range)
+            range_.look_in(registered);
+        if (!file)
+            return;
+        registered_file_ = static_cast<std::int32_t>(file->index);
+        file_ = std::move(file);
+    }
+
+    void prepare(backend::submission_entry& entry) noexcept override
+    {
+        op_.prepare(entry);
+        if constexpr (has_range)
+            range_.prepare(entry, Op::with_registered_buffer);
+        if (file_) {
+            entry.fd = registered_file_;
+            entry.flags |= backend::entry_fixed_file;
+        }
+    }
+    void lend() noexcept override
+    {
+        op_.lend();
+        if constexpr (has_range)
+            range_.find(op_.memory());
+    }
     void part(int result, std::uint32_t) noexcept override
     {
         if constexpr (requires { op_.part(result); }) {
@@ -490,15 +529,30 @@ public:
         if constexpr (requires { op_.conclude(result, flags); })
             result = op_.conclude(result, flags);
         op_.take_back(result);
+        if constexpr (has_range)
+            range_.reset();
+        file_.reset();
         return result;
     }
-    [[nodiscard]] io_error subject() const noexcept override { return op_.subject(); }
+    [[nodiscard]] io_error subject() const noexcept override
+    {
+        io_error what = op_.subject();
+        what.registered_file = registered_file_;
+        return what;
+    }
     [[nodiscard]] bool is_on(int fd) const noexcept override
     {
         if constexpr (requires { op_.from; })
             if (op_.from == fd)
                 return true;
-        return subject().descriptor == fd;
+        return fd >= 0 && op_.subject().descriptor == fd;
+    }
+    [[nodiscard]] bool is_on_registered(std::uint32_t index) const noexcept override
+    {
+        if constexpr (requires { op_.registered_from; })
+            if (op_.registered_from && op_.registered_from->index == index)
+                return true;
+        return file_ && file_->index == index;
     }
     [[nodiscard]] const void* memory() const noexcept override { return op_.memory(); }
 
@@ -516,13 +570,19 @@ public:
                 return {static_cast<typename Op::value_type>(std::max(result(), 0)),
                         cancel_requested()};
         }
-        io_error what = op_.subject();
+        io_error what = subject();
         what.code = std::error_code(error, std::system_category());
         return {std::move(what), cancel_requested()};
     }
 
 private:
+    struct nothing {};
+    static constexpr bool has_range = requires { Op::with_registered_buffer; };
+
     Op op_;
+    std::int32_t registered_file_ = -1; // Known also when it is over.
+    ring::registration_share file_;
+    [[no_unique_address]] std::conditional_t<has_range, ring::registered_range, nothing> range_;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ops

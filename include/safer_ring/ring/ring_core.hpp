@@ -6,6 +6,7 @@
 #include <safer_ring/backend/backend.hpp>
 #include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/loop_mutex.hpp>
+#include <safer_ring/ring/registry.hpp>
 #include <safer_ring/ring/request.hpp>
 
 #include <condition_variable>
@@ -46,6 +47,8 @@ public:
 
     [[nodiscard]] const features& found() const noexcept { return kernel_->found(); }
 
+    [[nodiscard]] registry& registrations() noexcept { return *registry_; }
+
     /// Queues `requests`, one behind the other; more than one are a chain, which
     /// is submitted as one, with `link` in the flags of all but the last. Throws
     /// std::length_error when a chain is longer than the submission queue, and
@@ -83,6 +86,7 @@ public:
     /// Asks for the end of `r`; what it completes with tells what came of it.
     SAFER_RING_API void cancel(operation_id id);
     SAFER_RING_API void cancel_descriptor(int fd);
+    SAFER_RING_API void cancel_registered(std::uint32_t index);
     SAFER_RING_API void cancel_all();
     /// The program gives `r` up, which is cancelled, and destroyed when it is
     /// complete.
@@ -146,6 +150,7 @@ private:
     loop_mutex mutex_{true};
     std::condition_variable_any changed_;
     std::unique_ptr<backend::backend> kernel_;
+    registry_owner registry_;
     clock::time_point flushed_at_;
     slot_table<request> slots_; // What is queued or in the kernel.
     request_queue<&request::to_submit_> queued_;

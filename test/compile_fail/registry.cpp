@@ -1,0 +1,134 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+// Each case is compiled by itself and must not compile; what stands behind its name must be in what
+// the compiler says. Without any of them this file compiles.
+
+#include <safer_ring/ring/io_ring.hpp>
+
+using safer_ring::buffer_pool;
+using safer_ring::io_ring;
+using safer_ring::owned_buffer;
+using safer_ring::registered_buffers;
+using safer_ring::registered_file;
+
+inline void right(io_ring& ring, buffer_pool& pool)
+{
+    registered_file first = ring.register_file(0);
+    registered_file file = std::move(first);
+    registered_buffers buffers = ring.register_buffers(pool);
+    auto reading = ring.read(file, owned_buffer(8));
+    ring.cancel(file);
+    first = ring.register_file(1);
+    ring.replace(first, 2);
+    ring.unregister(std::move(file));
+    ring.unregister(std::move(buffers));
+}
+
+// case file_handle_copied: one handle: pass it on by std::move
+#ifdef case_file_handle_copied
+void wrong(registered_file& file)
+{
+    registered_file copy = file;
+}
+#endif
+
+// case file_handle_assigned: one handle: pass it on by std::move
+#ifdef case_file_handle_assigned
+void wrong(registered_file& file, registered_file& to)
+{
+    to = file;
+}
+#endif
+
+// case buffers_handle_copied: one handle: pass it on by std::move
+#ifdef case_buffers_handle_copied
+void wrong(registered_buffers& buffers)
+{
+    registered_buffers copy = buffers;
+}
+#endif
+
+// case file_handle_made_implicitly: ask for it by ring\.register_file\(fd\)
+#ifdef case_file_handle_made_implicitly
+registered_file wrong(int fd)
+{
+    return fd;
+}
+#endif
+
+// case file_handle_passed_implicitly: ask for it by ring\.register_file\(fd\)
+#ifdef case_file_handle_passed_implicitly
+void wrong(io_ring& ring)
+{
+    ring.unregister(registered_file(7));
+}
+#endif
+
+// case buffers_handle_made_implicitly: ask for it by ring\.register_buffers\(pool\)
+#ifdef case_buffers_handle_made_implicitly
+registered_buffers wrong(buffer_pool& pool)
+{
+    return pool;
+}
+#endif
+
+// case file_unregistered_without_giving_it_up: give it up, unregister\(std::move\(file\)\)
+#ifdef case_file_unregistered_without_giving_it_up
+void wrong(io_ring& ring, registered_file& file)
+{
+    ring.unregister(file);
+}
+#endif
+
+// case buffers_unregistered_without_giving_them_up: give it up, unregister\(std::move\(buffers\)\)
+#ifdef case_buffers_unregistered_without_giving_them_up
+void wrong(io_ring& ring, registered_buffers& buffers)
+{
+    ring.unregister(buffers);
+}
+#endif
+
+// case handle_dropped_at_once: nodiscard
+#ifdef case_handle_dropped_at_once
+void wrong(io_ring& ring)
+{
+    ring.register_file(7);
+}
+#endif
+
+// case used_after_unregistering: in the 'consumed' state [clang]
+#ifdef case_used_after_unregistering
+void wrong(io_ring& ring, registered_file file)
+{
+    ring.unregister(std::move(file));
+    auto reading = ring.read(file, owned_buffer(8));
+}
+#endif
+
+// case cancelled_after_a_move: in the 'consumed' state [clang]
+#ifdef case_cancelled_after_a_move
+void wrong(io_ring& ring, registered_file file)
+{
+    registered_file elsewhere = std::move(file);
+    ring.cancel(file);
+}
+#endif
+
+// case index_of_no_file: in the 'consumed' state [clang]
+#ifdef case_index_of_no_file
+int wrong()
+{
+    registered_file none;
+    return none.index();
+}
+#endif
+
+// case buffers_used_after_unregistering: in the 'consumed' state [clang]
+#ifdef case_buffers_used_after_unregistering
+std::size_t wrong(io_ring& ring, registered_buffers buffers)
+{
+    ring.unregister(std::move(buffers));
+    return buffers.size_bytes();
+}
+#endif
