@@ -229,6 +229,15 @@ bool ring_core::may_begin() noexcept
     return true;
 }
 
+/// The thread in the kernel might take only a part of the first chain: the number
+/// of entries that it came to submit may have been submitted by others since, and
+/// would be filled up with these. The kernel breaks a chain where a call ends; a
+/// time limit would come too late for its request.
+bool ring_core::next_might_be_broken() const noexcept
+{
+    return claim_ != claim::none && entries_of_next() > 1;
+}
+
 /// As many chains as there is room for as a whole.
 void ring_core::fill_submissions() noexcept
 {
@@ -238,7 +247,7 @@ void ring_core::fill_submissions() noexcept
         std::size_t room = found().submission_entries - kernel_->unsubmitted();
         for (; queued_.front() != nullptr && may_begin(); write_next()) {
             const std::size_t entries = entries_of_next();
-            if (entries > room)
+            if (entries > room || next_might_be_broken())
                 break;
             room -= entries;
         }
@@ -252,16 +261,38 @@ void ring_core::flush()
     flush(held);
 }
 
+/// A completion that brings the thread in the kernel back.
+bool ring_core::write_no_op() noexcept
+{
+    backend::submission_entry* entry = kernel_->next_submission();
+    if (entry == nullptr)
+        return false;
+    *entry = {};
+    entry->user_data = ignored_tag;
+    kernel_->publish();
+    return true;
+}
+
 /// As far as the kernel takes it; what is left goes with the next call, or
 /// with the thread that comes back from the kernel.
 void ring_core::flush(guard&) noexcept
 {
     constexpr int most_failures = 64;
+    if (claim_ == claim::fresh && kernel_->unsubmitted() == 0)
+        claim_ = claim::none; // It has taken its entries itself.
+    bool called_back = false;
     for (int failures = 0; failures < most_failures;) {
         fill_submissions();
+        if (kernel_->unsubmitted() == 0) {
+            if (called_back || queued_.front() == nullptr || !may_begin() || !next_might_be_broken())
+                return;
+            // It has to wait for the thread in the kernel.
+            flush_missed_ = true;
+            called_back = write_no_op();
+        }
         const unsigned count = kernel_->unsubmitted();
-        if (count == 0)
-            return;
+        if (claim_ == claim::fresh)
+            claim_ = claim::stale;
         const int taken = kernel_->enter(count, 0, &no_wait);
         if (taken > 0) {
             failures = 0;
@@ -300,6 +331,7 @@ void ring_core::enter(guard& held, duration limit)
     if (!blocks && count == 0 && !kernel_->needs_enter())
         return reap_and_flush(held);
     in_kernel_ = true;
+    claim_ = count != 0 ? claim::fresh : claim::none;
     held.unlock();
     const int error = kernel_->enter(count, blocks ? 1 : 0,
                                      !blocks             ? &no_wait
@@ -309,6 +341,7 @@ void ring_core::enter(guard& held, duration limit)
         kernel_->enter(0, 1, &retry_wait);
     held.lock();
     in_kernel_ = false;
+    claim_ = claim::none;
     reap_and_flush(held);
     if (sleepers_ != 0)
         changed_.notify_all();

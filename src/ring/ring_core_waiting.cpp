@@ -118,16 +118,11 @@ void ring_core::wake(guard& held) noexcept
         changed_.notify_all();
     if (!in_kernel_)
         return;
-    backend::submission_entry* entry = kernel_->next_submission();
-    if (entry == nullptr) {
+    if (!write_no_op()) {
         flush(held);
-        entry = kernel_->next_submission();
+        if (!write_no_op())
+            return; // The kernel takes nothing more until that thread has taken completions.
     }
-    if (entry == nullptr)
-        return; // The kernel takes nothing more until that thread has taken completions.
-    *entry = {};
-    entry->user_data = ~std::uint64_t{0};
-    kernel_->publish();
     flush(held);
 }
 

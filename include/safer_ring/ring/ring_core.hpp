@@ -105,6 +105,13 @@ private:
     using guard = std::unique_lock<loop_mutex>;
     using clock = std::chrono::steady_clock;
 
+    /// What the thread in the kernel may still take out of the submission queue.
+    enum class claim : std::uint8_t {
+        none,
+        fresh, ///< What it came to submit, ...
+        stale, ///< ... or as many entries, whichever they are: others may have submitted those.
+    };
+
     void require_room(std::size_t entries) const;
     void begin(request& r) noexcept;
     void queue(request& r) noexcept;
@@ -117,8 +124,10 @@ private:
     void detach_unused(guard& held) noexcept;
     void fill_submissions() noexcept;
     [[nodiscard]] std::size_t entries_of_next() const noexcept;
+    [[nodiscard]] bool next_might_be_broken() const noexcept;
     void write_next() noexcept;
     void write_entry(request& r) noexcept;
+    bool write_no_op() noexcept;
     void flush(guard& held) noexcept;
     void enter(guard& held, duration limit);
     void reap() noexcept;
@@ -161,6 +170,7 @@ private:
     std::vector<std::shared_ptr<buffer_group>> buffers_; // Each at its number.
     std::size_t continuations_ = 0;                      // That are still to be resumed.
     std::size_t sleepers_ = 0;
+    claim claim_ = claim::none;
     std::size_t requests_in_kernel_ = 0;
     bool draining_ = false;      // Of those one is drained: nothing begins beside it.
     bool in_kernel_ = false;     // A thread is, without the lock, and reaps when it is back.

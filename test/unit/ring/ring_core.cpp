@@ -1,0 +1,153 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/io_ring.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+namespace backend = safer_ring::backend;
+
+namespace {
+
+/// What the kernel was given, call by call.
+struct call_log {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool armed = false;  // The next call that waits is held up, before it takes anything, ...
+    bool opened = false; // ... until `calls_to_go` others have been made.
+    int calls_to_go = 2;
+    bool held_up = false;
+    bool has_taken = false;
+    std::vector<std::vector<backend::submission_entry>> taken;
+};
+
+/// A kernel that completes everything at once, and in which one thread is
+/// overtaken by the others on its way in.
+class overtaking_backend final : public backend::backend {
+public:
+    explicit overtaking_backend(call_log& log) : log_(log)
+    {
+        sq_ = entries_.data();
+        sq_khead_ = &sq_head_;
+        sq_ktail_ = &sq_tail_published_;
+        sq_kflags_ = &flags_;
+        sq_entries_ = static_cast<unsigned>(entries_.size());
+        sq_mask_ = sq_entries_ - 1;
+        cq_ = completions_.data();
+        cq_khead_ = &cq_head_published_;
+        cq_ktail_ = &cq_tail_;
+        cq_mask_ = static_cast<unsigned>(completions_.size()) - 1;
+        features_.submission_entries = sq_entries_;
+        features_.completion_entries = static_cast<unsigned>(completions_.size());
+    }
+
+    int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override
+    {
+        std::unique_lock held(log_.mutex);
+        bool is_overtaken = false;
+        if (min_complete != 0 && log_.armed) {
+            is_overtaken = true;
+            log_.armed = false;
+            log_.held_up = true;
+            log_.changed.notify_all();
+            log_.changed.wait(held, [this] { return log_.opened; });
+        } else if (log_.held_up && --log_.calls_to_go == 0) {
+            log_.opened = true;
+            log_.changed.notify_all();
+            log_.changed.wait(held, [this] { return log_.has_taken; });
+        }
+        const int n = take(to_submit);
+        if (is_overtaken) {
+            log_.has_taken = true;
+            log_.changed.notify_all();
+        }
+        // Whoever submits less than it asked for does not wait (io_uring_enter(2)).
+        if (n == static_cast<int>(to_submit) && wait == nullptr)
+            log_.changed.wait(held, [this] {
+                return std::atomic_ref(cq_tail_).load() !=
+                       std::atomic_ref(cq_head_published_).load();
+            });
+        return n;
+    }
+
+    int register_buffer_ring(::backend::provided_buffer*, unsigned, std::uint16_t) noexcept override
+    {
+        return -EINVAL;
+    }
+    int close_when_drained(int) noexcept override { return -EINVAL; }
+
+private:
+    int take(unsigned most)
+    {
+        std::vector<::backend::submission_entry> taken;
+        const unsigned tail = std::atomic_ref(*sq_ktail_).load(std::memory_order_acquire);
+        unsigned head = std::atomic_ref(*sq_khead_).load();
+        for (; head != tail && taken.size() != most; ++head) {
+            taken.push_back(sq_[head & sq_mask_]);
+            cq_[cq_tail_ & cq_mask_] = {taken.back().user_data, 0, 0};
+            std::atomic_ref(*cq_ktail_).store(cq_tail_ + 1, std::memory_order_release);
+        }
+        std::atomic_ref(*sq_khead_).store(head, std::memory_order_release);
+        const auto n = static_cast<int>(taken.size());
+        if (n != 0)
+            log_.taken.push_back(std::move(taken));
+        log_.changed.notify_all();
+        return n;
+    }
+
+    call_log& log_;
+    std::array<::backend::submission_entry, 8> entries_{};
+    std::array<::backend::completion_entry, 16> completions_{};
+    unsigned sq_head_ = 0;
+    unsigned sq_tail_published_ = 0;
+    unsigned flags_ = 0;
+    unsigned cq_head_published_ = 0;
+    unsigned cq_tail_ = 0;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(engine_of_a_ring)
+
+// Its own entry submitted by another thread, it might take the first of these two instead, and the
+// kernel ends a chain where a call ends: no time limit.
+BOOST_AUTO_TEST_CASE(thread_on_its_way_into_the_kernel_breaks_no_chain)
+{
+    call_log log;
+    safer_ring::io_ring ring(std::make_unique<overtaking_backend>(log));
+    log.armed = true;
+    std::thread waiting([&ring] { BOOST_TEST(ring.nop().submit().wait().result().has_value()); });
+    {
+        std::unique_lock held(log.mutex);
+        log.changed.wait(held, [&log] { return log.held_up; });
+    }
+    ring.flush();
+    auto limited = ring.fsync(0).within(1s).submit();
+    waiting.join();
+    BOOST_TEST(std::move(limited).wait().result().has_value());
+
+    const auto is_limited = [](const backend::submission_entry& entry) {
+        return entry.op == backend::opcode::fsync;
+    };
+    const auto call = std::find_if(log.taken.begin(), log.taken.end(), [&](const auto& entries) {
+        return std::any_of(entries.begin(), entries.end(), is_limited);
+    });
+    BOOST_REQUIRE(call != log.taken.end());
+    const auto limited_entry = std::find_if(call->begin(), call->end(), is_limited);
+    BOOST_REQUIRE(limited_entry + 1 != call->end());
+    BOOST_TEST(((limited_entry + 1)->op == backend::opcode::link_timeout));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
