@@ -136,7 +136,8 @@ BOOST_AUTO_TEST_CASE(thread_on_its_way_into_the_kernel_breaks_no_chain)
     ring.flush();
     auto limited = ring.fsync(0).within(1s).submit();
     waiting.join();
-    BOOST_TEST(std::move(limited).wait().result().has_value());
+    const bool is_done = std::move(limited).wait().result().has_value();
+    BOOST_TEST(is_done);
 
     const auto is_limited = [](const backend::submission_entry& entry) {
         return entry.op == backend::opcode::fsync;
