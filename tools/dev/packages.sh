@@ -65,6 +65,9 @@ missing_packages() { # <build|test|bench|format>...
                 have_boost_context || boost_package context # For stackful coroutines.
                 # What must not compile is tried with both compilers.
                 command -v clang++-14 >/dev/null || command -v clang++ >/dev/null || echo clang
+                # The models of test/model, which it turns into C.
+                command -v spin >/dev/null || echo spin
+                command -v "${CC:-gcc}" >/dev/null || echo gcc
                 # The clients of test/peers.
                 command -v curl >/dev/null || echo curl
                 command -v openssl >/dev/null || echo openssl
