@@ -46,13 +46,11 @@ owned_buffer owned_buffer::copy_of(std::span<const std::byte> bytes)
     return copy;
 }
 
-void owned_buffer::resize(std::size_t size_bytes)
+void owned_buffer::throw_no_capacity(std::size_t wanted_bytes, std::size_t capacity_bytes)
 {
-    if (size_bytes > capacity())
-        throw std::length_error("safer_ring: an owned_buffer of " + std::to_string(capacity()) +
-                                " bytes cannot be resized to " + std::to_string(size_bytes) +
-                                "; its capacity is what it was made with");
-    size_ = size_bytes;
+    throw std::length_error("safer_ring: an owned_buffer of " + std::to_string(capacity_bytes) +
+                            " bytes cannot be resized to " + std::to_string(wanted_bytes) +
+                            "; its capacity is what it was made with");
 }
 
 shared_buffer owned_buffer::freeze() &&

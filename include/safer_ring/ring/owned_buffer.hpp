@@ -138,7 +138,12 @@ public:
 
     /// Sets the size; bytes that come in with it have no particular values.
     /// Throws std::length_error above the capacity, which never changes.
-    SAFER_RING_NOT_AFTER_MOVE SAFER_RING_API void resize(std::size_t size_bytes);
+    SAFER_RING_NOT_AFTER_MOVE void resize(std::size_t size_bytes)
+    {
+        if (size_bytes > capacity())
+            throw_no_capacity(size_bytes, capacity());
+        size_ = size_bytes;
+    }
 
     /// Drops so many bytes at the front, at most all. When nothing is left, the
     /// whole memory is capacity again.
@@ -176,6 +181,8 @@ private:
     }
 
     SAFER_RING_API void give_back() noexcept;
+    [[noreturn]] SAFER_RING_API static void throw_no_capacity(std::size_t wanted_bytes,
+                                                              std::size_t capacity_bytes);
 
     std::byte* memory_ = nullptr;
     ring::buffer_origin* origin_ = nullptr; // Null: the heap.
