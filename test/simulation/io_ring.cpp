@@ -239,6 +239,18 @@ BOOST_FIXTURE_TEST_CASE(drained_operation_waits_and_can_be_cancelled, ring_with_
     BOOST_TEST(std::move(again).wait().result().has_value());
 }
 
+BOOST_FIXTURE_TEST_CASE(nothing_begins_beside_a_drained_operation, ring_with_pipe)
+{
+    auto drained = read().drained().submit();
+    auto late = ring->nop().submit();
+    ring->poll();
+    BOOST_TEST(kernel->count(opcode::read) == 1U);
+    BOOST_TEST(kernel->count(opcode::nop) == 0U);
+    write_plain("text");
+    BOOST_TEST(std::move(late).wait().result().has_value());
+    BOOST_TEST(drained.is_done());
+}
+
 // ------------------------------------------------------------------ driving
 
 BOOST_FIXTURE_TEST_CASE(poll_flushes_and_looks_without_a_callback, ring_with_pipe)
