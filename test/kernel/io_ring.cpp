@@ -297,9 +297,12 @@ BOOST_FIXTURE_TEST_CASE(drained_operation_and_what_it_waits_for_can_be_cancelled
     ring.flush();
     BOOST_TEST(!late.wait_for(0s));
     early.cancel();
-    BOOST_TEST((std::move(early).wait().result().code() == std::errc::operation_canceled));
-    BOOST_TEST(std::move(late).wait().result().has_value());
-    BOOST_TEST(std::move(drained).wait().result().has_value());
+    const auto of_early = std::move(early).wait().result();
+    BOOST_TEST((of_early.code() == std::errc::operation_canceled));
+    const auto of_late = std::move(late).wait().result();
+    BOOST_TEST(of_late.has_value());
+    const auto of_drained = std::move(drained).wait().result();
+    BOOST_TEST(of_drained.has_value());
     auto pending = read().submit();
     auto never = write("never").drained().submit();
     ring.flush();

