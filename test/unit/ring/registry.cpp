@@ -396,7 +396,7 @@ BOOST_FIXTURE_TEST_CASE(errors_name_the_registered_file, recorded)
     const auto of_first = std::move(first).wait().result();
     BOOST_TEST((of_first.code() == std::errc::operation_canceled));
     auto second = ring->read(file, owned_buffer(8)).submit();
-    for (const int fd : {0, -1}) // The descriptor of that number is another file.
+    for (const int fd : {-1, 0}) // The descriptor of that number is another file.
         ring->cancel(fd);
     const auto of_second = std::move(second).wait().result();
     BOOST_TEST((of_second.code() == std::errc::io_error));
