@@ -1,7 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// Submission, completion and cancellation; ring_core_waiting.cpp has what waits.
+// Submission and completion; ring_core_cancellation.cpp and ring_core_waiting.cpp have the rest.
 
 #include <safer_ring/ring/ring_core.hpp>
 
@@ -284,7 +284,8 @@ void ring_core::flush(guard&) noexcept
     for (int failures = 0; failures < most_failures;) {
         fill_submissions();
         if (kernel_->unsubmitted() == 0) {
-            if (called_back || queued_.front() == nullptr || !may_begin() || !next_might_be_broken())
+            if (called_back || queued_.front() == nullptr || !may_begin() ||
+                !next_might_be_broken())
                 return;
             // It has to wait for the thread in the kernel.
             flush_missed_ = true;
@@ -348,6 +349,19 @@ void ring_core::enter(guard& held, duration limit)
     if (error < 0 && !is_transient(error))
         throw std::system_error(-error, std::system_category(),
                                 "safer_ring: io_uring_enter failed; the ring cannot go on");
+}
+
+void ring_core::ask_for_cancellation(request& r) noexcept
+{
+    backend::submission_entry* entry = kernel_->next_submission();
+    if (entry == nullptr) {
+        cancel_missed_ = true; // The next call asks again.
+        return;
+    }
+    *entry = {};
+    entry->op = backend::opcode::async_cancel;
+    entry->address = static_cast<std::uint64_t>(r.id_);
+    entry->user_data = cancel_tag | static_cast<std::uint64_t>(r.id_);
 }
 
 // --------------------------------------------------------------- completion
@@ -458,100 +472,6 @@ void ring_core::finish(request& r, int result, std::uint32_t flags) noexcept
         return delete &r;
     make_due(r);
     r.over_.store(true, std::memory_order_release); // Its holder may destroy it from here on.
-}
-
-// ------------------------------------------------------------- cancellation
-
-void ring_core::ask_for_cancellation(request& r) noexcept
-{
-    backend::submission_entry* entry = kernel_->next_submission();
-    if (entry == nullptr) {
-        cancel_missed_ = true; // The next call asks again.
-        return;
-    }
-    *entry = {};
-    entry->op = backend::opcode::async_cancel;
-    entry->address = static_cast<std::uint64_t>(r.id_);
-    entry->user_data = cancel_tag | static_cast<std::uint64_t>(r.id_);
-}
-
-/// `r` may be gone afterwards, if nobody holds it.
-void ring_core::cancel(request& r) noexcept
-{
-    if (r.id_ == operation_id::none || r.cancel_requested_)
-        return;
-    r.cancel_requested_ = true;
-    if (r.state_ == request::state::in_kernel)
-        return ask_for_cancellation(r);
-    if (r.in_chain_) { // It keeps its place, and is looked for when it is in the kernel.
-        cancel_missed_ = true;
-        return;
-    }
-    if (r.state_ == request::state::queued)
-        queued_.remove(r);
-    else if (std::exchange(r.starved_, false))
-        starved_.remove(r);
-    finish(r, -ECANCELED, 0);
-}
-
-/// Also for requests that ended without the kernel's help.
-void ring_core::send_cancellations(guard& held) noexcept
-{
-    kernel_->publish();
-    flush(held);
-    if (!in_kernel_)
-        reap();
-    wake(held);
-}
-
-void ring_core::cancel(operation_id id)
-{
-    guard held(mutex_);
-    request* const r = slots_.find(id);
-    if (r == nullptr)
-        return;
-    cancel(*r);
-    send_cancellations(held);
-}
-
-void ring_core::cancel_descriptor(int fd)
-{
-    guard held(mutex_);
-    slots_.for_each([this, fd](request& r) {
-        if (r.is_on(fd))
-            cancel(r);
-    });
-    send_cancellations(held);
-}
-
-void ring_core::cancel_registered(std::uint32_t index)
-{
-    guard held(mutex_);
-    slots_.for_each([this, index](request& r) {
-        if (r.is_on_registered(index))
-            cancel(r);
-    });
-    send_cancellations(held);
-}
-
-void ring_core::cancel_all()
-{
-    guard held(mutex_);
-    slots_.for_each([this](request& r) { cancel(r); });
-    send_cancellations(held);
-}
-
-void ring_core::abandon(std::unique_ptr<request> r) noexcept
-{
-    guard held(mutex_);
-    stop_continuing(*r);
-    if (r->id_ == operation_id::none) {
-        held.unlock();
-        return r.reset();
-    }
-    r->abandoned_ = true;
-    cancel(*r.release());
-    send_cancellations(held);
 }
 
 // ------------------------------------------------------------------- buffers

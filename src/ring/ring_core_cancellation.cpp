@@ -1,0 +1,94 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+// Cancelling requests, and giving them up.
+
+#include <safer_ring/ring/ring_core.hpp>
+
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI {
+
+namespace ring {
+
+/// `r` may be gone afterwards, if nobody holds it.
+void ring_core::cancel(request& r) noexcept
+{
+    if (r.id_ == operation_id::none || r.cancel_requested_)
+        return;
+    r.cancel_requested_ = true;
+    if (r.state_ == request::state::in_kernel)
+        return ask_for_cancellation(r);
+    if (r.in_chain_) { // It keeps its place, and is looked for when it is in the kernel.
+        cancel_missed_ = true;
+        return;
+    }
+    if (r.state_ == request::state::queued)
+        queued_.remove(r);
+    else if (std::exchange(r.starved_, false))
+        starved_.remove(r);
+    finish(r, -ECANCELED, 0);
+}
+
+/// Also for requests that ended without the kernel's help.
+void ring_core::send_cancellations(guard& held) noexcept
+{
+    kernel_->publish();
+    flush(held);
+    if (!in_kernel_)
+        reap();
+    wake(held);
+}
+
+void ring_core::cancel(operation_id id)
+{
+    guard held(mutex_);
+    request* const r = slots_.find(id);
+    if (r == nullptr)
+        return;
+    cancel(*r);
+    send_cancellations(held);
+}
+
+void ring_core::cancel_descriptor(int fd)
+{
+    guard held(mutex_);
+    slots_.for_each([this, fd](request& r) {
+        if (r.is_on(fd))
+            cancel(r);
+    });
+    send_cancellations(held);
+}
+
+void ring_core::cancel_registered(std::uint32_t index)
+{
+    guard held(mutex_);
+    slots_.for_each([this, index](request& r) {
+        if (r.is_on_registered(index))
+            cancel(r);
+    });
+    send_cancellations(held);
+}
+
+void ring_core::cancel_all()
+{
+    guard held(mutex_);
+    slots_.for_each([this](request& r) { cancel(r); });
+    send_cancellations(held);
+}
+
+void ring_core::abandon(std::unique_ptr<request> r) noexcept
+{
+    guard held(mutex_);
+    stop_continuing(*r);
+    if (r->id_ == operation_id::none) {
+        held.unlock();
+        return r.reset();
+    }
+    r->abandoned_ = true;
+    cancel(*r.release());
+    send_cancellations(held);
+}
+
+} // namespace ring
+} // namespace safer_ring::inline SAFER_RING_ABI
