@@ -19,13 +19,12 @@
 // run 2 threads:
 // run 3 threads, fewer ways: THREADS=3
 //
-// What the model has to find, each with the part of the programs that shows it:
-// mutant SPLIT_CHAINS: FIRST=waits_ SECOND=waits_
-// mutant NO_FLUSH_ON_SUBMIT: FIRST=waits_ SECOND=leaves_it
-// mutant NO_SECOND_FLUSH: FIRST=waits_ SECOND=flushes_
-// mutant REAP_UNDER_WAITER: FIRST=waits_ SECOND=polls_
-// mutant NO_NOTIFY: FIRST=waits_ SECOND=waits_
-// mutant NO_WAKE: FIRST=runs_ SECOND=is_called NEEDS=cancellation
+// mutant SPLIT_CHAINS:
+// mutant NO_FLUSH_ON_SUBMIT:
+// mutant NO_SECOND_FLUSH:
+// mutant REAP_UNDER_WAITER:
+// mutant NO_NOTIFY:
+// mutant NO_WAKE:
 
 #ifndef THREADS
 #define THREADS 2
@@ -661,43 +660,40 @@ init
     byte first = waits_, second = waits_;
     bool cancels, cancels_first, flushes_before;
     atomic {
-#ifdef NEEDS
-        needs = NEEDS;
-#else
+        // Of what threads may do, a mutant gets what shows it soon.
         if
-        :: needs = nothing
-        :: needs = the_other
+        :: MUTANT(SPLIT_CHAINS) || MUTANT(NO_NOTIFY)
+        :: MUTANT(NO_FLUSH_ON_SUBMIT) -> second = leaves_it; needs = the_other
+        :: MUTANT(NO_SECOND_FLUSH) -> second = flushes_
+        :: MUTANT(REAP_UNDER_WAITER) -> second = polls_
+        :: MUTANT(NO_WAKE) -> first = runs_; second = is_called; needs = cancellation
+        :: else ->
+            if
+            :: needs = nothing
+            :: needs = the_other
 #if THREADS == 2
-        :: needs = cancellation
+            :: needs = cancellation
 #endif
-        fi;
-#endif
-#ifdef FIRST
-        first = FIRST;
-#else
-        if
-        :: first = waits_
-        :: first = runs_
+            fi;
+            if
+            :: first = waits_
+            :: first = runs_
 #if THREADS == 2
-        :: first = waits_limited
+            :: first = waits_limited
 #endif
-        fi;
-#endif
-#ifdef SECOND
-        second = SECOND;
-#else
-        if
-        :: second = waits_
-        :: second = polls_
+            fi;
+            if
+            :: second = waits_
+            :: second = polls_
 #if THREADS == 2
-        :: second = runs_
-        :: second = flushes_
-        :: second = leaves_it
-        :: first == runs_ && needs == cancellation -> second = is_called
-        :: second = abandons_
+            :: second = runs_
+            :: second = flushes_
+            :: second = leaves_it
+            :: first == runs_ && needs == cancellation -> second = is_called
+            :: second = abandons_
 #endif
+            fi
         fi;
-#endif
         if
         :: needs == cancellation || (first == waits_ && second == waits_ && THREADS == 2) -> cancels = true
         :: needs != cancellation
