@@ -13,6 +13,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <coroutine>
 #include <exception>
 #include <memory>
@@ -59,6 +60,16 @@ struct watched {
     {
         for (int i = 0; i < 50; ++i)
             ring.poll();
+    }
+
+    /// Looks until it is so, for what takes the kernel some time.
+    template <typename F>
+    void until(F&& is_so)
+    {
+        const auto limit = std::chrono::steady_clock::now() + test_support::watchdog_time;
+        while (!is_so() && std::chrono::steady_clock::now() < limit)
+            ring.poll();
+        settle();
     }
 
     std::shared_ptr<watch> record = std::make_shared<watch>();

@@ -11,12 +11,17 @@
 #include <memory>
 #include <utility>
 
+#include <sys/socket.h>
+
 namespace kernel {
 
 /// What a watched_backend has seen, and is to do.
 struct watch {
     /// Refuses what completes more than once, as a kernel does that lacks it.
     bool refuses_multishot = false;
+    /// Answers EAGAIN to receives instead of waiting, as Linux 5.10 does to an
+    /// accept on a non-blocking descriptor.
+    bool never_waits = false;
     std::atomic<unsigned> enters = 0;
     std::array<std::atomic<unsigned>, 256> submitted{}; ///< By opcode.
     std::atomic<unsigned> refused = 0;
@@ -83,6 +88,8 @@ private:
         ++record_->submitted[static_cast<std::size_t>(e.op)];
         if (e.op == opcode::recv && (e.ioprio & receive_bundle) != 0)
             ++record_->bundles;
+        if (e.op == opcode::recv && record_->never_waits)
+            e.op_flags |= MSG_DONTWAIT;
         const bool is_multishot =
             (e.op == opcode::accept && (e.ioprio & accept_multishot) != 0) ||
             (e.op == opcode::recv && (e.ioprio & receive_multishot) != 0) ||

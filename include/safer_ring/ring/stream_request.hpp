@@ -74,17 +74,17 @@ public:
         }
         // Of a descriptor that is non-blocking the kernel does not wait for more.
         const bool was_polling = std::exchange(is_polling_, result == -EAGAIN);
-        if (is_polling_ || (was_polling && result >= 0))
-            return !cancel_if_asked();
+        const bool is_of_poll = is_polling_ || (was_polling && result >= 0);
         // For a pause, or because the thread that submitted it has exited.
         const bool undone = (result == -ECANCELED || result == -EINTR) && !cancel_requested();
-        const streams::outcome what = undone ? streams::outcome::goes_on : take_in(result, flags);
+        const streams::outcome what =
+            is_of_poll || undone ? streams::outcome::goes_on : take_in(result, flags);
         if (is_lost_)
             end_ = -ENOMEM;
         else if (what == streams::outcome::is_over)
             end_ = result;
-        else
-            static_cast<void>(cancel_if_asked());
+        else if (cancel_requested())
+            end_ = -ECANCELED;
         is_starved_ = !end_ && what == streams::outcome::starves;
         return !end_;
     }
@@ -167,12 +167,6 @@ private:
         return what;
     }
 
-    [[nodiscard]] bool cancel_if_asked() noexcept
-    {
-        if (cancel_requested())
-            end_ = -ECANCELED;
-        return cancel_requested();
-    }
     [[nodiscard]] bool simplify() noexcept
     {
         if constexpr (requires { kind_.simplify(); })
