@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include <safer_ring/ring/operations.hpp>
+#include <safer_ring/ring/operation_request.hpp>
 #include <safer_ring/ring/ring_core.hpp>
 
 #include <chrono>
