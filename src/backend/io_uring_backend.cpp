@@ -4,6 +4,7 @@
 #include <safer_ring/backend/backend.hpp>
 
 #include "kernel_abi.hpp"
+#include "limit_text.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +18,6 @@
 #include <poll.h>
 #include <string>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/uio.h>
 #include <system_error>
 #include <unistd.h>
@@ -28,14 +28,8 @@ namespace {
 /// The smallest queue worth having before ENOMEM is reported.
 constexpr unsigned least_submission_entries = 16;
 
-std::string limit_text(rlim_t value)
-{
-    return value == RLIM_INFINITY ? "unlimited" : std::to_string(value);
-}
-
 std::string likely_cause(int error)
 {
-    rlimit limit{};
     switch (error) {
     case ENOSYS:
         return "the kernel has no io_uring (Linux 5.10 is the oldest supported) or a seccomp "
@@ -51,12 +45,10 @@ std::string likely_cause(int error)
                "runtimes do by default";
     }
     case ENOMEM:
-        ::getrlimit(RLIMIT_MEMLOCK, &limit);
-        return "RLIMIT_MEMLOCK is " + limit_text(limit.rlim_cur) +
+        return "RLIMIT_MEMLOCK is " + limit_text(RLIMIT_MEMLOCK) +
                " bytes; raise it (ulimit -l, LimitMEMLOCK=)";
     case EMFILE:
-        ::getrlimit(RLIMIT_NOFILE, &limit);
-        return "RLIMIT_NOFILE of " + limit_text(limit.rlim_cur) +
+        return "RLIMIT_NOFILE of " + limit_text(RLIMIT_NOFILE) +
                " descriptors is used up; raise it (ulimit -n, LimitNOFILE=)";
     case ENFILE:
         return "the system-wide limit fs.file-max is used up";

@@ -60,17 +60,13 @@ static_assert(int(opcode::write_fixed) == IORING_OP_WRITE_FIXED);
 static_assert(int(opcode::sendmsg) == IORING_OP_SENDMSG);
 static_assert(int(opcode::recvmsg) == IORING_OP_RECVMSG);
 static_assert(int(opcode::statx) == IORING_OP_STATX);
-static_assert(int(opcode::msg_ring) == IORING_OP_MSG_RING);
 static_assert(int(opcode::socket) == IORING_OP_SOCKET);
 static_assert(int(opcode::send_zc) == IORING_OP_SEND_ZC);
-static_assert(int(opcode::sendmsg_zc) == IORING_OP_SENDMSG_ZC);
 static_assert(splice_from_fixed == SPLICE_F_FD_IN_FIXED);
 static_assert(entry_fixed_file == IOSQE_FIXED_FILE);
 static_assert(receive_multishot == IORING_RECV_MULTISHOT);
-static_assert(send_fixed_buffer == IORING_RECVSEND_FIXED_BUF);
 static_assert(accept_multishot == IORING_ACCEPT_MULTISHOT);
 static_assert(poll_multishot == IORING_POLL_ADD_MULTI);
-static_assert(unsigned(file_index_any) == unsigned(IORING_FILE_INDEX_ALLOC));
 static_assert(completion_notification == IORING_CQE_F_NOTIF);
 #ifdef IORING_RECVSEND_BUNDLE
 static_assert(receive_bundle == IORING_RECVSEND_BUNDLE);

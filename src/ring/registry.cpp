@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include "backend/limit_text.hpp"
+
 #include <safer_ring/ring/registered_file.hpp>
 #include <safer_ring/ring/registry.hpp>
 #include <safer_ring/ring/ring_core.hpp>
@@ -31,13 +33,6 @@ namespace {
 /// (io_uring_register(2), IORING_REGISTER_BUFFERS).
 constexpr std::size_t most_bytes = std::size_t{1} << 30;
 
-std::string limit_of(int resource)
-{
-    rlimit limit{};
-    ::getrlimit(static_cast<__rlimit_resource>(resource), &limit);
-    return limit.rlim_cur == RLIM_INFINITY ? "unlimited" : std::to_string(limit.rlim_cur);
-}
-
 std::string hint(int error, bool is_file, unsigned places)
 {
     switch (error) {
@@ -49,11 +44,11 @@ std::string hint(int error, bool is_file, unsigned places)
         return "all " + std::to_string(places) + " places are taken; options::" +
                (is_file ? "registered_file_count" : "registered_buffer_count");
     case EMFILE:
-        return "RLIMIT_NOFILE of " + limit_of(RLIMIT_NOFILE) +
+        return "RLIMIT_NOFILE of " + backend::limit_text(RLIMIT_NOFILE) +
                " bounds the table of registered files too; raise it (ulimit -n, LimitNOFILE=)";
     case ENOMEM:
         return is_file ? std::string("the kernel has no memory left")
-                       : "RLIMIT_MEMLOCK is " + limit_of(RLIMIT_MEMLOCK) +
+                       : "RLIMIT_MEMLOCK is " + backend::limit_text(RLIMIT_MEMLOCK) +
                              " bytes, and registered memory counts against it unless the process "
                              "has CAP_IPC_LOCK, as root does; raise it (ulimit -l, "
                              "LimitMEMLOCK=). Since Linux 5.12 nothing else of a ring counts";

@@ -156,6 +156,7 @@ void ring_core::queue(request& r) noexcept
 void ring_core::submit_again(request& r) noexcept
 {
     r.entry_flags &= static_cast<std::uint8_t>(~link_flags);
+    r.has_begun_to_end = false;
     r.state_ = request::state::queued;
     queued_.push_front(r);
 }
@@ -395,6 +396,7 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     if (r == nullptr || r->state_ != request::state::in_kernel)
         return;
     if ((entry.flags & backend::completion_more) != 0) {
+        r->result_ = entry.result; // What the notification behind it is about.
         r->part(entry.result, entry.flags);
         if (r->has_part())
             make_due(*r);
@@ -408,7 +410,9 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     if (--requests_in_kernel_ == 0 && queued_.front() != nullptr)
         flush_missed_ = true; // Something drained may begin.
     r->pausing_ = false;
-    int result = entry.result;
+    // Of two completions of one request the first has the result, errors too.
+    const bool is_notification = (entry.flags & backend::completion_notification) != 0;
+    int result = is_notification ? r->result_ : entry.result;
     bool undone = false;
     if (result < 0 && !r->in_chain_ && !r->cancel_requested_) {
         if (result == -ECANCELED && r->limit_is_running_ && is_over(r->time_limit))

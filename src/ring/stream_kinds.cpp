@@ -10,10 +10,6 @@
 namespace safer_ring::inline SAFER_RING_ABI::streams {
 namespace {
 
-/// linux/io_uring.h, IORING_TIMEOUT_ABS (Linux 5.4): of CLOCK_MONOTONIC, which
-/// is std::chrono::steady_clock.
-constexpr std::uint32_t timeout_absolute = 1U << 0;
-
 int type_of_socket(int fd) noexcept
 {
     int type = -1;
@@ -167,7 +163,7 @@ void timeout::prepare(backend::submission_entry& entry, bool multishot) noexcept
     entry.op = backend::opcode::timeout;
     entry.address = reinterpret_cast<std::uint64_t>(&time_);
     entry.length = 1;
-    entry.op_flags = multishot ? backend::timeout_multishot : timeout_absolute;
+    entry.op_flags = multishot ? backend::timeout_multishot : backend::timeout_absolute;
 }
 
 outcome timeout::take_in(int result, std::uint32_t) noexcept

@@ -3,9 +3,10 @@
 
 #include "streams.hpp"
 
+#include "support/child_process.hpp"
+
 #include <boost/test/unit_test.hpp>
 
-#include <csignal>
 #include <cstring>
 #include <functional>
 #include <optional>
@@ -15,7 +16,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 // Streams of an io_ring, on the kernel that runs here.
@@ -483,37 +483,11 @@ BOOST_AUTO_TEST_CASE(item_is_waited_for_no_longer_than_asked)
     BOOST_TEST(item->second.text() == "x");
 }
 
-/// What a child process that runs `f` says on standard error; it has to abort.
-template <typename F>
-std::string last_words(F f)
-{
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]);
-    const pid_t child = ::fork();
-    BOOST_REQUIRE(child >= 0);
-    if (child == 0) {
-        ::dup2(ends[1], STDERR_FILENO);
-        ::signal(SIGABRT, SIG_DFL);
-        f();
-        ::_exit(0);
-    }
-    ::close(ends[1]);
-    std::string said;
-    char block[4096];
-    for (ssize_t n = 0; (n = ::read(reader.get(), block, sizeof block)) > 0;)
-        said.append(block, static_cast<std::size_t>(n));
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT), said);
-    return said;
-}
-
 BOOST_AUTO_TEST_CASE(ring_that_goes_before_its_stream_stops_the_program)
 {
     // Both while the kernel has it, and while it has stopped.
     for (const bool stopped : {false, true}) {
-        const std::string said = last_words([stopped] {
+        const std::string said = test_support::last_words([stopped] {
             std::optional<connection> c;
             watched w;
             buffer_ring buffers(w.ring, 8, 64);
@@ -531,21 +505,21 @@ BOOST_AUTO_TEST_CASE(ring_that_goes_before_its_stream_stops_the_program)
 
 BOOST_AUTO_TEST_CASE(item_that_cannot_come_stops_the_program)
 {
-    const std::string behind_the_end = last_words([] {
+    const std::string behind_the_end = test_support::last_words([] {
         io_ring ring;
         auto accepting = ring.accept_stream(-1);
         static_cast<void>(accepting.next().wait());
         static_cast<void>(accepting.next().wait());
     });
     BOOST_TEST(behind_the_end.find("next() on a stream that is over") != std::string::npos);
-    const std::string twice = last_words([] {
+    const std::string twice = test_support::last_words([] {
         io_ring ring;
         auto ticking = ring.timeout_stream(1h);
         ticking.next().then([](io_result<std::uint64_t>) {});
         ticking.next().then([](io_result<std::uint64_t>) {});
     });
     BOOST_TEST(twice.find("whose next one is waited for already") != std::string::npos);
-    const std::string moved = last_words([] {
+    const std::string moved = test_support::last_words([] {
         io_ring ring;
         auto ticking = ring.timeout_stream(1h);
         auto elsewhere = std::move(ticking);

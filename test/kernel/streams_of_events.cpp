@@ -176,6 +176,14 @@ BOOST_AUTO_TEST_CASE(streams_of_a_thread_that_has_exited_go_on)
     BOOST_TEST(ticking->next().wait().value() >= 1U);
 }
 
+BOOST_AUTO_TEST_CASE(no_descriptor_is_nothing_that_time_is_on)
+{
+    io_ring ring;
+    auto ticking = ring.timeout_stream(1ms);
+    ring.cancel(-1);
+    BOOST_TEST(ticking.next().wait().value() > 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

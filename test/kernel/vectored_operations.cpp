@@ -95,8 +95,10 @@ BOOST_AUTO_TEST_CASE(shared_buffers_are_written_together_to_several)
         const shared_buffer body = owned_buffer::copy_of("body").freeze();
         auto writing = ring.write(pair.a.get(), std::vector<shared_buffer>{head, body}).submit();
         auto reading = ring.read(pair.b.get(), owned_buffer(100)).submit();
-        BOOST_TEST(std::move(writing).wait().result().value() == 9U);
-        BOOST_TEST(std::move(reading).wait().take().second.text() == "head body");
+        const auto written_result = std::move(writing).wait().result();
+        BOOST_TEST(written_result.value() == 9U);
+        const owned_buffer received = std::move(reading).wait().take().second;
+        BOOST_TEST(received.text() == "head body");
     }
 }
 
@@ -172,7 +174,8 @@ BOOST_AUTO_TEST_CASE(datagram_comes_with_the_address_of_its_sender_and_is_answer
     auto sending = ring.send_message(sockets[0].get(), std::move(question)).submit();
     auto [received, asked] =
         ring.receive_message(sockets[1].get(), room({4, 100})).submit().wait().take();
-    BOOST_TEST(std::move(sending).wait().result().value() == 8U);
+    const auto sent_result = std::move(sending).wait().result();
+    BOOST_TEST(sent_result.value() == 8U);
     BOOST_TEST(received.value() == 8U);
     BOOST_TEST(asked.buffers[0].text() == "ques");
     BOOST_TEST(asked.buffers[1].text() == "tion");
@@ -187,7 +190,8 @@ BOOST_AUTO_TEST_CASE(datagram_comes_with_the_address_of_its_sender_and_is_answer
     auto answering = ring.send_message(sockets[1].get(), std::move(asked)).submit();
     auto answer = ring.receive(sockets[0].get(), owned_buffer(100)).submit().wait().take().second;
     BOOST_TEST(answer.text() == "qu");
-    BOOST_TEST(std::move(answering).wait().result().value() == 2U);
+    const auto answered_result = std::move(answering).wait().result();
+    BOOST_TEST(answered_result.value() == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_told)
@@ -318,6 +322,30 @@ BOOST_AUTO_TEST_CASE(zero_copy_send_is_an_ordinary_one_where_the_socket_cannot)
     BOOST_TEST(back.text() == "local");
     auto [received, text] = ring.receive(pair.b.get(), owned_buffer(9)).submit().wait().take();
     BOOST_TEST(text.text() == "local");
+}
+
+BOOST_AUTO_TEST_CASE(zero_copy_send_for_which_there_is_no_room_is_timed_out_and_cancelled)
+{
+    buffer_pool pool(2, 1 << 16);
+    io_ring ring;
+    const auto [sender, receiver] = test_support::tcp_descriptor_pair();
+    const std::string filler(1 << 16, 'f');
+    while (::send(sender.get(), filler.data(), filler.size(), MSG_DONTWAIT) > 0) {
+    }
+    auto [late, late_buffer] =
+        ring.send_zero_copy(sender.get(), *pool.try_acquire()).within(1ms).submit().wait().take();
+    BOOST_TEST((late.code() == std::errc::timed_out), late.error().message());
+    BOOST_TEST(late_buffer.size() == (1U << 16));
+    BOOST_TEST(!late.was_cancelled());
+    auto waiting = ring.send_zero_copy(sender.get(), *pool.try_acquire()).submit();
+    ring.flush();
+    waiting.cancel();
+    auto [ended, ended_buffer] = std::move(waiting).wait().take();
+    BOOST_TEST((ended.code() == std::errc::operation_canceled), ended.error().message());
+    BOOST_TEST(ended_buffer.size() == (1U << 16));
+    late_buffer = {};
+    ended_buffer = {};
+    BOOST_TEST(pool.statistics().available == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(zero_copy_send_that_is_given_up_keeps_its_buffer_until_the_kernel_has_let_go)

@@ -312,6 +312,10 @@ auto async_receive(Socket& socket, Buffer buffer, Token&& token = Token())
 ///
 /// *Completion signature*: `void(error_code, owned_buffer)`.
 ///
+/// *Lifetime*: it waits first and receives then, so the socket has to live until
+/// the handler is called, as for every composed operation. Cancelling or closing
+/// it ends the wait.
+///
 /// Costs two system calls more than a receive into a buffer, so it is for
 /// connections that are mostly idle.
 ///

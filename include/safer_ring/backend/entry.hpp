@@ -40,10 +40,8 @@ enum class opcode : std::uint8_t {
     recv = 27,
     splice = 30,
     shutdown = 34,
-    msg_ring = 40,
     socket = 45,
     send_zc = 47,
-    sendmsg_zc = 48,
     none = 255, ///< Refused with EINVAL by every kernel.
 };
 
@@ -100,9 +98,6 @@ inline constexpr std::uint16_t receive_poll_first = 1U << 0;
 /// submission_entry::ioprio of recv: completes for whatever comes in until it
 /// is cancelled or the buffers run out (Linux 6.0).
 inline constexpr std::uint16_t receive_multishot = 1U << 1;
-/// submission_entry::ioprio of send_zc: buffer_group is the index of a
-/// registered buffer (Linux 6.0).
-inline constexpr std::uint16_t send_fixed_buffer = 1U << 2;
 /// submission_entry::ioprio of recv with buffer selection: takes as many
 /// buffers as there is data for, one behind the other (Linux 6.10).
 inline constexpr std::uint16_t receive_bundle = 1U << 4;
@@ -119,9 +114,6 @@ inline constexpr std::uint32_t timeout_absolute = 1U << 0;
 inline constexpr std::uint32_t timeout_is_success = 1U << 5;
 /// submission_entry::op_flags of timeout: completes each time (Linux 6.4).
 inline constexpr std::uint32_t timeout_multishot = 1U << 6;
-/// submission_entry::file_index of what gives a descriptor: into a free slot of
-/// the registered files, whose index is the result (Linux 5.19).
-inline constexpr std::int32_t file_index_any = -1;
 
 /// submission_entry::op_flags of splice: file_index, which is what it reads
 /// from, is an index into the registered files (Linux 5.7).

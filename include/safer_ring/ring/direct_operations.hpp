@@ -14,20 +14,29 @@
 /// files are taken.
 namespace safer_ring::inline SAFER_RING_ABI::ops {
 
-/// socket(2), close-on-exec; the new socket is owned. Linux 5.19; EINVAL
-/// before.
-struct socket : into_descriptor {
-    using value_type = int;
+/// What socket(2) is told.
+struct socket_to_make {
     int domain;
     int type;
     int protocol;
 
-    void prepare(backend::submission_entry& entry) const noexcept
+    void prepare_socket(backend::submission_entry& entry, int type_and_flags) const noexcept
     {
         entry.op = backend::opcode::socket;
         entry.fd = domain;
-        entry.offset = static_cast<std::uint64_t>(type | SOCK_CLOEXEC);
+        entry.offset = static_cast<std::uint64_t>(type_and_flags);
         entry.length = static_cast<std::uint32_t>(protocol);
+    }
+};
+
+/// socket(2), close-on-exec; the new socket is owned. Linux 5.19; EINVAL
+/// before.
+struct socket : into_descriptor, socket_to_make {
+    using value_type = int;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        prepare_socket(entry, type | SOCK_CLOEXEC);
     }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "socket"}; }
 };
@@ -51,7 +60,7 @@ struct into_registered_file : without_buffer {
             entry.op = backend::opcode::none;
     }
     /// Its value is the index.
-    [[nodiscard]] int conclude(int result, std::uint32_t) const noexcept
+    [[nodiscard]] int conclude(int result) const noexcept
     {
         if (result < 0)
             return refused != 0 && result == -EINVAL ? refused : result;
@@ -109,36 +118,21 @@ struct accept_direct : into_registered_file {
 /// open(2); what was opened is a registered file. The kernel closes it without
 /// the flush of close(2), which a file system over a network reports late errors
 /// by: ops::sync does.
-struct open_direct : into_registered_file {
-    std::string path;
-    int flags;
-    mode_t mode;
-
+struct open_direct : into_registered_file, path_to_open {
     void prepare(backend::submission_entry& entry) const noexcept
     {
-        entry.op = backend::opcode::openat;
-        entry.fd = AT_FDCWD;
-        entry.address = reinterpret_cast<std::uint64_t>(path.c_str());
-        entry.length = mode;
         // Without a descriptor there is none to close, and the kernel refuses the flag.
-        entry.op_flags = static_cast<std::uint32_t>(flags & ~O_CLOEXEC);
+        prepare_path(entry, flags & ~O_CLOEXEC);
         prepare_place(entry);
     }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "open_direct"}; }
 };
 
 /// socket(2); the new socket is a registered file.
-struct socket_direct : into_registered_file {
-    int domain;
-    int type;
-    int protocol;
-
+struct socket_direct : into_registered_file, socket_to_make {
     void prepare(backend::submission_entry& entry) const noexcept
     {
-        entry.op = backend::opcode::socket;
-        entry.fd = domain;
-        entry.offset = static_cast<std::uint64_t>(type & ~SOCK_CLOEXEC);
-        entry.length = static_cast<std::uint32_t>(protocol);
+        prepare_socket(entry, type & ~SOCK_CLOEXEC);
         prepare_place(entry);
     }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "socket_direct"}; }

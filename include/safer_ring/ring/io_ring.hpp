@@ -53,8 +53,8 @@ class io_ring {
     using core_type = ring::ring_core;
 
 public:
-    /// Of `settings` it uses the sizes of the queues. Throws std::system_error
-    /// whose text names the likely cause.
+    /// Of `settings` it uses the sizes of the queues and of the tables of what is
+    /// registered. Throws std::system_error whose text names the likely cause.
     SAFER_RING_API explicit io_ring(const options& settings = {});
     /// On the backend given, as tests do.
     explicit io_ring(std::unique_ptr<backend::backend> kernel) : core_(std::move(kernel)) {}
@@ -173,7 +173,7 @@ public:
     }
     [[nodiscard]] operation<ops::open, building> open(std::string path, int flags, mode_t mode = 0)
     {
-        return make(ops::open{{}, std::move(path), flags, mode});
+        return make(ops::open{{}, {std::move(path), flags, mode}});
     }
     [[nodiscard]] operation<ops::close, building> close(owned_descriptor descriptor)
     {
@@ -198,7 +198,7 @@ public:
 
     [[nodiscard]] operation<ops::socket, building> socket(int domain, int type, int protocol = 0)
     {
-        return make(ops::socket{{}, domain, type, protocol});
+        return make(ops::socket{{}, {domain, type, protocol}});
     }
     /// These give a registered file instead of a descriptor: Linux 5.19,
     /// EOPNOTSUPP before.
@@ -209,12 +209,12 @@ public:
     [[nodiscard]] operation<ops::open_direct, building> open_direct(std::string path, int flags,
                                                                     mode_t mode = 0)
     {
-        return make(ops::open_direct{{{}, &core_.registrations()}, std::move(path), flags, mode});
+        return make(ops::open_direct{{{}, &core_.registrations()}, {std::move(path), flags, mode}});
     }
     [[nodiscard]] operation<ops::socket_direct, building> socket_direct(int domain, int type,
                                                                         int protocol = 0)
     {
-        return make(ops::socket_direct{{{}, &core_.registrations()}, domain, type, protocol});
+        return make(ops::socket_direct{{{}, &core_.registrations()}, {domain, type, protocol}});
     }
 
     // ---- streams, begun already; see class stream. Each throws std::bad_alloc,

@@ -54,24 +54,18 @@ public:
         if constexpr (has_range)
             range_.find(op_.memory());
     }
-    void part(int result, std::uint32_t) noexcept override
+    /// The result, of which a notification is still to come.
+    void part(int, std::uint32_t) noexcept override { has_begun_to_end = true; }
+    [[nodiscard]] bool goes_on(int result, std::uint32_t) noexcept override
     {
-        if constexpr (requires { op_.part(result); }) {
-            op_.part(result);
-            has_begun_to_end = true;
-        }
-    }
-    [[nodiscard]] bool goes_on(int result, std::uint32_t flags) noexcept override
-    {
-        has_begun_to_end = false;
-        if constexpr (requires { op_.goes_on(result, flags); }) // The others of a chain cannot.
-            return !is_in_chain() && !cancel_requested() && op_.goes_on(result, flags);
+        if constexpr (requires { op_.goes_on(result); }) // The others of a chain cannot.
+            return !is_in_chain() && !cancel_requested() && op_.goes_on(result);
         return false;
     }
-    int take_back(int result, std::uint32_t flags) noexcept override
+    int take_back(int result, std::uint32_t) noexcept override
     {
-        if constexpr (requires { op_.conclude(result, flags); })
-            result = op_.conclude(result, flags);
+        if constexpr (requires { op_.conclude(result); })
+            result = op_.conclude(result);
         op_.take_back(result);
         if constexpr (has_range)
             range_.reset();
@@ -89,7 +83,7 @@ public:
         if constexpr (requires { op_.from; })
             if (op_.from == fd)
                 return true;
-        return fd >= 0 && op_.subject().descriptor == fd;
+        return ring::request::is_on(fd);
     }
     [[nodiscard]] bool is_on_registered(std::uint32_t index) const noexcept override
     {

@@ -192,7 +192,6 @@ struct send_zero_copy : from_buffer<Buffer> {
     int fd;
     int flags;
     bool copies; ///< It is an ordinary send.
-    int sent_bytes = 0;
 
     void prepare(backend::submission_entry& entry) const noexcept
     {
@@ -201,16 +200,9 @@ struct send_zero_copy : from_buffer<Buffer> {
         entry.op_flags = static_cast<std::uint32_t>(flags | MSG_NOSIGNAL);
         this->prepare_memory(entry);
     }
-    void part(int result) noexcept { sent_bytes = result; }
-    /// Errors too may come with a notification.
-    [[nodiscard]] bool goes_on(int result, std::uint32_t completion_flags) noexcept
+    [[nodiscard]] bool goes_on(int result) noexcept
     {
-        result = conclude(result, completion_flags);
-        return result == -EINTR || (result == -EOPNOTSUPP && !std::exchange(copies, true));
-    }
-    [[nodiscard]] int conclude(int result, std::uint32_t completion_flags) const noexcept
-    {
-        return (completion_flags & backend::completion_notification) != 0 ? sent_bytes : result;
+        return result == -EOPNOTSUPP && !std::exchange(copies, true);
     }
     [[nodiscard]] io_error subject() const noexcept
     {
@@ -319,7 +311,7 @@ struct connect : without_buffer {
         entry.address = reinterpret_cast<std::uint64_t>(&address);
         entry.offset = address_size_bytes;
     }
-    [[nodiscard]] bool goes_on(int result, std::uint32_t) noexcept
+    [[nodiscard]] bool goes_on(int result) noexcept
     {
         if (under_way && result >= 0 && fd < 0) { // Only connect can ask a registered file.
             under_way = false;
@@ -327,7 +319,7 @@ struct connect : without_buffer {
         }
         return repeated && !under_way && (under_way = result == -EALREADY);
     }
-    [[nodiscard]] int conclude(int result, std::uint32_t) const noexcept
+    [[nodiscard]] int conclude(int result) const noexcept
     {
         if (repeated && result == -EISCONN)
             return 0;
@@ -355,20 +347,29 @@ struct shutdown : without_buffer {
     [[nodiscard]] io_error subject() const noexcept { return {{}, "shutdown", fd}; }
 };
 
-/// open(2), close-on-exec; what was opened is owned.
-struct open : into_descriptor {
-    using value_type = int;
+/// What open(2) is told; the path has to live as long as the request.
+struct path_to_open {
     std::string path;
     int flags;
     mode_t mode;
 
-    void prepare(backend::submission_entry& entry) const noexcept
+    void prepare_path(backend::submission_entry& entry, int all_flags) const noexcept
     {
         entry.op = backend::opcode::openat;
         entry.fd = AT_FDCWD;
         entry.address = reinterpret_cast<std::uint64_t>(path.c_str());
         entry.length = mode;
-        entry.op_flags = static_cast<std::uint32_t>(flags | O_CLOEXEC);
+        entry.op_flags = static_cast<std::uint32_t>(all_flags);
+    }
+};
+
+/// open(2), close-on-exec; what was opened is owned.
+struct open : into_descriptor, path_to_open {
+    using value_type = int;
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        prepare_path(entry, flags | O_CLOEXEC);
     }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "open"}; }
 };

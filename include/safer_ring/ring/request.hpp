@@ -84,7 +84,11 @@ public:
     }
     /// What it is and what it is made on, without the code.
     [[nodiscard]] virtual io_error subject() const noexcept = 0;
-    [[nodiscard]] virtual bool is_on(int fd) const noexcept { return subject().descriptor == fd; }
+    /// -1 stands for no descriptor, and nothing is on that.
+    [[nodiscard]] virtual bool is_on(int fd) const noexcept
+    {
+        return fd >= 0 && subject().descriptor == fd;
+    }
     [[nodiscard]] virtual bool is_on_registered(std::uint32_t index) const noexcept
     {
         static_cast<void>(index);

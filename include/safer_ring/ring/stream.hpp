@@ -70,8 +70,7 @@ public:
     stream(ring::ring_core& core, Kind&& kind, const stream_limits& limits)
         : core_(&core), request_(std::make_unique<request_type>(std::move(kind), limits))
     {
-        ring::request* const one = request_.get();
-        core.submit(&one, 1);
+        core.submit(*request_);
     }
     SAFER_RING_RETURNS(unconsumed) stream(stream&&) noexcept = default;
     SAFER_RING_SETS(unconsumed) stream& operator=(stream&& other) noexcept
