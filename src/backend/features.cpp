@@ -23,6 +23,7 @@ std::string features::describe() const
          << "receive polls first: " << yes_no(receive_poll_first) << '\n'
          << "cooperative task work: " << yes_no(cooperative_taskrun) << '\n'
          << "time-out within the wait: " << yes_no(wait_timeout) << '\n'
+         << "reads that never wait: " << yes_no(nowait_reads) << '\n'
          << "zero-copy send: " << yes_no(zero_copy_send) << '\n'
          << "submission goes on after an error: " << yes_no(submit_all) << '\n'
          << "accept and receive again and again: " << yes_no(multishot_accept) << ", "

@@ -295,6 +295,9 @@ private:
         features_.wait_timeout = (parameters_.features & IORING_FEAT_EXT_ARG) != 0;
         features_.submit_all = (parameters_.flags & IORING_SETUP_SUBMIT_ALL) != 0;
         features_.cooperative_taskrun = (parameters_.flags & IORING_SETUP_COOP_TASKRUN) != 0;
+        // RWF_NOWAIT is older, but with no kernel before that of this flag has it been made sure
+        // that a read with it is neither waited for nor left to a worker.
+        features_.nowait_reads = (parameters_.features & IORING_FEAT_LINKED_FILE) != 0;
         features_.zero_copy_send = knows_operation(opcode::send_zc);
         probe_entries();
         features_.buffer_ring = probe_buffer_ring(0);

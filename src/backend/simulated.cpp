@@ -12,6 +12,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -352,6 +353,7 @@ simulated_backend::simulated_backend(std::shared_ptr<simulation> kernel, const o
     features_.buffer_ring = s.plan.buffer_ring;
     features_.receive_poll_first = s.plan.receive_poll_first;
     features_.wait_timeout = true;
+    features_.nowait_reads = s.plan.nowait_reads;
     features_.submit_all = true;
     features_.submission_entries = sq_entries_;
     features_.completion_entries = static_cast<unsigned>(s.cq.size());
@@ -449,6 +451,8 @@ void simulation::state::submit(request& r)
     }
     r.nonblocking = (::fcntl(r.file, F_GETFL) & O_NONBLOCK) != 0;
     r.held = is_held(entry);
+    if (entry.op == opcode::read && (entry.op_flags & RWF_NOWAIT) != 0 && !r.held)
+        return read_at_once(r);
     if (random.chance(plan.late_start))
         r.start_delay = delay();
     const bool polls_first = entry.op == opcode::poll_add || entry.op == opcode::accept ||

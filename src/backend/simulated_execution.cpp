@@ -97,7 +97,24 @@ bool simulation::state::attempt(request& r)
     return true;
 }
 
-/// The same, when its time or its time limit is over.
+/// A read with RWF_NOWAIT is over when the call that submits it returns, with
+/// all that it writes, and answers EAGAIN where it would have to wait.
+void simulation::state::read_at_once(request& r)
+{
+    pollfd ready{r.file, POLLIN, 0};
+    ::poll(&ready, 1, 0);
+    outcome o;
+    std::optional<int> result = injected_result(r);
+    if (!result)
+        result = ready.revents == 0 ? -EAGAIN : read(r, o);
+    o.completion.user_data = r.entry.user_data;
+    o.completion.result = result.value_or(-EAGAIN);
+    finish(o);
+    drop(r);
+    follow(r, o.completion.result);
+}
+
+/// Ends a request whose time, or time limit, is over.
 bool simulation::state::run_out(request& r)
 {
     if (!r.due && !r.limit_due)

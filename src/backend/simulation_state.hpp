@@ -129,6 +129,7 @@ struct simulation::state {
 
     // simulated_execution.cpp: the requests
     bool attempt(request& r);
+    void read_at_once(request& r);
     std::optional<int> execute(request& r, outcome& o, short revents);
     std::optional<int> injected_result(const request& r);
     std::optional<int> receive(request& r, outcome& o);

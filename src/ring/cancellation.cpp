@@ -56,7 +56,7 @@ void event_loop::cancel(operation_id id)
         return;
     hurry_late();
     reap();
-    io_operation* const op = slots_.find(id);
+    io_operation* op = slots_.find(id);
     if (op == nullptr || op->descriptor_ == nullptr)
         return hand_back(held);
     if (op->direction_ == direction::write && !op->descriptor_->concurrent)
@@ -65,6 +65,18 @@ void event_loop::cancel(operation_id id)
         request_cancel(*op);
         flush_published();
         reap();
+        if (borrows_memory(*op)) {
+            await_kernel(
+                held,
+                [this, id] {
+                    const io_operation* const sought = slots_.find(id);
+                    return sought != nullptr && borrows_memory(*sought);
+                },
+                wait_forever);
+            op = slots_.find(id);
+            if (op == nullptr || op->descriptor_ == nullptr)
+                return hand_back(held);
+        }
     }
     io_operation* const next = op->after_;
     conclude(*op, cancel_mode::cancel);
@@ -102,12 +114,16 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
         // has completed when the call returns.
         flush_published();
         reap();
+        await_kernel(
+            held, [&d] { return has_any(d, borrows_memory); }, wait_forever);
     }
     // What another thread submitted ends there. A closed descriptor waits for
     // it too, so that its port is free; a whole context drains all at once.
     // Nothing waits for a disk, which cannot be interrupted.
     if (mode != cancel_mode::cancel && !shut_down_ && d.kind != file_kind::regular)
-        await_kernel(held, d, mode == cancel_mode::release ? release_deadline : close_deadline);
+        await_kernel(
+            held, [&d] { return has_any(d, is_in_kernel); },
+            mode == cancel_mode::release ? release_deadline : close_deadline);
     if (mode != cancel_mode::cancel && kernel_ && kernel_->unsubmitted() != 0)
         kernel_->disown(d.fd); // The kernel takes nothing; the number is given up all the same.
     // The lock was given up meanwhile, so that a thread may be performing again.
@@ -189,15 +205,35 @@ void event_loop::wake_for_ready(guard& held)
         wake_one(held);
 }
 
+template <typename F>
+bool event_loop::has_any(const descriptor& d, F is_sought) noexcept
+{
+    for (const direction dir : all_directions)
+        for (const io_operation* op = d.front(dir); op != nullptr; op = op->after_)
+            if (is_sought(*op))
+                return true;
+    return false;
+}
+
+bool event_loop::is_in_kernel(const io_operation& op) noexcept
+{
+    return op.state_ == io_state::in_kernel;
+}
+
+/// Whether the kernel may still write to the caller's memory. What such entries
+/// ask for ends in the call that submits them, so that this is over when they
+/// are flushed; a file that was given O_DIRECT behind our back is the exception,
+/// and worth waiting for a disk.
+bool event_loop::borrows_memory(const io_operation& op) noexcept
+{
+    return is_in_kernel(op) && op.borrows_memory();
+}
+
 /// Whether one of this descriptor's operations is in the middle of a
 /// non-blocking call on another thread.
 bool event_loop::is_performing(const descriptor& d) noexcept
 {
-    for (const direction dir : all_directions)
-        for (const io_operation* op = d.front(dir); op != nullptr; op = op->after_)
-            if (op->state_ == io_state::performing)
-                return true;
-    return false;
+    return has_any(d, [](const io_operation& op) { return op.state_ == io_state::performing; });
 }
 
 /// Results of such operations become final first.
@@ -273,26 +309,24 @@ void event_loop::attempt_writes(guard&, descriptor& d)
     }
 }
 
-/// Waits until nothing of `d` is in the kernel any more.
-void event_loop::await_kernel(guard& held, descriptor& d, backend::backend::timeout limit)
+/// Waits as long as `is_busy()`, and for so long at most.
+template <typename F>
+void event_loop::await_kernel(guard& held, F is_busy, backend::backend::timeout limit)
 {
-    const auto busy = [&d] {
-        for (const direction dir : all_directions)
-            for (const io_operation* op = d.front(dir); op != nullptr; op = op->after_)
-                if (op->state_ == io_state::in_kernel)
-                    return true;
-        return false;
-    };
+    using clock = std::chrono::steady_clock;
     constexpr backend::backend::timeout step = 1ms;
-    const auto deadline = std::chrono::steady_clock::now() + limit;
-    while (busy() && std::chrono::steady_clock::now() < deadline) {
+    const auto deadline =
+        limit == wait_forever ? clock::time_point::max() : clock::now() + limit;
+    while (is_busy() && clock::now() < deadline) {
         if (cancel_missed_)
             retry_missed_cancels();
         flush_published();
         held.unlock();
-        kernel_->enter(0, 1, &step);
+        const int error = kernel_->enter(0, 1, &step);
         held.lock();
         reap();
+        if (error < 0 && !backend::is_transient(error))
+            return; // It takes nothing any more; the next turn will tell.
     }
 }
 

@@ -53,9 +53,25 @@ file_operation::file_operation(direction way, std::size_t size_bytes, std::uint6
 
 /// With O_DIRECT, RWF_NOWAIT only means that no lock is waited for: the call
 /// still waits for the disk (ext4, Linux 6.18).
-bool file_operation::attempts_first(event_loop&) const noexcept
+bool file_operation::attempts_first(event_loop& loop) const noexcept
 {
-    return !descriptor_->direct && (descriptor_->refuses_nowait & bit(way_)) == 0;
+    return !descriptor_->direct && (descriptor_->refuses_nowait & bit(way_)) == 0 &&
+           !reads_at_once(loop);
+}
+
+/// Whether a request with RWF_NOWAIT, straight into the caller's memory, is the
+/// better attempt: it costs less than a system call of its own, and from the
+/// page cache the kernel either copies within the call that submits it, or
+/// fails with EAGAIN. With several threads, copies that one of them makes under
+/// the lock of the ring would keep the others from theirs.
+///
+/// The position of a stream stays ours to move when the bytes are accepted.
+bool file_operation::reads_at_once(event_loop& loop) const noexcept
+{
+    return way_ == direction::read && !waits_ && offset_ != at_position && loop.one_thread() &&
+           loop.found().nowait_reads && !descriptor_->direct &&
+           descriptor_->kind == file_kind::regular &&
+           (descriptor_->refuses_nowait & bit(way_)) == 0 && memory(done_bytes_) != nullptr;
 }
 
 /// Nobody who closes, cancels or asks for the size is to wait for a disk.
@@ -128,6 +144,15 @@ void file_operation::prepare(event_loop& loop, backend::submission_entry& entry)
         prepare_poll(entry, way_ == direction::write ? POLLOUT : POLLIN);
         return;
     }
+    at_once_ = reads_at_once(loop);
+    if (at_once_) {
+        entry.op = backend::opcode::read;
+        entry.op_flags = RWF_NOWAIT;
+        entry.address = reinterpret_cast<std::uint64_t>(memory(done_bytes_));
+        entry.length = size_bytes_ - done_bytes_;
+        entry.offset = next_offset();
+        return;
+    }
     if (!acquire(loop)) {
         entry.op = backend::opcode::nop; // `settle` tells what happened.
         return;
@@ -155,6 +180,8 @@ io_operation::step file_operation::settle(event_loop&) noexcept
 {
     if (by_readiness_)
         return result_ > 0 ? step::perform : step::done;
+    if (at_once_)
+        return settle_at_once();
     if (!block_) {
         conclude_with(-ENOMEM);
         return step::done;
@@ -185,6 +212,23 @@ io_operation::step file_operation::settle(event_loop&) noexcept
     if (way_ == direction::write)
         done_bytes_ += moved;
     result_ = static_cast<int>(done_bytes_ + (block_has_data_ ? moved : 0));
+    return step::done;
+}
+
+/// As `perform` does: until all is there, the file ends, or nothing more is
+/// cached.
+io_operation::step file_operation::settle_at_once() noexcept
+{
+    at_once_ = false;
+    waits_ = would_block(result_);
+    refused_ = has_no_flag(result_);
+    if (waits_ || refused_)
+        return step::again;
+    if (result_ > 0)
+        done_bytes_ += static_cast<std::uint32_t>(result_);
+    if (result_ > 0 && done_bytes_ != size_bytes_)
+        return step::again;
+    conclude_with(result_);
     return step::done;
 }
 

@@ -31,12 +31,6 @@ constexpr backend::backend::timeout no_wait = backend::backend::timeout::zero();
 /// How long to let the kernel recover, and a cancellation find its request.
 constexpr backend::backend::timeout retry_wait = 1ms;
 
-bool is_transient(int error) noexcept
-{
-    return error == -EINTR || error == -EAGAIN || error == -EBUSY || error == -ETIME ||
-           error == -ENOMEM;
-}
-
 /// The time of the last tick, which costs a quarter of the exact one.
 std::chrono::steady_clock::time_point coarse_now() noexcept
 {
@@ -347,7 +341,7 @@ void ring_core::enter(guard& held, duration limit)
     reap_and_flush(held);
     if (sleepers_ != 0)
         changed_.notify_all();
-    if (error < 0 && !is_transient(error))
+    if (error < 0 && !backend::is_transient(error))
         throw std::system_error(-error, std::system_category(),
                                 "safer_ring: io_uring_enter failed; the ring cannot go on");
 }

@@ -27,12 +27,6 @@ constexpr backend::backend::timeout retry_wait = 1ms;
 /// it must be looked at again.
 constexpr backend::backend::timeout longest_timer_wait = 5min;
 
-bool is_transient(int error) noexcept
-{
-    return error == -EINTR || error == -EAGAIN || error == -EBUSY || error == -ETIME ||
-           error == -ENOMEM;
-}
-
 /// Puts the turn marker at the end of the queue whatever happens: a loop
 /// without it would never look at the kernel again.
 struct put_back {
@@ -117,7 +111,7 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
     take_stock(true);
     if (batch_ == 0 && driver_ == nullptr)
         ready_.splice_back(due_);
-    if (error < 0 && !is_transient(error))
+    if (error < 0 && !backend::is_transient(error))
         throw std::system_error(-error, std::system_category(),
                                 "safer_ring: io_uring_enter failed; the ring cannot go on");
 }

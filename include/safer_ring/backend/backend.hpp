@@ -190,6 +190,14 @@ protected:
     features features_;
 };
 
+/// Whether a ring goes on after this answer of `enter`: a signal, a time-out, or
+/// a shortage that passes.
+inline bool is_transient(int error) noexcept
+{
+    return error == -EINTR || error == -EAGAIN || error == -EBUSY || error == -ETIME ||
+           error == -ENOMEM;
+}
+
 /// Sets up a kernel ring. With `cooperative`, completions of a thread are
 /// run only when it enters the kernel, which suits one running thread.
 /// Throws std::system_error whose text names the likely cause.

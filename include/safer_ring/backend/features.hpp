@@ -76,6 +76,7 @@ struct features {
     bool cooperative_taskrun = false; ///< Linux 5.19.
     bool wait_timeout = false;        ///< Time-outs in io_uring_enter: Linux 5.11.
     bool submit_all = false;          ///< Linux 5.18.
+    bool nowait_reads = false;        ///< Reads that never outlive their call: Linux 5.18.
     bool zero_copy_send = false;      ///< Linux 6.0.
     bool multishot_accept = false;    ///< One request for many connections: Linux 5.19.
     bool multishot_receive = false;   ///< Linux 6.0.

@@ -44,6 +44,7 @@ struct simulation_plan {
 
     bool buffer_ring = true;        ///< Buffers chosen by the kernel exist.
     bool receive_poll_first = true; ///< receive_poll_first is understood.
+    bool nowait_reads = true;       ///< Reads with RWF_NOWAIT never outlive their call.
 
     /// A plan in which everything happens now and then.
     [[nodiscard]] static SAFER_RING_API simulation_plan random(std::uint64_t seed);

@@ -370,7 +370,12 @@ private:
     void wake_for_ready(guard& held);
     void conclude(io_operation& op, cancel_mode mode) noexcept;
     void hand_back(guard& held);
-    void await_kernel(guard& held, descriptor& d, backend::backend::timeout limit);
+    template <typename F>
+    void await_kernel(guard& held, F is_busy, backend::backend::timeout limit);
+    template <typename F>
+    [[nodiscard]] static bool has_any(const descriptor& d, F is_sought) noexcept;
+    [[nodiscard]] static bool is_in_kernel(const io_operation& op) noexcept;
+    [[nodiscard]] static bool borrows_memory(const io_operation& op) noexcept;
     void take_in_late(guard& held, descriptor& d);
     void drop_leftovers(descriptor& d) noexcept;
     void forget(descriptor* d) noexcept;

@@ -18,10 +18,12 @@ SAFER_RING_API void look_at_file(descriptor& d) noexcept;
 
 /// Moves bytes between a file and the caller's memory.
 ///
-/// What needs no waiting is done where the operation starts, straight into or
-/// from the caller's memory (RWF_NOWAIT): most of the time a file is in the
-/// page cache. What would wait goes through blocks of staging memory of at
-/// most `staging_pool::largest_pages_bytes`, one after the other, until all is
+/// What needs no waiting is done straight into or from the caller's memory
+/// (RWF_NOWAIT): most of the time a file is in the page cache. Reads at an
+/// offset share the call that submits all that a turn has started, and have
+/// ended when it returns; the rest is done where the operation starts. What
+/// would wait goes through blocks of staging memory of at most
+/// `staging_pool::largest_pages_bytes`, one after the other, until all is
 /// moved, the file ends, or an error occurs. The kernel sees nothing else, so
 /// a request that nobody can interrupt may outlive operation and caller.
 ///
@@ -51,10 +53,19 @@ protected:
     /// behind the first `skip` bytes.
     virtual void copy(std::byte* block, std::size_t size, std::size_t skip) noexcept = 0;
 
+    /// Where the caller's memory is behind the first `skip` bytes, if it is one
+    /// piece; null otherwise.
+    [[nodiscard]] virtual std::byte* memory(std::size_t skip) const noexcept
+    {
+        static_cast<void>(skip);
+        return nullptr;
+    }
+
     bool attempts_first(event_loop& loop) const noexcept final;
     bool can_perform() const noexcept final;
     bool perform(int fd) noexcept final;
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
+    bool borrows_memory() const noexcept final { return at_once_; }
     step settle(event_loop& loop) noexcept final;
     void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
@@ -65,6 +76,8 @@ private:
     {
         return offset_ == at_position ? at_position : offset_ + done_bytes_;
     }
+    [[nodiscard]] bool reads_at_once(event_loop& loop) const noexcept;
+    step settle_at_once() noexcept;
     [[nodiscard]] bool acquire(event_loop& loop) noexcept;
     void conclude_with(int result) noexcept;
 
@@ -78,6 +91,8 @@ private:
     bool by_readiness_ = false;
     bool by_worker_ = false; // The kernel is not to try it in the call that submits.
     bool refused_ = false;   // The file system has no RWF_NOWAIT.
+    bool at_once_ = false;   // The request ends in the call that submits it.
+    bool waits_ = false;     // One that was to do so would have had to wait.
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

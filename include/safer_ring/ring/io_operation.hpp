@@ -44,6 +44,7 @@ enum class io_state : std::uint8_t {
 ///
 /// The node itself is never visible to the kernel: entries point only to
 /// staging memory, so a node can be destroyed whatever the kernel still does.
+/// The exception is `borrows_memory`.
 ///
 /// All members but `perform` are called under the loop's lock and must not
 /// run user code that could come back into the loop.
@@ -75,6 +76,11 @@ protected:
 
     /// Fills a fresh `entry`, all but user data and descriptor.
     virtual void prepare(event_loop& loop, backend::submission_entry& entry) noexcept = 0;
+
+    /// True when the entry that `prepare` filled last points to the caller's
+    /// memory, which only one may that has ended when the call that submits it
+    /// returns. Whoever cancels makes sure of that.
+    [[nodiscard]] virtual bool borrows_memory() const noexcept { return false; }
 
     /// Judges `result_` and `completion_flags_` as they came from the kernel.
     virtual step settle(event_loop& loop) noexcept = 0;

@@ -46,6 +46,14 @@ protected:
                        });
     }
 
+    std::byte* memory(std::size_t skip) const noexcept override
+    {
+        if constexpr (is_plain_buffer<Buffers>)
+            return bytes_of(buffers_.get(size_bytes())) + skip;
+        else
+            return nullptr;
+    }
+
     std::tuple<error_code, std::size_t> take_arguments() const noexcept
     {
         if (result() == 0)
