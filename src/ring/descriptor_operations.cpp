@@ -138,7 +138,7 @@ int choose_transfer_mode(int fd, transfer_mode& mode) noexcept
 
 // ------------------------------------------------------------------- read
 
-bool descriptor_read_operation::attempts_first(event_loop&) const noexcept
+bool descriptor_read_operation::attempts_first(event_loop&) noexcept
 {
     return descriptor_->early_reads.pay() ||
            descriptor_->transfer.load(std::memory_order_relaxed) == transfer_mode::unpollable;
@@ -197,7 +197,7 @@ void descriptor_read_operation::discard(event_loop&) noexcept
 
 // ------------------------------------------------------------------ write
 
-bool descriptor_write_operation::attempts_first(event_loop&) const noexcept
+bool descriptor_write_operation::attempts_first(event_loop&) noexcept
 {
     return is_small_ || descriptor_->early_writes.pay() ||
            descriptor_->transfer.load(std::memory_order_relaxed) == transfer_mode::unpollable;

@@ -53,10 +53,11 @@ file_operation::file_operation(direction way, std::size_t size_bytes, std::uint6
 
 /// With O_DIRECT, RWF_NOWAIT only means that no lock is waited for: the call
 /// still waits for the disk (ext4, Linux 6.18).
-bool file_operation::attempts_first(event_loop& loop) const noexcept
+bool file_operation::attempts_first(event_loop& loop) noexcept
 {
-    return !descriptor_->direct && (descriptor_->refuses_nowait & bit(way_)) == 0 &&
-           !reads_at_once(loop);
+    const bool may = !descriptor_->direct && (descriptor_->refuses_nowait & bit(way_)) == 0;
+    at_once_ = may && reads_at_once(loop);
+    return may && !at_once_;
 }
 
 /// Whether a request with RWF_NOWAIT, straight into the caller's memory, is the
@@ -68,10 +69,9 @@ bool file_operation::attempts_first(event_loop& loop) const noexcept
 /// The position of a stream stays ours to move when the bytes are accepted.
 bool file_operation::reads_at_once(event_loop& loop) const noexcept
 {
-    return way_ == direction::read && !waits_ && offset_ != at_position && loop.one_thread() &&
-           loop.found().nowait_reads && !descriptor_->direct &&
-           descriptor_->kind == file_kind::regular &&
-           (descriptor_->refuses_nowait & bit(way_)) == 0 && memory(done_bytes_) != nullptr;
+    return way_ == direction::read && offset_ != at_position && loop.one_thread() &&
+           loop.found().nowait_reads && descriptor_->kind == file_kind::regular &&
+           memory(0) != nullptr;
 }
 
 /// Nobody who closes, cancels or asks for the size is to wait for a disk.
@@ -144,7 +144,6 @@ void file_operation::prepare(event_loop& loop, backend::submission_entry& entry)
         prepare_poll(entry, way_ == direction::write ? POLLOUT : POLLIN);
         return;
     }
-    at_once_ = reads_at_once(loop);
     if (at_once_) {
         entry.op = backend::opcode::read;
         entry.op_flags = RWF_NOWAIT;
@@ -219,11 +218,11 @@ io_operation::step file_operation::settle(event_loop&) noexcept
 /// cached.
 io_operation::step file_operation::settle_at_once() noexcept
 {
-    at_once_ = false;
-    waits_ = would_block(result_);
     refused_ = has_no_flag(result_);
-    if (waits_ || refused_)
+    if (refused_ || would_block(result_)) {
+        at_once_ = false;
         return step::again;
+    }
     if (result_ > 0)
         done_bytes_ += static_cast<std::uint32_t>(result_);
     if (result_ > 0 && done_bytes_ != size_bytes_)

@@ -39,7 +39,7 @@ protected:
 
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
-    bool attempts_first(event_loop& loop) const noexcept final;
+    bool attempts_first(event_loop& loop) noexcept final;
     bool attempts_later(event_loop& loop) const noexcept final;
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
@@ -79,7 +79,7 @@ protected:
 
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
-    bool attempts_first(event_loop& loop) const noexcept final;
+    bool attempts_first(event_loop& loop) noexcept final;
     bool attempts_later(event_loop&) const noexcept final { return !is_small_; }
     bool attempts_again(event_loop& loop) noexcept final;
     bool can_perform() const noexcept final { return true; }

@@ -61,7 +61,7 @@ protected:
         return nullptr;
     }
 
-    bool attempts_first(event_loop& loop) const noexcept final;
+    bool attempts_first(event_loop& loop) noexcept final;
     bool can_perform() const noexcept final;
     bool perform(int fd) noexcept final;
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
@@ -92,7 +92,6 @@ private:
     bool by_worker_ = false; // The kernel is not to try it in the call that submits.
     bool refused_ = false;   // The file system has no RWF_NOWAIT.
     bool at_once_ = false;   // The request ends in the call that submits it.
-    bool waits_ = false;     // One that was to do so would have had to wait.
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

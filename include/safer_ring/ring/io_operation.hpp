@@ -85,8 +85,9 @@ protected:
     /// Judges `result_` and `completion_flags_` as they came from the kernel.
     virtual step settle(event_loop& loop) noexcept = 0;
 
-    /// True to try `perform` already when the operation starts first in line.
-    [[nodiscard]] virtual bool attempts_first(event_loop&) const noexcept { return false; }
+    /// Asked when the operation starts first in line: true to try `perform`
+    /// already.
+    [[nodiscard]] virtual bool attempts_first(event_loop&) noexcept { return false; }
 
     /// True to try it, if not then, when what is ready already has been handled.
     [[nodiscard]] virtual bool attempts_later(event_loop&) const noexcept { return false; }

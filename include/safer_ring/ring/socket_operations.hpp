@@ -46,7 +46,7 @@ protected:
 
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
-    bool attempts_first(event_loop& loop) const noexcept final;
+    bool attempts_first(event_loop& loop) noexcept final;
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
@@ -97,7 +97,7 @@ protected:
     void stage(event_loop& loop) final;
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
-    bool attempts_first(event_loop& loop) const noexcept final;
+    bool attempts_first(event_loop& loop) noexcept final;
     bool can_perform() const noexcept final { return true; }
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
@@ -184,7 +184,7 @@ protected:
 
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
-    bool attempts_first(event_loop&) const noexcept final;
+    bool attempts_first(event_loop&) noexcept final;
     bool can_perform() const noexcept final { return attempts_first_; }
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
