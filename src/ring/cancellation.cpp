@@ -315,8 +315,7 @@ void event_loop::await_kernel(guard& held, F is_busy, backend::backend::timeout 
 {
     using clock = std::chrono::steady_clock;
     constexpr backend::backend::timeout step = 1ms;
-    const auto deadline =
-        limit == wait_forever ? clock::time_point::max() : clock::now() + limit;
+    const auto deadline = limit == wait_forever ? clock::time_point::max() : clock::now() + limit;
     while (is_busy() && clock::now() < deadline) {
         if (cancel_missed_)
             retry_missed_cancels();

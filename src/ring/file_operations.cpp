@@ -63,13 +63,15 @@ bool file_operation::attempts_first(event_loop& loop) noexcept
 /// Whether a request with RWF_NOWAIT, straight into the caller's memory, is the
 /// better attempt: it costs less than a system call of its own, and from the
 /// page cache the kernel either copies within the call that submits it, or
-/// fails with EAGAIN. With several threads, copies that one of them makes under
-/// the lock of the ring would keep the others from theirs.
+/// fails with EAGAIN. Where there may be several threads, long copies that one of
+/// them makes under the lock of the ring would keep the others from theirs.
 ///
 /// The position of a stream stays ours to move when the bytes are accepted.
 bool file_operation::reads_at_once(event_loop& loop) const noexcept
 {
-    return way_ == direction::read && offset_ != at_position && loop.one_thread() &&
+    constexpr std::size_t longest_among_threads_bytes = 64 * 1024;
+    return way_ == direction::read && offset_ != at_position && loop.gathers_starts() &&
+           (loop.one_thread() || size_bytes_ <= longest_among_threads_bytes) &&
            loop.found().nowait_reads && descriptor_->kind == file_kind::regular &&
            memory(0) != nullptr;
 }

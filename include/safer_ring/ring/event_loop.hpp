@@ -250,6 +250,9 @@ public:
     receive_buffers& buffers() noexcept { return buffers_; }
     staging_pool& staging() noexcept { return *staging_; }
     [[nodiscard]] std::uint32_t current_turn() const noexcept { return turn_; }
+    /// True when what is started now will share a call with all else that the turn
+    /// starts; while a thread waits in the kernel, starts are flushed one by one.
+    [[nodiscard]] bool gathers_starts() const noexcept { return !waiting_; }
     /// True for the few requests of a turn that may be made by a system call of
     /// their own: when recent turns brought next to nothing each, so that few
     /// others share the call that submits them. Counts those that it grants.

@@ -223,17 +223,35 @@ BOOST_FIXTURE_TEST_CASE(cancel_waits_for_one_that_outlives_its_call, simulated_l
     }
 }
 
-BOOST_FIXTURE_TEST_CASE(several_threads_read_where_they_start, loop_of_many_threads)
+BOOST_FIXTURE_TEST_CASE(long_reads_of_several_threads_are_left_out, loop_of_many_threads)
+{
+    constexpr std::size_t longest = 64 * 1024;
+    for (const std::size_t size : {longest, longest + 1}) {
+        open_file f(*this, digits);
+        std::string bytes(size, '.');
+        const auto before = submitted(opcode::read).size();
+        f.read_into_memory(bytes, 0);
+        run();
+        BOOST_REQUIRE(submitted(opcode::read).size() > before);
+        BOOST_TEST(never_waits(submitted(opcode::read)[before]) == (size == longest));
+        BOOST_TEST(bytes.substr(0, 10) == digits);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(start_while_a_thread_waits_is_left_out, simulated_loop)
 {
     open_file f(*this, digits);
     std::string bytes(4, '.');
-    kernel->hold(opcode::read);
+    kernel->hold_waits();
+    loop.work_started();
+    std::thread waiting([&] { loop.run_one(self, ring::event_loop::wait_forever); });
+    kernel->await_held_wait();
     f.read_into_memory(bytes, 0);
-    poll();
+    kernel->release_waits();
+    waiting.join();
+    loop.work_finished();
     BOOST_REQUIRE(submitted(opcode::read).size() == 1U);
     BOOST_TEST(!never_waits(submitted(opcode::read).front()));
-    kernel->release();
-    run();
     BOOST_TEST(bytes == "0123");
 }
 

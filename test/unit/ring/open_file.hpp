@@ -109,8 +109,8 @@ struct open_file {
     /// Into memory in one piece, as most is.
     record& read_into_memory(std::string& to, std::uint64_t offset)
     {
-        return loop.start<transfer_in_memory>(*handle, direction::read, direction::read, to,
-                                              offset, attempts::find_nothing);
+        return loop.start<transfer_in_memory>(*handle, direction::read, direction::read, to, offset,
+                                              attempts::find_nothing);
     }
     record& write(std::string& from, std::uint64_t offset, attempts found = attempts::find_nothing)
     {
