@@ -296,6 +296,7 @@ private:
         features_.submit_all = (parameters_.flags & IORING_SETUP_SUBMIT_ALL) != 0;
         features_.cooperative_taskrun = (parameters_.flags & IORING_SETUP_COOP_TASKRUN) != 0;
         features_.zero_copy_send = knows_operation(opcode::send_zc);
+        features_.ring_messages = knows_operation(opcode::msg_ring);
         probe_entries();
         features_.buffer_ring = probe_buffer_ring(0);
         features_.incremental_buffers = probe_buffer_ring(incremental_buffer_ring);

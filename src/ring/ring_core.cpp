@@ -3,6 +3,7 @@
 
 // Submission and completion; ring_core_cancellation.cpp and ring_core_waiting.cpp have the rest.
 
+#include <safer_ring/ring/message_operations.hpp>
 #include <safer_ring/ring/ring_core.hpp>
 
 #include <algorithm>
@@ -385,6 +386,8 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
 {
     if (entry.user_data == ignored_tag)
         return;
+    if (is_message(entry.user_data))
+        return take_message(entry);
     request* const r = slots_.find(static_cast<operation_id>(entry.user_data & ~cancel_tag));
     if ((entry.user_data & cancel_tag) != 0) {
         // The request may be between two states, where nothing finds it (ENOENT)
@@ -511,6 +514,36 @@ void ring_core::detach_unused(guard&) noexcept
             buffers_[number]->detach(*kernel_);
             buffers_[number].reset();
         }
+}
+
+// ------------------------------------------------------------------ messages
+
+std::shared_ptr<mailbox> ring_core::messages()
+{
+    const guard held(mutex_);
+    if (!messages_)
+        messages_ =
+            std::make_shared<mailbox>(found().ring_messages ? kernel_->ready_descriptor() : -1);
+    return messages_;
+}
+
+void ring_core::give_messages_to(const request& r)
+{
+    const guard held(mutex_);
+    const request* const other = slots_.find(messages_to_);
+    if (other != nullptr && !other->cancel_requested_)
+        throw std::logic_error("safer_ring: a ring has one stream of messages at a time, and "
+                               "there is one that goes on");
+    messages_to_ = r.id_;
+}
+
+void ring_core::take_message(const backend::completion_entry& entry) noexcept
+{
+    if (!messages_) // Nobody could have sent it.
+        return;
+    messages_->arrive(entry.user_data << 32 | static_cast<std::uint32_t>(entry.result));
+    if (request* const r = slots_.find(messages_to_))
+        make_due(*r);
 }
 
 // ------------------------------------------------------------------- telling

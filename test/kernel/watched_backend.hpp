@@ -22,6 +22,8 @@ struct watch {
     /// Answers EAGAIN to receives instead of waiting, as Linux 5.10 does to an
     /// accept on a non-blocking descriptor.
     bool never_waits = false;
+    /// Has no messages from ring to ring.
+    bool hides_messages = false;
     std::atomic<unsigned> enters = 0;
     std::array<std::atomic<unsigned>, 256> submitted{}; ///< By opcode.
     std::atomic<unsigned> refused = 0;
@@ -55,6 +57,7 @@ public:
         sq_ = (*inner_).*(&watched_backend::sq_);
         cq_ = (*inner_).*(&watched_backend::cq_);
         features_ = inner_->found();
+        features_.ring_messages = features_.ring_messages && !record_->hides_messages;
     }
 
     int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override

@@ -40,6 +40,7 @@ enum class opcode : std::uint8_t {
     recv = 27,
     splice = 30,
     shutdown = 34,
+    msg_ring = 40,
     socket = 45,
     send_zc = 47,
     none = 255, ///< Refused with EINVAL by every kernel.

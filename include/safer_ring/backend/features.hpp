@@ -85,6 +85,7 @@ struct features {
     bool registered_buffers = false;  ///< The same, one by one: Linux 5.13.
     bool direct_descriptors = false;  ///< Registered files that operations give: Linux 5.19.
     unsigned submission_entries = 0;
+    bool ring_messages = false;       ///< Brought from ring to ring by the kernel: Linux 5.18.
     unsigned completion_entries = 0;
     std::string backend_name;       ///< "io_uring" or "simulated".
     std::vector<std::string> notes; ///< One sentence for each thing that is off.
