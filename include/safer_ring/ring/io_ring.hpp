@@ -298,7 +298,7 @@ public:
     /// with EBUSY while operations use it.
     SAFER_RING_API void replace(registered_file& file, int fd);
     /// Registers all buffers of a pool at once, whose pages are locked in memory:
-    /// `read` and `write` use that by themselves. At most 1 GiB (E2BIG), and
+    /// operations use that by themselves, see registered_buffers. At most 1 GiB (E2BIG), and
     /// options::registered_buffer_count pools at once (ENFILE). ENOMEM tells of
     /// RLIMIT_MEMLOCK. Linux 5.13; EOPNOTSUPP before
     /// (`features::registered_buffers`).

@@ -51,7 +51,9 @@ public:
     void lend() noexcept override
     {
         op_.lend();
-        if constexpr (has_range)
+        if constexpr (has_range && requires { op_.parts; })
+            range_.find_all(op_.parts);
+        else if constexpr (has_range)
             range_.find(op_.memory());
     }
     /// The result, of which a notification is still to come.
