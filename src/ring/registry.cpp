@@ -417,5 +417,11 @@ void registry::occupy(registration& place) noexcept
     place.occupied = true;
 }
 
+void registry::vacate(registration& place) noexcept
+{
+    const table_guard held(tables_);
+    place.occupied = false;
+}
+
 } // namespace ring
 } // namespace safer_ring::inline SAFER_RING_ABI

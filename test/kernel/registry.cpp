@@ -125,6 +125,36 @@ bool has(const std::string& text, const char* part)
 
 BOOST_AUTO_TEST_SUITE(registries)
 
+/// The same for the end that is written to.
+struct registered_writer {
+    registered_writer()
+    {
+        int ends[2];
+        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        reader = unique_descriptor(ends[0]);
+        const unique_descriptor by_number(ends[1]);
+        file.emplace(ring.register_file(by_number.get()));
+    }
+    auto write(std::string_view text) { return ring.write(*file, owned_buffer::copy_of(text)); }
+    /// All that comes until nobody can write any more.
+    std::string read_to_end() const
+    {
+        std::string all;
+        char bytes[64];
+        while (test_support::wait_ready(reader.get(), POLLIN)) {
+            const auto n = ::read(reader.get(), bytes, sizeof bytes);
+            if (n <= 0)
+                return n == 0 ? all : "error";
+            all.append(bytes, static_cast<std::size_t>(n));
+        }
+        return "no end";
+    }
+
+    unique_descriptor reader;
+    io_ring ring;
+    std::optional<registered_file> file;
+};
+
 // ----------------------------------------------------------------------- files
 
 BOOST_FIXTURE_TEST_CASE(registered_file_is_used_without_its_descriptor, registered_pipe,
@@ -243,6 +273,45 @@ BOOST_FIXTURE_TEST_CASE(operation_given_up_lets_go_of_its_file, registered_pipe,
     }
     BOOST_TEST(ring.shutdown(10s));
     BOOST_TEST(reader_is_gone());
+}
+
+BOOST_FIXTURE_TEST_CASE(registered_file_is_closed_behind_what_it_is_linked_to, registered_writer,
+                        *needs_files)
+{
+    auto last_words = write("last words");
+    auto [writing, closing] =
+        ring.submit_linked(std::move(last_words), ring.close(std::move(*file)));
+    BOOST_TEST(std::move(closing).wait().result().value() == 0);
+    BOOST_TEST(std::move(writing).wait().result().value() == 10U);
+    BOOST_TEST(read_to_end() == "last words");
+    const registered_file next = ring.register_file(reader.get());
+    BOOST_TEST(next.index() == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_that_does_not_begin_closes_it, registered_writer,
+                        *needs_files)
+{
+    auto [failing, closing] =
+        ring.submit_linked(ring.read(-1, owned_buffer(1)), ring.close(std::move(*file)));
+    BOOST_TEST((std::move(closing).wait().result().code() == std::errc::operation_canceled));
+    BOOST_TEST(!std::move(failing).wait().result());
+    BOOST_TEST(read_to_end() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_leaves_it_to_what_has_begun, registered_pipe,
+                        *needs_files)
+{
+    auto reading = read().submit();
+    ring.flush();
+    BOOST_TEST(ring.close(std::move(*file)).submit().wait().result().value() == 0);
+    const registered_file other = ring.register_file(writer.get());
+    BOOST_TEST(other.index() == 1); // The read may have to be submitted once more.
+    BOOST_TEST(has_reader());
+    write("late");
+    BOOST_TEST(std::move(reading).wait().take().second.text() == "late");
+    BOOST_TEST(reader_is_gone());
+    const registered_file next = ring.register_file(writer.get());
+    BOOST_TEST(next.index() == 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(another_file_takes_the_place, registered_pipe, *needs_files)

@@ -180,6 +180,16 @@ public:
     {
         return make(ops::close{{}, std::move(descriptor)});
     }
+    /// The file of a registration, which ends: pass it on by std::move().
+    template <typename File>
+    requires std::same_as<File, registered_file>
+    [[nodiscard]] operation<ops::close_direct, building> close(File file)
+    {
+        ring::registration_share closing = std::move(ring::registration_access::share(file));
+        ring::require_handle(closing, "registered_file");
+        require_mine(closing);
+        return make(ops::close_direct{{}, std::move(closing), found().direct_descriptors});
+    }
     [[nodiscard]] operation<ops::allocate, building>
     allocate(file_ref file, std::uint64_t offset, std::uint64_t size_bytes, int mode = 0)
     {

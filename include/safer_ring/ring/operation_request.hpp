@@ -77,7 +77,8 @@ public:
     [[nodiscard]] io_error subject() const noexcept override
     {
         io_error what = op_.subject();
-        what.registered_file = registered_file_;
+        if (registered_file_ >= 0)
+            what.registered_file = registered_file_;
         return what;
     }
     [[nodiscard]] bool is_on(int fd) const noexcept override

@@ -119,6 +119,8 @@ public:
     [[nodiscard]] SAFER_RING_API int reserve_file(registration_share& into) noexcept;
     /// The kernel has put it there.
     SAFER_RING_API void occupy(registration& place) noexcept;
+    /// The kernel has taken it away.
+    SAFER_RING_API void vacate(registration& place) noexcept;
 
     /// Whether `find` may find something.
     [[nodiscard]] bool has_memory() const noexcept

@@ -469,6 +469,53 @@ BOOST_FIXTURE_TEST_CASE(direct_descriptor_has_a_place_from_its_submission_on, re
     BOOST_TEST(record.files.count(0) == 1U);
 }
 
+BOOST_FIXTURE_TEST_CASE(place_of_a_closed_file_is_free_when_the_close_is_complete, recorded)
+{
+    registered_file file = ring->register_file(70);
+    auto reading = ring->read(file, owned_buffer(8));
+    auto closing = ring->close(std::move(file)).submit();
+    const registered_file beside = ring->register_file(71);
+    BOOST_TEST(beside.index() == 1);
+    ring->flush();
+    BOOST_TEST((last().op == backend::opcode::close));
+    BOOST_TEST(last().fd == 0);
+    BOOST_TEST(last().file_index == 1);
+    BOOST_TEST((last().flags & backend::entry_fixed_file) == 0);
+    BOOST_TEST(std::move(closing).wait().result().value() == 0);
+    BOOST_TEST(ring->register_file(72).index() == 2); // Somebody may still name the first.
+    static_cast<void>(std::move(reading).submit().wait());
+    BOOST_TEST(record.files.count(0) == 1U); // The kernel has closed it, so nobody else did.
+    BOOST_TEST(ring->register_file(73).index() == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_that_fails_ends_the_registration, recorded)
+{
+    record.result = -EIO;
+    const auto failed = ring->close(ring->register_file(70)).submit().wait().result();
+    BOOST_TEST(failed.error().registered_file == 0);
+    BOOST_TEST(has(failed.error().message(), "registered file 0"));
+    BOOST_TEST(record.files.empty());
+    // Never submitted, and given up.
+    static_cast<void>(ring->close(ring->register_file(71)));
+    BOOST_TEST(record.files.empty());
+    static_cast<void>(ring->close(ring->register_file(72)).submit());
+    ring->poll();
+    BOOST_TEST(record.files.empty());
+}
+
+BOOST_AUTO_TEST_CASE(registered_file_is_closed_by_hand_where_the_kernel_cannot)
+{
+    features found = recorded_backend::all();
+    found.direct_descriptors = false;
+    recorded older{found};
+    auto closing = older.ring->close(older.ring->register_file(70)).submit();
+    older.ring->flush();
+    BOOST_TEST((older.last().op == backend::opcode::nop));
+    BOOST_TEST(older.record.files.size() == 1U);
+    BOOST_TEST(std::move(closing).wait().result().value() == 0);
+    BOOST_TEST(older.record.files.empty());
+}
+
 BOOST_FIXTURE_TEST_CASE(errors_name_the_registered_file, recorded)
 {
     const registered_file file = ring->register_file(70);
