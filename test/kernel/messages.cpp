@@ -83,8 +83,10 @@ BOOST_DATA_TEST_CASE(come_whole_and_in_order, both_ways, by_kernel)
     std::vector<operation<ops::message_ring, submitted>> sending;
     for (const std::uint64_t value : values)
         sending.push_back(here.send(there, value).submit());
-    for (auto& each : sending)
-        BOOST_TEST(std::move(each).wait().result().value() == 0);
+    for (auto& each : sending) {
+        const auto sent = std::move(each).wait().result();
+        BOOST_TEST(sent.value() == 0);
+    }
     for (const std::uint64_t value : values)
         BOOST_TEST(messages.next().wait().value() == value);
     BOOST_TEST(!messages.try_next());
@@ -101,8 +103,10 @@ BOOST_DATA_TEST_CASE(of_many_go_to_the_kernel_in_one_call, both_ways, by_kernel)
     for (int i = 0; i < count; ++i)
         sending.push_back(here.send(there, 1).submit());
     here.ring->flush();
-    for (auto& each : sending)
-        BOOST_TEST(std::move(each).wait().result().value() == 0);
+    for (auto& each : sending) {
+        const auto sent = std::move(each).wait().result();
+        BOOST_TEST(sent.value() == 0);
+    }
     BOOST_TEST(here.record->enters - before < 4U);
     BOOST_TEST(there.record->enters == 0U);
 }
@@ -198,7 +202,8 @@ BOOST_DATA_TEST_CASE(to_the_ring_itself_come_too, both_ways, by_kernel)
     auto messages = ring.ring->messages();
     auto sending = ring.send(ring, 7).submit();
     BOOST_TEST(messages.next().wait().value() == 7U);
-    BOOST_TEST(std::move(sending).wait().result().value() == 0);
+    const auto sent = std::move(sending).wait().result();
+    BOOST_TEST(sent.value() == 0);
 }
 
 BOOST_DATA_TEST_CASE(call_back_whoever_runs_the_ring, both_ways, by_kernel)
@@ -234,10 +239,13 @@ BOOST_DATA_TEST_CASE(to_a_ring_that_is_gone_fail, both_ways, by_kernel)
     auto after = here.ring->message_ring(address, 5).submit().wait();
     BOOST_TEST(after.result().code().value() == EPIPE);
     BOOST_TEST(after.result().error().message().find("message to a ring") == 0U);
-    BOOST_TEST(std::move(early).submit().wait().result().code().value() == EPIPE);
+    const auto early_result = std::move(early).submit().wait().result();
+    BOOST_TEST(early_result.code().value() == EPIPE);
     // One that was in the queue of the kernel's submissions already.
-    BOOST_TEST(std::move(late).wait().result().code().value() == EPIPE);
-    BOOST_TEST(std::move(queued).wait().result().value() == 0);
+    const auto late_result = std::move(late).wait().result();
+    BOOST_TEST(late_result.code().value() == EPIPE);
+    const auto queued_result = std::move(queued).wait().result();
+    BOOST_TEST(queued_result.value() == 0);
 }
 
 /// The number that the ring had is another file's, or another ring's.
@@ -259,7 +267,8 @@ BOOST_AUTO_TEST_CASE(never_get_to_a_stranger)
     messaging stranger(true);
     auto strange = stranger.ring->messages();
     BOOST_REQUIRE(::write(writer.get(), "x", 1) == 1);
-    BOOST_TEST(std::move(reading).wait().result().value() == 1U);
+    const auto read_result = std::move(reading).wait().result();
+    BOOST_TEST(read_result.value() == 1U);
     static_cast<void>(std::move(sending).wait()); // It was there when this began.
     stranger.ring->poll();
     BOOST_TEST(!strange.try_next());
@@ -302,14 +311,18 @@ BOOST_DATA_TEST_CASE(behind_what_they_are_linked_to_come_when_that_has_succeeded
     there.ring->poll();
     BOOST_TEST(!messages.try_next());
     BOOST_REQUIRE(::write(writer.get(), "x", 1) == 1);
-    BOOST_TEST(std::move(reading).wait().result().value() == 1U);
-    BOOST_TEST(std::move(sending).wait().result().value() == 0);
+    const auto read_result = std::move(reading).wait().result();
+    BOOST_TEST(read_result.value() == 1U);
+    const auto sent = std::move(sending).wait().result();
+    BOOST_TEST(sent.value() == 0);
     BOOST_TEST(messages.next().wait().value() == 1U);
 
     auto [failing, dropped] =
         here.ring->submit_linked(here.ring->read(-1, owned_buffer(1)), here.send(there, 2));
-    BOOST_TEST(std::move(failing).wait().result().code().value() == EBADF);
-    BOOST_TEST(std::move(dropped).wait().result().code().value() == ECANCELED);
+    const auto failing_result = std::move(failing).wait().result();
+    BOOST_TEST(failing_result.code().value() == EBADF);
+    const auto dropped_result = std::move(dropped).wait().result();
+    BOOST_TEST(dropped_result.code().value() == ECANCELED);
     static_cast<void>(here.send(there, 3).submit().wait());
     BOOST_TEST(messages.next().wait().value() == 3U);
 }
@@ -398,8 +411,10 @@ BOOST_AUTO_TEST_CASE(come_from_and_to_rings_on_other_backends)
     auto from_simulated = here.ring->messages();
     auto there = here.ring->message_ring(simulated.address(), 1).submit();
     auto back = simulated.message_ring(here.ring->address(), 2).submit();
-    BOOST_TEST(std::move(there).wait().result().value() == 0);
-    BOOST_TEST(std::move(back).wait().result().value() == 0);
+    const auto there_result = std::move(there).wait().result();
+    BOOST_TEST(there_result.value() == 0);
+    const auto back_result = std::move(back).wait().result();
+    BOOST_TEST(back_result.value() == 0);
     BOOST_TEST(to_simulated.next().wait().value() == 1U);
     BOOST_TEST(from_simulated.next().wait().value() == 2U);
 }

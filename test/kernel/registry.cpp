@@ -281,8 +281,10 @@ BOOST_FIXTURE_TEST_CASE(registered_file_is_closed_behind_what_it_is_linked_to, r
     auto last_words = write("last words");
     auto [writing, closing] =
         ring.submit_linked(std::move(last_words), ring.close(std::move(*file)));
-    BOOST_TEST(std::move(closing).wait().result().value() == 0);
-    BOOST_TEST(std::move(writing).wait().result().value() == 10U);
+    const auto closed = std::move(closing).wait().result();
+    BOOST_TEST(closed.value() == 0);
+    const auto written = std::move(writing).wait().result();
+    BOOST_TEST(written.value() == 10U);
     BOOST_TEST(read_to_end() == "last words");
     const registered_file next = ring.register_file(reader.get());
     BOOST_TEST(next.index() == 0);
@@ -293,7 +295,8 @@ BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_that_does_not_begin_closes_it
 {
     auto [failing, closing] =
         ring.submit_linked(ring.read(-1, owned_buffer(1)), ring.close(std::move(*file)));
-    BOOST_TEST((std::move(closing).wait().result().code() == std::errc::operation_canceled));
+    const auto closed = std::move(closing).wait().result();
+    BOOST_TEST((closed.code() == std::errc::operation_canceled));
     BOOST_TEST(!std::move(failing).wait().result());
     BOOST_TEST(read_to_end() == "");
 }
@@ -308,7 +311,8 @@ BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_leaves_it_to_what_has_begun, 
     BOOST_TEST(other.index() == 1); // The read may have to be submitted once more.
     BOOST_TEST(has_reader());
     write("late");
-    BOOST_TEST(std::move(reading).wait().take().second.text() == "late");
+    auto [result, buffer] = std::move(reading).wait().take();
+    BOOST_TEST(buffer.text() == "late");
     BOOST_TEST(reader_is_gone());
     const registered_file next = ring.register_file(writer.get());
     BOOST_TEST(next.index() == 0);

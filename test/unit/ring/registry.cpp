@@ -481,7 +481,8 @@ BOOST_FIXTURE_TEST_CASE(place_of_a_closed_file_is_free_when_the_close_is_complet
     BOOST_TEST(last().fd == 0);
     BOOST_TEST(last().file_index == 1);
     BOOST_TEST((last().flags & backend::entry_fixed_file) == 0);
-    BOOST_TEST(std::move(closing).wait().result().value() == 0);
+    const auto closed = std::move(closing).wait().result();
+    BOOST_TEST(closed.value() == 0);
     BOOST_TEST(ring->register_file(72).index() == 2); // Somebody may still name the first.
     static_cast<void>(std::move(reading).submit().wait());
     BOOST_TEST(record.files.count(0) == 1U); // The kernel has closed it, so nobody else did.
@@ -512,7 +513,8 @@ BOOST_AUTO_TEST_CASE(registered_file_is_closed_by_hand_where_the_kernel_cannot)
     older.ring->flush();
     BOOST_TEST((older.last().op == backend::opcode::nop));
     BOOST_TEST(older.record.files.size() == 1U);
-    BOOST_TEST(std::move(closing).wait().result().value() == 0);
+    const auto closed = std::move(closing).wait().result();
+    BOOST_TEST(closed.value() == 0);
     BOOST_TEST(older.record.files.empty());
 }
 
