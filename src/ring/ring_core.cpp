@@ -320,14 +320,16 @@ void ring_core::enter(guard& held, duration limit)
                 ask_for_cancellation(r);
         });
     flush_missed_ = false;
-    supply();
+    const bool gave_something = supply();
     fill_submissions();
     if (queued_.front() != nullptr) // More than the queue holds.
         flush(held);
     // Asked again by the call after this one, which has to wait in between: what a
     // disk is doing may answer EALREADY for long.
     cancel_again_ = std::exchange(cancel_missed_, false);
-    if (cancel_again_ || flush_missed_ || starved_.front() != nullptr)
+    if (gave_something && starved_.front() != nullptr)
+        limit = duration::zero(); // For the others there may be something left.
+    else if (cancel_again_ || flush_missed_ || starved_.front() != nullptr)
         limit = std::min<duration>(limit, retry_wait);
     const unsigned count = kernel_->unsubmitted();
     const bool blocks = limit != duration::zero() && !kernel_->has_completions();
@@ -452,21 +454,27 @@ void ring_core::unpause(guard& held, request& r) noexcept
 }
 
 /// Of what ran out there is some again: once for each turn, so that not all go
-/// for the little there is.
-void ring_core::supply() noexcept
+/// for the little there is. True when some was given out. Those that got it may
+/// not need it now, and so the next turn, which has something for others, is not
+/// to wait for them. There is nothing at all only where there was no memory for
+/// the copies that let a part of the buffers go round.
+bool ring_core::supply() noexcept
 {
     if (starved_.front() == nullptr)
-        return;
+        return false;
     ++turn_;
+    bool gave_something = false;
     for (request *r = starved_.front(), *next = nullptr; r != nullptr; r = next) {
         next = starved_.behind(*r);
         if (!r->is_supplied(turn_))
             continue;
+        gave_something = true;
         starved_.remove(*r);
         r->starved_ = false;
         if (!r->pauses())
             queue(*r);
     }
+    return gave_something;
 }
 
 /// The request is the program's again, or, when that has given it up, gone.

@@ -25,6 +25,7 @@ struct watch {
     /// Has no messages from ring to ring.
     bool hides_messages = false;
     std::atomic<unsigned> enters = 0;
+    std::atomic<unsigned> limited_waits = 0;            ///< Enters that wait for so long at most.
     std::array<std::atomic<unsigned>, 256> submitted{}; ///< By opcode.
     std::atomic<unsigned> refused = 0;
     std::atomic<unsigned> bundles = 0; ///< Receives that ask for them.
@@ -63,6 +64,7 @@ public:
     int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override
     {
         ++record_->enters;
+        record_->limited_waits += min_complete != 0 && wait != nullptr && wait->count() > 0;
         for (unsigned i = 0; i < to_submit; ++i)
             look_at(sq_[(sq_head() + i) & sq_mask_]);
         return inner_->enter(to_submit, min_complete, wait);

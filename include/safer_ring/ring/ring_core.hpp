@@ -127,7 +127,7 @@ private:
     [[nodiscard]] bool may_begin() noexcept;
     SAFER_RING_API void unpause(guard& held, request& r) noexcept;
     void go_on(request& r) noexcept;
-    void supply() noexcept;
+    [[nodiscard]] bool supply() noexcept;
     void stop_continuing(request& r) noexcept;
     void detach_unused(guard& held) noexcept;
     void fill_submissions() noexcept;
