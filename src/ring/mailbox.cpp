@@ -114,7 +114,8 @@ void mailbox::push(std::uint64_t value) noexcept
 void mailbox::arrive(std::uint64_t value) noexcept
 {
     const std::lock_guard held(mutex_);
-    push(value);
+    if (count_ != reserved_) // Else it is from somebody who has not got an address of us.
+        push(value);
 }
 
 void mailbox::close() noexcept

@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cerrno>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -264,14 +265,21 @@ BOOST_AUTO_TEST_CASE(never_get_to_a_stranger)
         here.ring->read(reader.get(), owned_buffer(1)), here.send(*there, 1));
     here.ring->flush();
     there.reset();
-    messaging stranger(true);
-    auto strange = stranger.ring->messages();
+    std::vector<std::unique_ptr<messaging>> strangers; // On all numbers that are free now.
+    std::vector<operation<ops::message_ring, building>> expected; // So that there is room.
+    while (strangers.size() < 4)
+        strangers.push_back(std::make_unique<messaging>(true));
+    for (const auto& each : strangers)
+        expected.push_back(each->send(*each, 2));
     BOOST_REQUIRE(::write(writer.get(), "x", 1) == 1);
     const auto read_result = std::move(reading).wait().result();
     BOOST_TEST(read_result.value() == 1U);
     static_cast<void>(std::move(sending).wait()); // It was there when this began.
-    stranger.ring->poll();
-    BOOST_TEST(!strange.try_next());
+    for (const auto& each : strangers) {
+        auto messages = each->ring->messages();
+        each->ring->poll();
+        BOOST_TEST(!messages.try_next());
+    }
 }
 
 BOOST_AUTO_TEST_CASE(do_not_keep_the_kernel_s_ring_once_they_are_over)
