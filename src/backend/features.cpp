@@ -32,7 +32,9 @@ std::string features::describe() const
          << "one buffer for several receives: " << yes_no(incremental_buffers) << '\n'
          << "registered files: " << yes_no(registered_files) << '\n'
          << "registered buffers: " << yes_no(registered_buffers) << '\n'
-         << "direct descriptors: " << yes_no(direct_descriptors) << '\n';
+         << "registered buffers in vectored operations: " << yes_no(registered_vectors) << '\n'
+         << "direct descriptors: " << yes_no(direct_descriptors) << '\n'
+         << "messages from ring to ring: " << yes_no(ring_messages) << '\n';
     for (const auto& note : notes)
         text << "note: " << note << '\n';
     return text.str();

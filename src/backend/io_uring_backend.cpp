@@ -299,6 +299,7 @@ private:
         // that a read with it is neither waited for nor left to a worker.
         features_.nowait_reads = (parameters_.features & IORING_FEAT_LINKED_FILE) != 0;
         features_.zero_copy_send = knows_operation(opcode::send_zc);
+        features_.ring_messages = knows_operation(opcode::msg_ring);
         probe_entries();
         features_.buffer_ring = probe_buffer_ring(0);
         features_.incremental_buffers = probe_buffer_ring(incremental_buffer_ring);
@@ -315,6 +316,8 @@ private:
         // Linux before 5.13 would let all operations end for a call it does not know.
         const bool updates_buffers = (parameters_.features & IORING_FEAT_RSRC_TAGS) != 0;
         features_.registered_buffers = updates_buffers && update_buffer(0, nullptr, 0) == -ENXIO;
+        features_.registered_vectors =
+            features_.registered_buffers && knows_operation(opcode::readv_fixed);
         // Operations that give direct descriptors came one by one with Linux 5.15; with 5.19 all are
         // there, socket as the last.
         features_.direct_descriptors =

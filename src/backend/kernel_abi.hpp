@@ -62,6 +62,8 @@ static_assert(int(opcode::recvmsg) == IORING_OP_RECVMSG);
 static_assert(int(opcode::statx) == IORING_OP_STATX);
 static_assert(int(opcode::socket) == IORING_OP_SOCKET);
 static_assert(int(opcode::send_zc) == IORING_OP_SEND_ZC);
+static_assert(int(opcode::msg_ring) == IORING_OP_MSG_RING);
+static_assert(send_registered_buffer == IORING_RECVSEND_FIXED_BUF);
 static_assert(splice_from_fixed == SPLICE_F_FD_IN_FIXED);
 static_assert(entry_fixed_file == IOSQE_FIXED_FILE);
 static_assert(receive_multishot == IORING_RECV_MULTISHOT);

@@ -80,6 +80,9 @@ simulation::state::~state()
         drop(r);
     for (const int fd : close_when_drained)
         ::close(fd);
+    for (const int fd : files)
+        if (fd >= 0)
+            ::close(fd);
     for (const int fd : idle_wakers)
         ::close(fd);
 }
@@ -318,6 +321,10 @@ void simulation::state::close_ring()
     for (outcome& o : outcomes)
         finish(o);
     outcomes.clear();
+    for (const int fd : files)
+        if (fd >= 0)
+            ::close(fd);
+    files.clear();
     finish_closed();
 }
 
@@ -354,6 +361,8 @@ simulated_backend::simulated_backend(std::shared_ptr<simulation> kernel, const o
     features_.receive_poll_first = s.plan.receive_poll_first;
     features_.wait_timeout = true;
     features_.nowait_reads = s.plan.nowait_reads;
+    features_.registered_files = features_.registered_buffers = true;
+    features_.direct_descriptors = true;
     features_.submit_all = true;
     features_.submission_entries = sq_entries_;
     features_.completion_entries = static_cast<unsigned>(s.cq.size());
@@ -370,20 +379,6 @@ int simulated_backend::enter(unsigned to_submit, unsigned min_complete,
 {
     const executing_scope scope;
     return kernel_->state_->enter(to_submit, min_complete, wait);
-}
-
-int simulated_backend::register_buffer_ring(provided_buffer* ring, unsigned count,
-                                            std::uint16_t group) noexcept
-{
-    const executing_scope scope;
-    simulation::state& s = *kernel_->state_;
-    const std::lock_guard held(s.mutex);
-    if (const int error = s.due_failure(simulation::call::register_buffer_ring); error != 0)
-        return -error;
-    if (!s.plan.buffer_ring)
-        return -EINVAL;
-    s.groups[group] = {ring, count, 0};
-    return 0;
 }
 
 int simulated_backend::close_when_drained(int fd) noexcept
@@ -436,19 +431,15 @@ void simulation::state::submit(request& r)
         requests.push_back(r);
         return;
     }
-    if (entry.op == opcode::close) // Of the number, not of the file.
-        return end(r, ::close(entry.fd) == 0 ? 0 : -errno);
-    // Above the numbers that the program under test gets, so that these are
-    // reused as they would be without us.
-    constexpr int above_program = 500;
-    r.file = ::fcntl(entry.fd, F_DUPFD_CLOEXEC, above_program);
-    if (r.file < 0 && errno == EBADF)
+    if (entry.op == opcode::close)
+        return end(r, close_file(entry));
+    if (entry.op == opcode::openat)
+        return end(r, open(entry));
+    if (const int error = resolve_registered_memory(r.entry); error < 0)
+        return end(r, error);
+    r.file = duplicate(descriptor_of(entry));
+    if (r.file < 0)
         return end(r, -EBADF);
-    if (r.file < 0) {
-        std::perror("safer_ring: the simulated backend cannot duplicate a descriptor (likely "
-                    "cause: RLIMIT_NOFILE is too low for this test)");
-        std::abort();
-    }
     r.nonblocking = (::fcntl(r.file, F_GETFL) & O_NONBLOCK) != 0;
     r.held = is_held(entry);
     if (entry.op == opcode::read && (entry.op_flags & RWF_NOWAIT) != 0 && !r.held)

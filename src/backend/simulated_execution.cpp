@@ -74,7 +74,8 @@ short simulation::state::events_of(const request& r) noexcept
 /// Whether it is done at once, ready or not.
 bool simulation::state::never_waits(const request& r) noexcept
 {
-    return r.entry.op == opcode::fsync || r.entry.op == opcode::shutdown;
+    return r.entry.op == opcode::fsync || r.entry.op == opcode::shutdown ||
+           r.entry.op == opcode::fallocate || r.entry.op == opcode::splice;
 }
 
 /// True when the request has its result and is to be removed.
@@ -197,7 +198,15 @@ std::optional<int> simulation::state::execute(request& r, outcome& o, short reve
         return ::fsync(r.file) == 0 ? 0 : -errno;
     case opcode::shutdown:
         return ::shutdown(r.file, static_cast<int>(r.entry.length)) == 0 ? 0 : -errno;
-    default: // Done elsewhere, or nothing that the event loop asks for.
+    case opcode::fallocate:
+        return ::fallocate(r.file, static_cast<int>(r.entry.length),
+                           static_cast<off_t>(r.entry.offset),
+                           static_cast<off_t>(r.entry.address)) == 0
+                   ? 0
+                   : -errno;
+    case opcode::splice:
+        return splice(r);
+    default: // Done elsewhere, or nothing that anybody asks for.
         return -EINVAL;
     }
 }
@@ -337,6 +346,8 @@ std::optional<int> simulation::state::accept(request& r, outcome& o)
     socklen_t size = sizeof address;
     const int socket = ::accept4(r.file, reinterpret_cast<sockaddr*>(&address), &size,
                                  static_cast<int>(e.op_flags));
+    if (socket >= 0 && e.file_index != 0)
+        return install(e, socket);
     if (socket < 0) {
         if (!would_block(errno))
             return -errno;
@@ -382,6 +393,27 @@ std::optional<int> simulation::state::connect(request& r)
         return -EAGAIN;
     r.connecting = error == EINPROGRESS;
     return std::nullopt;
+}
+
+int simulation::state::open(const submission_entry& entry)
+{
+    const int fd = ::openat(entry.fd, reinterpret_cast<const char*>(entry.address),
+                            static_cast<int>(entry.op_flags), static_cast<mode_t>(entry.length));
+    return fd < 0 ? -errno : install(entry, fd);
+}
+
+/// As of pipes that are non-blocking: EAGAIN where it would have to wait.
+int simulation::state::splice(const request& r)
+{
+    const submission_entry& e = r.entry;
+    const bool from_registered = (e.op_flags & splice_from_fixed) != 0;
+    const int from = from_registered ? registered_file(e.file_index) : e.file_index;
+    auto from_offset = static_cast<off64_t>(e.address), to_offset = static_cast<off64_t>(e.offset);
+    std::size_t length = e.length;
+    shorten(length);
+    const auto n = ::splice(from, from_offset < 0 ? nullptr : &from_offset, r.file,
+                            to_offset < 0 ? nullptr : &to_offset, length, SPLICE_F_NONBLOCK);
+    return n < 0 ? -errno : static_cast<int>(n);
 }
 
 void simulation::state::cancel(const submission_entry& entry)

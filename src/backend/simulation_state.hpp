@@ -127,6 +127,15 @@ struct simulation::state {
     void finish_closed();
     int due_failure(call which);
 
+    // simulated_registrations.cpp: what is registered
+    [[nodiscard]] static int duplicate(int fd);
+    [[nodiscard]] int registered_file(std::int64_t index) const noexcept;
+    [[nodiscard]] int descriptor_of(const submission_entry& entry) const noexcept;
+    int set_file(std::int64_t index, int fd);
+    int install(const submission_entry& entry, int fd);
+    int close_file(const submission_entry& entry);
+    int resolve_registered_memory(submission_entry& entry) const noexcept;
+
     // simulated_execution.cpp: the requests
     bool attempt(request& r);
     void read_at_once(request& r);
@@ -140,6 +149,8 @@ struct simulation::state {
     std::optional<int> write(request& r);
     std::optional<int> accept(request& r, outcome& o);
     std::optional<int> connect(request& r);
+    int open(const submission_entry& entry);
+    int splice(const request& r);
     void cancel(const submission_entry& entry);
     bool run_out(request& r);
     [[nodiscard]] std::optional<clock::time_point> earliest_timer() const;
@@ -173,6 +184,8 @@ struct simulation::state {
     std::list<request> requests;
     std::list<outcome> outcomes;
     std::map<std::uint16_t, buffer_group> groups;
+    std::vector<int> files;            // Registered, -1 where there is none.
+    std::vector<memory_range> buffers; // The same of memory, null where there is none.
     std::vector<int> close_when_drained;
     std::vector<submission_entry> history;
     bool closed = false;

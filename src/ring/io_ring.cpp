@@ -28,6 +28,13 @@ operation<ops::connect, building> io_ring::connect(file_ref file, const sockaddr
     return make(std::move(op), file);
 }
 
+stream<streams::messages> io_ring::messages()
+{
+    stream<streams::messages> made(core_, streams::messages(core_.messages()), {});
+    core_.give_messages_to(*made.request_);
+    return made;
+}
+
 // --------------------------------------------------------------- registrations
 
 void io_ring::require_mine(const ring::registration_share& share) noexcept

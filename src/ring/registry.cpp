@@ -33,6 +33,10 @@ namespace {
 /// (io_uring_register(2), IORING_REGISTER_BUFFERS).
 constexpr std::size_t most_bytes = std::size_t{1} << 30;
 
+/// Of more than that the kernel does a part (read(2)), but refuses it where it is
+/// in a registered buffer (io_vec_fill_bvec in Linux 6.15).
+constexpr std::size_t most_bytes_of_one_call = 0x7ffff000;
+
 std::string hint(int error, bool is_file, unsigned places)
 {
     switch (error) {
@@ -83,7 +87,8 @@ void require_handle(const registration_share& share, const char* what) noexcept
 }
 
 registry::registry(backend::backend& kernel) noexcept
-    : kernel_(&kernel), gives_direct_descriptors_(kernel.found().direct_descriptors)
+    : kernel_(&kernel), gives_direct_descriptors_(kernel.found().direct_descriptors),
+      takes_vectors_(kernel.found().registered_vectors)
 {
     const options defaults;
     files_.limit = defaults.registered_file_count;
@@ -280,6 +285,24 @@ registration_share registry::find(const void* address) noexcept
     return {};
 }
 
+registration_share registry::find_all(std::span<const iovec> parts) noexcept
+{
+    if (!takes_vectors_ || parts.empty())
+        return {};
+    registration_share of_first = find(parts.front().iov_base);
+    if (!of_first)
+        return {};
+    std::size_t left = most_bytes_of_one_call;
+    for (const iovec& part : parts) {
+        const auto* const data = static_cast<const std::byte*>(part.iov_base);
+        if (part.iov_len == 0 || part.iov_len > left || !contains(of_first->bytes, data) ||
+            !contains(of_first->bytes, data + part.iov_len - 1))
+            return {};
+        left -= part.iov_len;
+    }
+    return of_first;
+}
+
 // --------------------------------------------------------------- registering
 
 void registry::fail(int error, const std::string& what, const table& of)
@@ -392,6 +415,12 @@ void registry::occupy(registration& place) noexcept
 {
     const table_guard held(tables_);
     place.occupied = true;
+}
+
+void registry::vacate(registration& place) noexcept
+{
+    const table_guard held(tables_);
+    place.occupied = false;
 }
 
 } // namespace ring

@@ -3,6 +3,7 @@
 
 // Submission and completion; ring_core_cancellation.cpp and ring_core_waiting.cpp have the rest.
 
+#include <safer_ring/ring/message_operations.hpp>
 #include <safer_ring/ring/ring_core.hpp>
 
 #include <algorithm>
@@ -313,14 +314,16 @@ void ring_core::enter(guard& held, duration limit)
                 ask_for_cancellation(r);
         });
     flush_missed_ = false;
-    supply();
+    const bool gave_something = supply();
     fill_submissions();
     if (queued_.front() != nullptr) // More than the queue holds.
         flush(held);
     // Asked again by the call after this one, which has to wait in between: what a
     // disk is doing may answer EALREADY for long.
     cancel_again_ = std::exchange(cancel_missed_, false);
-    if (cancel_again_ || flush_missed_ || starved_.front() != nullptr)
+    if (gave_something && starved_.front() != nullptr)
+        limit = duration::zero(); // For the others there may be something left.
+    else if (cancel_again_ || flush_missed_ || starved_.front() != nullptr)
         limit = std::min<duration>(limit, retry_wait);
     const unsigned count = kernel_->unsubmitted();
     const bool blocks = limit != duration::zero() && !kernel_->has_completions();
@@ -379,6 +382,8 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
 {
     if (entry.user_data == ignored_tag)
         return;
+    if (is_message(entry.user_data))
+        return take_message(entry);
     request* const r = slots_.find(static_cast<operation_id>(entry.user_data & ~cancel_tag));
     if ((entry.user_data & cancel_tag) != 0) {
         // The request may be between two states, where nothing finds it (ENOENT)
@@ -443,21 +448,27 @@ void ring_core::unpause(guard& held, request& r) noexcept
 }
 
 /// Of what ran out there is some again: once for each turn, so that not all go
-/// for the little there is.
-void ring_core::supply() noexcept
+/// for the little there is. True when some was given out. Those that got it may
+/// not need it now, and so the next turn, which has something for others, is not
+/// to wait for them. There is nothing at all only where there was no memory for
+/// the copies that let a part of the buffers go round.
+bool ring_core::supply() noexcept
 {
     if (starved_.front() == nullptr)
-        return;
+        return false;
     ++turn_;
+    bool gave_something = false;
     for (request *r = starved_.front(), *next = nullptr; r != nullptr; r = next) {
         next = starved_.behind(*r);
         if (!r->is_supplied(turn_))
             continue;
+        gave_something = true;
         starved_.remove(*r);
         r->starved_ = false;
         if (!r->pauses())
             queue(*r);
     }
+    return gave_something;
 }
 
 /// The request is the program's again, or, when that has given it up, gone.
@@ -505,6 +516,36 @@ void ring_core::detach_unused(guard&) noexcept
             buffers_[number]->detach(*kernel_);
             buffers_[number].reset();
         }
+}
+
+// ------------------------------------------------------------------ messages
+
+std::shared_ptr<mailbox> ring_core::messages()
+{
+    const guard held(mutex_);
+    if (!messages_)
+        messages_ =
+            std::make_shared<mailbox>(found().ring_messages ? kernel_->ready_descriptor() : -1);
+    return messages_;
+}
+
+void ring_core::give_messages_to(const request& r)
+{
+    const guard held(mutex_);
+    const request* const other = slots_.find(messages_to_);
+    if (other != nullptr && !other->cancel_requested_)
+        throw std::logic_error("safer_ring: a ring has one stream of messages at a time, and "
+                               "there is one that goes on");
+    messages_to_ = r.id_;
+}
+
+void ring_core::take_message(const backend::completion_entry& entry) noexcept
+{
+    if (!messages_) // Nobody could have sent it.
+        return;
+    messages_->arrive(entry.user_data << 32 | static_cast<std::uint32_t>(entry.result));
+    if (request* const r = slots_.find(messages_to_))
+        make_due(*r);
 }
 
 // ------------------------------------------------------------------- telling

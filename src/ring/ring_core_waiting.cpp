@@ -251,6 +251,8 @@ void ring_core::drain(guard& held) noexcept
 ring_core::~ring_core()
 {
     guard held(mutex_);
+    if (messages_)
+        messages_->close();
     // What a callback holds goes with it, operations too; so without the lock.
     while (request* const r = due_.front()) {
         continuation& c = take_due(*r);

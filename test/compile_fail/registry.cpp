@@ -21,6 +21,7 @@ inline void right(io_ring& ring, buffer_pool& pool)
     ring.cancel(file);
     first = ring.register_file(1);
     ring.replace(first, 2);
+    auto closing = ring.close(ring.register_file(3));
     ring.unregister(std::move(file));
     ring.unregister(std::move(buffers));
 }
@@ -38,6 +39,14 @@ void wrong(registered_file& file)
 void wrong(registered_file& file, registered_file& to)
 {
     to = file;
+}
+#endif
+
+// case file_closed_without_giving_it_up: one handle: pass it on by std::move
+#ifdef case_file_closed_without_giving_it_up
+void wrong(io_ring& ring, registered_file& file)
+{
+    auto closing = ring.close(file);
 }
 #endif
 

@@ -190,6 +190,24 @@ BOOST_AUTO_TEST_CASE(single_buffer_serves_many)
     BOOST_TEST(buffers.statistics().exhausted <= 20U + 20U);
 }
 
+/// Also those for which nothing has come yet: the kernel looks for a buffer before
+/// it looks for bytes.
+BOOST_AUTO_TEST_CASE(who_finds_no_buffer_gets_the_next_one_and_does_not_wait_for_the_clock)
+{
+    watched w;
+    buffer_ring buffers(w.ring, 1, 64);
+    std::vector<std::unique_ptr<connection>> all;
+    for (int i = 0; i < 50; ++i)
+        all.push_back(std::make_unique<connection>(w.ring, buffers));
+    send_text(all.front()->far, "first");
+    BOOST_TEST(next_of(*all.front()).text() == "first");
+    BOOST_TEST(buffers.statistics().exhausted == 49U);
+    send_text(all.back()->far, "last");
+    BOOST_TEST(next_of(*all.back()).text() == "last");
+    BOOST_TEST(w.record->limited_waits == 0U);
+    BOOST_TEST(w.record->count(opcode::recv) == 50 + buffers.statistics().exhausted);
+}
+
 /// A connection whose reader takes and checks all that comes, by callbacks.
 struct reader : connection {
     using connection::connection;

@@ -24,6 +24,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -123,6 +124,36 @@ bool has(const std::string& text, const char* part)
 }
 
 BOOST_AUTO_TEST_SUITE(registries)
+
+/// The same for the end that is written to.
+struct registered_writer {
+    registered_writer()
+    {
+        int ends[2];
+        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        reader = unique_descriptor(ends[0]);
+        const unique_descriptor by_number(ends[1]);
+        file.emplace(ring.register_file(by_number.get()));
+    }
+    auto write(std::string_view text) { return ring.write(*file, owned_buffer::copy_of(text)); }
+    /// All that comes until nobody can write any more.
+    std::string read_to_end() const
+    {
+        std::string all;
+        char bytes[64];
+        while (test_support::wait_ready(reader.get(), POLLIN)) {
+            const auto n = ::read(reader.get(), bytes, sizeof bytes);
+            if (n <= 0)
+                return n == 0 ? all : "error";
+            all.append(bytes, static_cast<std::size_t>(n));
+        }
+        return "no end";
+    }
+
+    unique_descriptor reader;
+    io_ring ring;
+    std::optional<registered_file> file;
+};
 
 // ----------------------------------------------------------------------- files
 
@@ -242,6 +273,49 @@ BOOST_FIXTURE_TEST_CASE(operation_given_up_lets_go_of_its_file, registered_pipe,
     }
     BOOST_TEST(ring.shutdown(10s));
     BOOST_TEST(reader_is_gone());
+}
+
+BOOST_FIXTURE_TEST_CASE(registered_file_is_closed_behind_what_it_is_linked_to, registered_writer,
+                        *needs_files)
+{
+    auto last_words = write("last words");
+    auto [writing, closing] =
+        ring.submit_linked(std::move(last_words), ring.close(std::move(*file)));
+    const auto closed = std::move(closing).wait().result();
+    BOOST_TEST(closed.value() == 0);
+    const auto written = std::move(writing).wait().result();
+    BOOST_TEST(written.value() == 10U);
+    BOOST_TEST(read_to_end() == "last words");
+    const registered_file next = ring.register_file(reader.get());
+    BOOST_TEST(next.index() == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_that_does_not_begin_closes_it, registered_writer,
+                        *needs_files)
+{
+    auto [failing, closing] =
+        ring.submit_linked(ring.read(-1, owned_buffer(1)), ring.close(std::move(*file)));
+    const auto closed = std::move(closing).wait().result();
+    BOOST_TEST((closed.code() == std::errc::operation_canceled));
+    BOOST_TEST(!std::move(failing).wait().result());
+    BOOST_TEST(read_to_end() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_leaves_it_to_what_has_begun, registered_pipe,
+                        *needs_files)
+{
+    auto reading = read().submit();
+    ring.flush();
+    BOOST_TEST(ring.close(std::move(*file)).submit().wait().result().value() == 0);
+    const registered_file other = ring.register_file(writer.get());
+    BOOST_TEST(other.index() == 1); // The read may have to be submitted once more.
+    BOOST_TEST(has_reader());
+    write("late");
+    auto [result, buffer] = std::move(reading).wait().take();
+    BOOST_TEST(buffer.text() == "late");
+    BOOST_TEST(reader_is_gone());
+    const registered_file next = ring.register_file(writer.get());
+    BOOST_TEST(next.index() == 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(another_file_takes_the_place, registered_pipe, *needs_files)
@@ -455,6 +529,80 @@ BOOST_AUTO_TEST_CASE(registered_buffers_read_and_write, *needs_buffers)
                    .take()
                    .second.text()[0] == 'b');
     BOOST_TEST(::lseek(file.get(), 0, SEEK_CUR) == 10000);
+}
+
+BOOST_AUTO_TEST_CASE(registered_buffers_are_read_and_written_together, *needs_buffers)
+{
+    io_ring ring;
+    if (!ring.found().registered_vectors)
+        SAFER_RING_SKIP("no vectored operations on registered buffers (Linux 6.15)");
+    buffer_pool pool(4, 5);
+    const registered_buffers registered = ring.register_buffers(pool);
+    const unique_descriptor file(::memfd_create("vectors", MFD_CLOEXEC));
+    const auto filled = [&](std::string_view text) {
+        owned_buffer buffer = std::move(*pool.try_acquire());
+        buffer.resize(text.size());
+        std::memcpy(buffer.data(), text.data(), text.size());
+        return buffer;
+    };
+    std::vector<owned_buffer> parts;
+    parts.push_back(filled("regis"));
+    parts.push_back(filled("ter"));
+    parts.push_back(filled("ed"));
+    auto [written, sources] = ring.write(file.get(), std::move(parts)).at(3).submit().wait().take();
+    BOOST_TEST(written.value() == 10U);
+    auto [read, buffers] = ring.read(file.get(), std::move(sources)).at(3).submit().wait().take();
+    BOOST_TEST(read.value() == 10U);
+    BOOST_TEST(buffers[0].text() == "regis");
+    BOOST_TEST(buffers[1].text() == "tered");
+    BOOST_TEST(buffers[2].size() == 0U);
+    // On what waits, and is given up.
+    int ends[2];
+    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    static_cast<void>(ring.read(reader.get(), std::move(buffers)).submit());
+    BOOST_TEST(ring.shutdown(20s));
+    BOOST_TEST(pool.statistics().available == 4U);
+}
+
+BOOST_FIXTURE_TEST_CASE(registered_buffers_are_sent_without_a_copy, listening, *needs_buffers)
+{
+    constexpr std::size_t size = 1 << 20;
+    io_ring ring;
+    buffer_pool pool(2, size);
+    std::optional<registered_buffers> registered(ring.register_buffers(pool));
+    const unique_descriptor sender(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    BOOST_REQUIRE(::connect(sender.get(), generic(), sizeof address) == 0);
+    const unique_descriptor peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    owned_buffer large = std::move(*pool.try_acquire());
+    large.resize(size);
+    for (std::size_t i = 0; i < size; ++i)
+        large.bytes()[i] = static_cast<std::byte>(i * 7 >> 8);
+    auto sending = ring.send_zero_copy(sender.get(), std::move(large), MSG_WAITALL).submit();
+    ring.flush();
+    registered.reset(); // It stays until the kernel has let go of the memory.
+    bool same = true;
+    std::thread reading([&] {
+        std::vector<unsigned char> bytes(size);
+        std::size_t got = 0;
+        for (ssize_t n = 0;
+             got < size && (n = ::recv(peer.get(), bytes.data() + got, size - got, 0)) > 0;)
+            got += static_cast<std::size_t>(n);
+        for (std::size_t i = 0; i < size; ++i)
+            same = same && bytes[i] == static_cast<unsigned char>(i * 7 >> 8);
+    });
+    auto [result, buffer] = std::move(sending).wait().take();
+    reading.join();
+    BOOST_TEST(result.value() == size);
+    BOOST_TEST(same);
+    // A local socket cannot.
+    const registered_buffers again = ring.register_buffers(pool);
+    int ends[2];
+    BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    const unique_descriptor a(ends[0]), b(ends[1]);
+    buffer.resize(5);
+    auto [sent, back] = ring.send_zero_copy(a.get(), std::move(buffer)).submit().wait().take();
+    BOOST_TEST(sent.value() == 5U);
 }
 
 BOOST_FIXTURE_TEST_CASE(registered_buffers_of_a_registered_file_wait_and_are_cancelled,

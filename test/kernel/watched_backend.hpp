@@ -22,7 +22,10 @@ struct watch {
     /// Answers EAGAIN to receives instead of waiting, as Linux 5.10 does to an
     /// accept on a non-blocking descriptor.
     bool never_waits = false;
+    /// Has no messages from ring to ring.
+    bool hides_messages = false;
     std::atomic<unsigned> enters = 0;
+    std::atomic<unsigned> limited_waits = 0;            ///< Enters that wait for so long at most.
     std::array<std::atomic<unsigned>, 256> submitted{}; ///< By opcode.
     std::atomic<unsigned> refused = 0;
     std::atomic<unsigned> bundles = 0; ///< Receives that ask for them.
@@ -55,11 +58,13 @@ public:
         sq_ = (*inner_).*(&watched_backend::sq_);
         cq_ = (*inner_).*(&watched_backend::cq_);
         features_ = inner_->found();
+        features_.ring_messages = features_.ring_messages && !record_->hides_messages;
     }
 
     int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override
     {
         ++record_->enters;
+        record_->limited_waits += min_complete != 0 && wait != nullptr && wait->count() > 0;
         for (unsigned i = 0; i < to_submit; ++i)
             look_at(sq_[(sq_head() + i) & sq_mask_]);
         return inner_->enter(to_submit, min_complete, wait);

@@ -40,8 +40,11 @@ enum class opcode : std::uint8_t {
     recv = 27,
     splice = 30,
     shutdown = 34,
+    msg_ring = 40,
     socket = 45,
     send_zc = 47,
+    readv_fixed = 60,
+    writev_fixed = 61,
     none = 255, ///< Refused with EINVAL by every kernel.
 };
 
@@ -95,6 +98,9 @@ inline constexpr std::uint64_t file_position = ~std::uint64_t{0};
 /// submission_entry::ioprio of recv: arm the poll first instead of trying
 /// (Linux 5.19).
 inline constexpr std::uint16_t receive_poll_first = 1U << 0;
+/// submission_entry::ioprio of send_zc: buffer_group is the index of a
+/// registered buffer (Linux 6.0).
+inline constexpr std::uint16_t send_registered_buffer = 1U << 2;
 /// submission_entry::ioprio of recv: completes for whatever comes in until it
 /// is cancelled or the buffers run out (Linux 6.0).
 inline constexpr std::uint16_t receive_multishot = 1U << 1;

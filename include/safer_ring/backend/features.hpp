@@ -84,7 +84,9 @@ struct features {
     bool incremental_buffers = false; ///< A buffer for several receives: Linux 6.12.
     bool registered_files = false;    ///< Can be registered with a ring: Linux 5.5.
     bool registered_buffers = false;  ///< The same, one by one: Linux 5.13.
+    bool registered_vectors = false;  ///< Several parts of one in one go: Linux 6.15.
     bool direct_descriptors = false;  ///< Registered files that operations give: Linux 5.19.
+    bool ring_messages = false;       ///< Brought from ring to ring by the kernel: Linux 5.18.
     unsigned submission_entries = 0;
     unsigned completion_entries = 0;
     std::string backend_name;       ///< "io_uring" or "simulated".

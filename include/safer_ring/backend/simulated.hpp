@@ -179,7 +179,12 @@ public:
     int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override;
     int register_buffer_ring(provided_buffer* ring, unsigned count,
                              std::uint16_t group) noexcept override;
+    int unregister_buffer_ring(std::uint16_t group) noexcept override;
     int close_when_drained(int fd) noexcept override;
+    int register_file_table(unsigned count) noexcept override;
+    int update_file(unsigned index, int fd) noexcept override;
+    int register_buffer_table(unsigned count) noexcept override;
+    int update_buffer(unsigned index, void* data, std::size_t size_bytes) noexcept override;
 
 private:
     std::shared_ptr<simulation> kernel_;

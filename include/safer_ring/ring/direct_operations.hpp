@@ -138,4 +138,61 @@ struct socket_direct : into_registered_file, socket_to_make {
     [[nodiscard]] io_error subject() const noexcept { return {{}, "socket_direct"}; }
 };
 
+/// Ends a registration, and with it the file, unless somebody else has it open
+/// or an operation on it has begun already. One that was made on it and has not
+/// begun fails with EBADF. Unlike the end of a handle it can be linked to what is
+/// to come before it.
+///
+/// The place is given to another file when this is complete, and all operations
+/// that were made on it are. Cancelled, dropped or failed, it ends the
+/// registration all the same.
+///
+/// Before Linux 5.19 the file is closed when the ring sees that the turn of this
+/// has come.
+///
+/// @code
+/// int ends[2];
+/// assert(::pipe(ends) == 0);
+/// const safer_ring::owned_descriptor reader(ends[0]);
+/// safer_ring::owned_descriptor by_number(ends[1]);
+/// safer_ring::io_ring ring;
+/// safer_ring::registered_file writer = ring.register_file(by_number.get());
+/// by_number.close();
+/// auto write = ring.write(writer, safer_ring::owned_buffer::copy_of("last words"));
+/// auto [writing, closing] =
+///     ring.submit_linked(std::move(write), ring.close(std::move(writer)));
+/// assert(std::move(closing).wait().result());
+/// char bytes[16];
+/// assert(::read(reader.get(), bytes, sizeof bytes) == 10);
+/// assert(::read(reader.get(), bytes, sizeof bytes) == 0);
+/// @endcode
+struct close_direct : without_buffer {
+    using value_type = int;
+    static constexpr bool begins_once = true;
+    ring::registration_share closing;
+    bool by_kernel;
+    int index = static_cast<int>(closing->index);
+
+    void prepare(backend::submission_entry& entry) const noexcept
+    {
+        if (!by_kernel) // Its end is that of the last share.
+            return;
+        entry.op = backend::opcode::close;
+        entry.fd = 0; // The kernel refuses a descriptor beside a place.
+        entry.file_index = index + 1;
+    }
+    void take_back(int result) noexcept
+    {
+        if (result >= 0 && by_kernel)
+            closing->home->vacate(*closing);
+        closing.reset();
+    }
+    [[nodiscard]] io_error subject() const noexcept
+    {
+        io_error what{{}, "close"};
+        what.registered_file = index;
+        return what;
+    }
+};
+
 } // namespace safer_ring::inline SAFER_RING_ABI::ops

@@ -6,6 +6,7 @@
 #include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/buffer_ring.hpp>
 #include <safer_ring/ring/direct_operations.hpp>
+#include <safer_ring/ring/message_operations.hpp>
 #include <safer_ring/ring/registered_file.hpp>
 #include <safer_ring/ring/ring_operation.hpp>
 #include <safer_ring/ring/stream.hpp>
@@ -179,6 +180,16 @@ public:
     {
         return make(ops::close{{}, std::move(descriptor)});
     }
+    /// The file of a registration, which ends: pass it on by std::move().
+    template <typename File>
+    requires std::same_as<File, registered_file>
+    [[nodiscard]] operation<ops::close_direct, building> close(File file)
+    {
+        ring::registration_share closing = std::move(ring::registration_access::share(file));
+        ring::require_handle(closing, "registered_file");
+        require_mine(closing);
+        return make(ops::close_direct{{}, std::move(closing), found().direct_descriptors});
+    }
     [[nodiscard]] operation<ops::allocate, building>
     allocate(file_ref file, std::uint64_t offset, std::uint64_t size_bytes, int mode = 0)
     {
@@ -217,6 +228,20 @@ public:
         return make(ops::socket_direct{{{}, &core_.registrations()}, {domain, type, protocol}});
     }
 
+    // ---- messages from ring to ring
+
+    /// Where messages to this ring go. Takes two descriptors at the first call,
+    /// for which it throws std::system_error.
+    [[nodiscard]] ring_address address() { return ring_address(core_.messages()); }
+    /// 64 bits for another ring; see ops::message_ring. Throws std::bad_alloc
+    /// where there is no memory for it at the other end.
+    [[nodiscard]] operation<ops::message_ring, building> message_ring(const ring_address& to,
+                                                                      std::uint64_t value)
+    {
+        return make(
+            ops::message_ring{{}, ring::message_ticket(to.box_), value, found().ring_messages});
+    }
+
     // ---- streams, begun already; see class stream. Each throws std::bad_alloc,
     // and std::invalid_argument for limits that make no sense.
 
@@ -248,6 +273,11 @@ public:
     [[nodiscard]] SAFER_RING_API stream<streams::timeout>
     timeout_stream(std::chrono::nanoseconds interval);
 
+    /// The messages to this ring, also those that came before. One stream at a
+    /// time: std::logic_error; std::system_error as of `address`. There is no
+    /// bound to how many may wait, and its limits are none.
+    [[nodiscard]] SAFER_RING_API stream<streams::messages> messages();
+
     /// Submits them as one: each begins when the one before has succeeded in
     /// full, and is cancelled otherwise (a short read or write counts as a
     /// failure). Gives the submitted operations, in order. Throws
@@ -278,7 +308,7 @@ public:
     /// with EBUSY while operations use it.
     SAFER_RING_API void replace(registered_file& file, int fd);
     /// Registers all buffers of a pool at once, whose pages are locked in memory:
-    /// `read` and `write` use that by themselves. At most 1 GiB (E2BIG), and
+    /// operations use that by themselves, see registered_buffers. At most 1 GiB (E2BIG), and
     /// options::registered_buffer_count pools at once (ENFILE). ENOMEM tells of
     /// RLIMIT_MEMLOCK. Linux 5.13; EOPNOTSUPP before
     /// (`features::registered_buffers`).

@@ -51,7 +51,9 @@ public:
     void lend() noexcept override
     {
         op_.lend();
-        if constexpr (has_range)
+        if constexpr (has_range && requires { op_.parts; })
+            range_.find_all(op_.parts);
+        else if constexpr (has_range)
             range_.find(op_.memory());
     }
     /// The result, of which a notification is still to come.
@@ -75,7 +77,8 @@ public:
     [[nodiscard]] io_error subject() const noexcept override
     {
         io_error what = op_.subject();
-        what.registered_file = registered_file_;
+        if (registered_file_ >= 0)
+            what.registered_file = registered_file_;
         return what;
     }
     [[nodiscard]] bool is_on(int fd) const noexcept override

@@ -188,6 +188,7 @@ struct send : from_buffer<Buffer> {
 /// ordinary send.
 template <typename Buffer>
 struct send_zero_copy : from_buffer<Buffer> {
+    static constexpr backend::opcode with_registered_buffer = backend::opcode::send_zc;
     using value_type = std::size_t;
     int fd;
     int flags;

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <sys/uio.h>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
@@ -118,6 +119,8 @@ public:
     [[nodiscard]] SAFER_RING_API int reserve_file(registration_share& into) noexcept;
     /// The kernel has put it there.
     SAFER_RING_API void occupy(registration& place) noexcept;
+    /// The kernel has taken it away.
+    SAFER_RING_API void vacate(registration& place) noexcept;
 
     /// Whether `find` may find something.
     [[nodiscard]] bool has_memory() const noexcept
@@ -126,6 +129,9 @@ public:
     }
     /// A share in what this address is registered by, if it is.
     [[nodiscard]] SAFER_RING_API registration_share find(const void* address) noexcept;
+    /// The same for all parts of a vectored operation, which the kernel takes
+    /// from one registered buffer only, and where none is empty.
+    [[nodiscard]] SAFER_RING_API registration_share find_all(std::span<const iovec> parts) noexcept;
 
     /// No operation finds it from now on.
     SAFER_RING_API void give_up(registration& place) noexcept;
@@ -164,6 +170,7 @@ private:
     std::mutex calls_; // System calls, one at a time, and `kernel_`.
     backend::backend* kernel_;
     const bool gives_direct_descriptors_;
+    const bool takes_vectors_;
     loop_mutex tables_{true}; // All below but the counts.
     table files_;
     table buffers_;
@@ -207,13 +214,20 @@ public:
         if (home_ != nullptr && home_->has_memory())
             range_ = home_->find(memory);
     }
+    void find_all(std::span<const iovec> parts) noexcept
+    {
+        if (home_ != nullptr && home_->has_memory())
+            range_ = home_->find_all(parts);
+    }
     void reset() noexcept { range_.reset(); }
     void prepare(backend::submission_entry& entry, backend::opcode fixed) const noexcept
     {
-        if (!range_ || entry.length == 0)
+        if (!range_ || entry.length == 0 || entry.op == backend::opcode::send)
             return;
         entry.op = fixed;
         entry.buffer_group = static_cast<std::uint16_t>(range_->index);
+        if (fixed == backend::opcode::send_zc)
+            entry.ioprio |= backend::send_registered_buffer;
     }
 
 private:

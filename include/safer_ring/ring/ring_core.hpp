@@ -6,6 +6,7 @@
 #include <safer_ring/backend/backend.hpp>
 #include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/loop_mutex.hpp>
+#include <safer_ring/ring/mailbox.hpp>
 #include <safer_ring/ring/registry.hpp>
 #include <safer_ring/ring/request.hpp>
 
@@ -83,6 +84,13 @@ public:
     /// Takes those back that nobody has a pointer to any more.
     SAFER_RING_API void detach_unused() noexcept;
 
+    /// Where messages to this ring go; made when it is asked for, which throws
+    /// std::system_error and std::bad_alloc.
+    [[nodiscard]] SAFER_RING_API std::shared_ptr<mailbox> messages();
+    /// `r` is who takes them from now on; throws std::logic_error while another
+    /// one does that nobody has cancelled.
+    SAFER_RING_API void give_messages_to(const request& r);
+
     /// Asks for the end of `r`; what it completes with tells what came of it.
     SAFER_RING_API void cancel(operation_id id);
     SAFER_RING_API void cancel_descriptor(int fd);
@@ -119,7 +127,7 @@ private:
     [[nodiscard]] bool may_begin() noexcept;
     SAFER_RING_API void unpause(guard& held, request& r) noexcept;
     void go_on(request& r) noexcept;
-    void supply() noexcept;
+    [[nodiscard]] bool supply() noexcept;
     void stop_continuing(request& r) noexcept;
     void detach_unused(guard& held) noexcept;
     void fill_submissions() noexcept;
@@ -134,6 +142,7 @@ private:
     void reap_and_flush(guard& held) noexcept;
     void complete(const backend::completion_entry& entry) noexcept;
     void finish(request& r, int result, std::uint32_t flags) noexcept;
+    void take_message(const backend::completion_entry& entry) noexcept;
 
     bool wait_once(guard& held, clock::time_point deadline);
     void sleep(guard& held, clock::time_point deadline);
@@ -168,7 +177,9 @@ private:
     request_queue<&request::to_submit_> starved_;
     std::uint64_t turn_ = 0;
     std::vector<std::shared_ptr<buffer_group>> buffers_; // Each at its number.
-    std::size_t continuations_ = 0;                      // That are still to be resumed.
+    std::shared_ptr<mailbox> messages_;
+    operation_id messages_to_ = operation_id::none; // Who takes them.
+    std::size_t continuations_ = 0;                 // That are still to be resumed.
     std::size_t sleepers_ = 0;
     claim claim_ = claim::none;
     std::size_t requests_in_kernel_ = 0;

@@ -17,6 +17,7 @@ namespace safer_ring::inline SAFER_RING_ABI {
 
 template <typename Kind>
 class next_item;
+class io_ring;
 
 /// Something that keeps happening, as items in order: one request of the kernel
 /// that completes again and again, from the making of the object until its end
@@ -119,6 +120,8 @@ public:
     }
 
 private:
+    friend class io_ring;
+
     request_type& request(const char* call) const
     {
         if (!request_)

@@ -137,6 +137,7 @@ struct vectored {
 
 /// readv(2), or preadv(2) with an offset: into one buffer after the other.
 struct read_vectored : vectored<owned_buffer, true> {
+    static constexpr backend::opcode with_registered_buffer = backend::opcode::readv_fixed;
     using value_type = std::size_t;
     int fd;
     std::uint64_t offset = backend::file_position;
@@ -157,6 +158,7 @@ struct read_vectored : vectored<owned_buffer, true> {
 /// writev(2), or pwritev(2) with an offset; may write less than all.
 template <typename Buffer>
 struct write_vectored : vectored<Buffer, false> {
+    static constexpr backend::opcode with_registered_buffer = backend::opcode::writev_fixed;
     using value_type = std::size_t;
     int fd;
     std::uint64_t offset = backend::file_position;

@@ -5,6 +5,8 @@
 
 #include "random_program.hpp"
 
+#include <chrono>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -92,7 +94,8 @@ public:
         const auto result = over.result();
         const int value = result ? static_cast<int>(result.value()) : -result.code().value();
         p.is_over(m, value, result.was_cancelled());
-        if (!result && result.error().descriptor != m.fd)
+        if (!result &&
+            (result.error().descriptor != m.fd || result.error().registered_file != m.place))
             p.problem("an error names another descriptor");
         if constexpr (requires(Op & op) { op.buffer; }) {
             auto [again, buffer] = std::move(over).take();
@@ -100,6 +103,9 @@ public:
                 p.come_back(m, value, std::move(buffer));
             else
                 p.come_back(m, std::move(buffer));
+        } else if constexpr (requires(Op & op) { op.descriptor; }) {
+            auto [again, descriptor] = std::move(over).take();
+            p.come_back(m, value, std::move(descriptor));
         } else {
             static_cast<void>(std::move(over).take());
         }
@@ -124,6 +130,33 @@ waiting_coroutine wait_in_coroutine(random_program& p, operation<Op, submitted> 
     operation<Op, completed> over = co_await std::move(op);
     ++p.totals_.coroutines;
     handle_of<Op>::take_from(p, *m, std::move(over));
+}
+
+template <typename Op>
+void random_program::limit(operation<Op, building>& op, meaning& m, unsigned per_mille)
+{
+    if (!chance(per_mille))
+        return;
+    m.limited = true;
+    // Short times are left to the kernel that is here: a simulated run has to replay.
+    using namespace std::chrono_literals;
+    const std::chrono::nanoseconds times[] = {0ns, 1h, kernel_ ? 1h : 50us, kernel_ ? 0ns : 2ms};
+    op = std::move(op).within(times[below(std::size(times))]);
+}
+
+template <typename Op>
+void random_program::start(operation<Op, building> op, meaning_ptr m)
+{
+    limit(op, *m, 80);
+    if (chance(8)) {
+        m->drained = true;
+        op = std::move(op).drained();
+    }
+    handles_.push_back(std::make_unique<handle_of<Op>>(*this, std::move(op), std::move(m)));
+    if (!chance(100))
+        handles_.back()->submit();
+    else if (chance(500))
+        handles_.back() = handles_.back()->moved();
 }
 
 } // namespace programs

@@ -11,10 +11,31 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <fcntl.h>
 #include <optional>
 #include <string_view>
 
 namespace programs {
+
+inline std::size_t open_descriptors()
+{
+    constexpr int most = 1024;
+    std::size_t count = 0;
+    for (int fd = 0; fd < most; ++fd)
+        count += ::fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    return count;
+}
+
+inline random_program::totals_type run_program(std::uint64_t seed, bool simulated,
+                                               std::size_t steps)
+{
+    random_program program(seed, simulated);
+    program.run(steps);
+    for (const std::string& problem : program.problems())
+        BOOST_ERROR(problem << "\n" << program.describe());
+    BOOST_REQUIRE(program.problems().empty());
+    return program.totals();
+}
 
 /// Runs programs of consecutive seeds until so many steps are made, and with
 /// SAFER_RING_SOAK=full for half as long as a test case may take.
@@ -35,12 +56,13 @@ inline std::optional<random_program::totals_type> run_programs(bool simulated, s
         return all.steps < steps || (is_soak && std::chrono::steady_clock::now() < soak_end);
     };
     for (std::uint64_t next = 1; goes_on(next); ++next) {
-        random_program program(one != nullptr ? std::strtoull(one, nullptr, 10) : next, simulated);
-        program.run(steps_of_each);
-        for (const std::string& problem : program.problems())
-            BOOST_ERROR(problem << "\n" << program.describe());
-        BOOST_REQUIRE(program.problems().empty());
-        const auto& t = program.totals();
+        const std::size_t descriptors = open_descriptors();
+        const random_program::totals_type t = run_program(
+            one != nullptr ? std::strtoull(one, nullptr, 10) : next, simulated, steps_of_each);
+        BOOST_REQUIRE_MESSAGE(open_descriptors() == descriptors,
+                              "descriptors are lost, or closed that were not the program's: "
+                              "SAFER_RING_SEED="
+                                  << next << " replays it");
         all.steps += t.steps;
         all.submitted += t.submitted;
         all.over += t.over;
@@ -54,20 +76,33 @@ inline std::optional<random_program::totals_type> run_programs(bool simulated, s
         all.timed_out += t.timed_out;
         all.drained += t.drained;
         all.bytes += t.bytes;
+        all.items += t.items;
+        all.descriptors += t.descriptors;
+        all.closed += t.closed;
+        all.connections += t.connections;
+        all.registrations += t.registrations;
+        all.messages += t.messages;
+        all.splices += t.splices;
     }
-    BOOST_TEST_MESSAGE(all.steps << " steps, " << all.submitted << " operations, of which "
-                                 << all.cancelled << " cancelled, " << all.late_results
-                                 << " cancelled with a result, " << all.given_up << " given up, "
-                                 << all.timed_out << " timed out, " << all.drained << " drained, "
-                                 << all.chains << " chains, " << all.callbacks << " callbacks, "
-                                 << all.dropped_callbacks << " callbacks dropped, "
-                                 << all.coroutines << " coroutines, " << all.bytes << " bytes");
+    BOOST_TEST_MESSAGE(
+        all.steps << " steps, " << all.submitted << " operations, of which " << all.cancelled
+                  << " cancelled, " << all.late_results << " cancelled with a result, "
+                  << all.given_up << " given up, " << all.timed_out << " timed out, " << all.drained
+                  << " drained, " << all.chains << " chains, " << all.callbacks << " callbacks, "
+                  << all.dropped_callbacks << " callbacks dropped, " << all.coroutines
+                  << " coroutines, " << all.bytes << " bytes, " << all.items
+                  << " items of streams, " << all.descriptors << " descriptors, " << all.closed
+                  << " closed, " << all.connections << " connections, " << all.registrations
+                  << " changes of registrations, " << all.messages << " messages, " << all.splices
+                  << " splices");
     if (one != nullptr)
         return std::nullopt;
     BOOST_TEST(all.submitted > all.steps / 10);
     BOOST_TEST(all.bytes > all.steps);
     for (const std::uint64_t count :
-         {all.cancelled, all.given_up, all.callbacks, all.coroutines, all.chains, all.drained})
+         {all.cancelled, all.given_up, all.callbacks, all.coroutines, all.chains, all.drained,
+          all.items, all.descriptors, all.closed, all.connections, all.registrations, all.messages,
+          all.splices})
         BOOST_TEST(count > all.steps / 10000);
     return all;
 }

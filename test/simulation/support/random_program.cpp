@@ -1,7 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-#include "random_program.hpp"
+#include "program_stream.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -58,6 +58,8 @@ random_program::random_program(std::uint64_t seed, bool simulated)
     file_ = test_support::unique_descriptor(::memfd_create("random_program", MFD_CLOEXEC));
     if (::ftruncate(file_.get(), file_bytes) != 0)
         problem("no file");
+    make_sources();
+    offer_buffers();
     while (channels_.size() < channel_count)
         add_channel();
 }
@@ -65,6 +67,7 @@ random_program::random_program(std::uint64_t seed, bool simulated)
 random_program::~random_program()
 {
     handles_.clear();
+    streams_.clear();
     while (!coroutines_.empty())
         drop_coroutine(0);
 }
@@ -134,6 +137,7 @@ void random_program::step()
     if (totals_.steps % 16 == 0) {
         check_memory();
         verify_buffers();
+        verify_views();
         remove_retired();
     }
 }
@@ -145,12 +149,16 @@ void random_program::act()
         start_something();
     else if (what < 800)
         use_a_handle();
-    else if (what < 930)
+    else if (what < 890)
         use_buffers();
+    else if (what < 930)
+        use_a_stream();
     else if (what < 960)
         cancel_something();
     else if (what < 990 && !coroutines_.empty() && chance(300))
         drop_coroutine(below(coroutines_.size()));
+    else if (what >= 990 && what < 998)
+        change_registrations();
     else if (what == 999 && chance(300) && !in_callback_)
         shut_down();
     // Nothing else begins while what is drained waits for a read without data.
@@ -176,7 +184,11 @@ void random_program::poll()
             coroutines_[i].coroutine.destroy();
             coroutines_.erase(coroutines_.begin() + static_cast<std::ptrdiff_t>(i));
         }
+    if (!streams_.empty() && !is_ending_ && !chance(150))
+        return; // Whether they are over is known when all is taken.
+    drain_streams();
     check_in_flight();
+    check_offered();
 }
 
 void random_program::keep(owned_buffer&& buffer, const std::byte* base, bool from_pool)
@@ -298,6 +310,9 @@ void random_program::mark_cancelled(F of_these)
     for (const auto& [number, m] : in_flight_)
         if (of_these(*m))
             m->cancel_asked = true;
+    for (const auto& s : streams_)
+        if (of_these(*s->m))
+            s->m->cancel_asked = true;
 }
 
 void random_program::cancel_something()
@@ -316,7 +331,14 @@ void random_program::cancel_something()
     } else if (what < 97) {
         auto c = channels_.begin();
         std::advance(c, static_cast<std::ptrdiff_t>(below(channels_.size())));
-        const int fd = chance(500) ? c->reader.get() : c->writer.get();
+        const bool reads = chance(500);
+        const registered_file& place = reads ? c->reader_place : c->writer_place;
+        if (place.is_open() && chance(500)) {
+            const int index = place.index();
+            mark_cancelled([index](const meaning& m) { return m.place == index; });
+            return ring_->cancel(place);
+        }
+        const int fd = reads ? c->reader.get() : c->writer.get();
         mark_cancelled([fd](const meaning& m) { return m.fd == fd; });
         ring_->cancel(fd);
     } else {
@@ -343,6 +365,7 @@ void random_program::end()
     for (std::size_t i = handles_.size(); i-- != 0;)
         if (handles_[i]->is_building())
             chance(500) ? handles_[i]->submit() : drop_handle(i);
+    is_ending_ = true;
     const std::size_t how = below(100);
     if (how < 60)
         end_with_everything_read();
@@ -352,6 +375,8 @@ void random_program::end()
         end_with_everything_given_up();
     kept_.clear();
     shared_.clear();
+    given_up_in_flight_ = 0;
+    check_offered();
     if (pool_ && pool_->statistics().available != pool_count_)
         problem("buffers of the pool are lost");
     if (!in_flight_.empty() || callbacks_ != 0)
@@ -376,8 +401,8 @@ void random_program::end_with_everything_read()
 {
     const auto deadline = std::chrono::steady_clock::now() + longest_wait;
     const auto all_over = [this] {
-        return callbacks_ == 0 && coroutines_.empty() && given_up_in_flight_ == 0 &&
-               ring_->in_flight() == 0;
+        return callbacks_ == 0 && coroutines_.empty() && streams_.empty() &&
+               given_up_in_flight_ == 0 && ring_->in_flight() == 0;
     };
     while (problems_.empty() && !all_over()) {
         mark_cancelled([](const meaning&) { return true; });
@@ -392,6 +417,8 @@ void random_program::end_with_everything_read()
     for (channel& c : channels_)
         if (!c.retired)
             read_what_is_left(c);
+    check_connections();
+    check_messages();
     ring_.reset();
 }
 
@@ -413,7 +440,11 @@ void random_program::end_with_handles_that_outlive_the_ring()
         return;
     if (chance(500))
         pool_.reset();
+    while (!streams_.empty() && chance(700))
+        drop_stream(streams_.size() - 1);
     ring_.reset();
+    while (!streams_.empty())
+        drop_stream(streams_.size() - 1);
     if (chance(500))
         take_everything();
     while (!handles_.empty())
@@ -432,6 +463,8 @@ void random_program::end_with_everything_given_up()
         drop_handle(handles_.size() - 1);
     while (!coroutines_.empty())
         drop_coroutine(coroutines_.size() - 1);
+    while (!streams_.empty())
+        drop_stream(streams_.size() - 1);
     if (chance(300))
         pool_.reset();
     ring_.reset();

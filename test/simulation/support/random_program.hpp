@@ -21,6 +21,8 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <sys/un.h>
+#include <utility>
 #include <vector>
 
 namespace programs {
@@ -31,6 +33,7 @@ using namespace safer_ring;
 struct channel {
     explicit channel(report problem) : model(std::move(problem)) {}
     test_support::unique_descriptor reader, writer;
+    registered_file reader_place, writer_place; // If they are registered.
     bool is_socket = false;
     unsigned readers = 0, writers = 0;
     bool retired = false;    // What was read from it is not known any more.
@@ -47,11 +50,26 @@ struct chain_outcome {
 
 /// What an operation is to the model.
 struct meaning {
-    enum class kind { plain, long_timeout, stream_read, stream_write, file_read, file_write };
+    enum class kind {
+        plain,
+        long_timeout,
+        stream_read,
+        stream_write,
+        file_read,
+        file_write,
+        splices,
+        accepts,
+        connects,
+        message,
+        messages,
+    };
     kind what = kind::plain;
     channel* on = nullptr;
     std::shared_ptr<piece> written;
     int fd = -1;
+    int place = -1; // Of a registered file.
+    std::shared_ptr<owned_descriptor> holds;
+    std::uint64_t value = 0;         // Of a message.
     const std::byte* base = nullptr; // The identity of its buffer.
     const std::byte* data = nullptr;
     std::size_t size_bytes = 0;
@@ -87,6 +105,8 @@ public:
     meaning_ptr m;
 };
 
+class any_stream;
+
 /// A coroutine that waits for one operation.
 struct waiting_coroutine {
     struct promise_type {
@@ -110,7 +130,8 @@ public:
     struct totals_type {
         std::uint64_t steps = 0, submitted = 0, over = 0, cancelled = 0, late_results = 0,
                       given_up = 0, callbacks = 0, coroutines = 0, dropped_callbacks = 0,
-                      chains = 0, timed_out = 0, drained = 0, bytes = 0;
+                      chains = 0, timed_out = 0, drained = 0, bytes = 0, items = 0, descriptors = 0,
+                      closed = 0, connections = 0, registrations = 0, messages = 0, splices = 0;
     };
 
     /// On a simulated kernel with a plan of `seed`, or on the one that is here.
@@ -132,6 +153,8 @@ private:
     friend waiting_coroutine wait_in_coroutine(random_program&, operation<Op, submitted>,
                                                meaning_ptr);
     friend struct callback_token;
+    template <typename Kind>
+    friend class stream_of;
 
     struct kept_buffer {
         owned_buffer bytes;
@@ -145,6 +168,16 @@ private:
         unsigned tag;
         bool from_pool;
     };
+    struct kept_descriptor {
+        owned_descriptor descriptor;
+        bool is_socket;
+    };
+    /// What a stream has brought.
+    struct view {
+        owned_buffer bytes;
+        std::vector<std::byte> content;
+    };
+    enum class message_state { unknown, failed, arrived, taken };
     struct thrown_by_callback {};
 
     // random_program.cpp: steps, buffers, the model
@@ -211,6 +244,44 @@ private:
     void limit(operation<Op, building>& op, meaning& m, unsigned per_mille);
     unsigned next_tag(const channel* c);
 
+    // random_program_descriptors.cpp: descriptors, registrations, messages
+    void make_sources();
+    file_ref end_of(channel& c, bool reads, meaning& m);
+    void keep(owned_descriptor&& descriptor, bool is_socket);
+    void come_back(meaning& m, int result, owned_descriptor&& descriptor);
+    void come_back(meaning& m, int result, registered_file&& file);
+    std::optional<kept_descriptor> take_descriptor(bool is_socket);
+    void start_on_descriptors();
+    void start_connect(const meaning_ptr& m);
+    void check_connections();
+    void start_allocate();
+    void start_splice();
+    void start_on_places();
+    template <typename F>
+    bool is_done(F f, bool may_be_busy);
+    void change_registrations();
+    void start_message();
+    void message_is_over(const meaning& m, bool arrived);
+    void message_came(std::uint64_t value);
+    void check_messages();
+
+    // random_program_streams.cpp
+    void offer_buffers();
+    template <typename Kind>
+    void keep_stream(stream<Kind> made, meaning_ptr m);
+    void start_stream();
+    void use_a_stream();
+    void drop_stream(std::size_t index);
+    void drain_streams();
+    void stream_is_over(meaning& m, const io_error& error);
+    void item_came(const meaning_ptr& m, std::pair<io_result<std::size_t>, owned_buffer>&& item,
+                   bool end);
+    void item_came(const meaning_ptr& m, std::pair<io_result<int>, owned_descriptor>&& item,
+                   bool end);
+    void item_came(const meaning_ptr& m, io_result<std::uint64_t>&& item, bool end);
+    void verify_views();
+    void check_offered();
+
     std::mt19937_64 random_;
     const std::uint64_t seed_;
     totals_type totals_;
@@ -229,7 +300,20 @@ private:
     std::map<std::uint64_t, meaning*> in_flight_; // As far as the program knows.
     std::vector<meaning_ptr> given_up_;
     std::vector<ring::operation_id> ids_;
+    owned_descriptor listener_, pieces_;
+    sockaddr_un address_{};
+    socklen_t address_size_bytes_ = 0;
+    std::size_t connecting_ = 0, connected_ = 0, connects_failed_ = 0, accepted_ = 0;
+    bool connections_are_unknown_ = false; // Some were given up.
+    std::vector<kept_descriptor> descriptors_;
+    std::vector<registered_file> places_of_files_;
+    std::optional<registered_buffers> registered_pool_;
+    std::map<std::uint64_t, message_state> sent_;
+    std::uint64_t last_value_ = 0, last_message_ = 0;
     std::unique_ptr<io_ring> ring_;
+    std::optional<buffer_ring> offered_;
+    std::vector<view> views_;
+    std::vector<std::unique_ptr<any_stream>> streams_;
     std::vector<std::unique_ptr<handle>> handles_;
     std::vector<waiting_coroutine> coroutines_;
     std::size_t callbacks_ = 0;
@@ -237,6 +321,7 @@ private:
     std::uint64_t last_number_ = 0;
     unsigned last_tag_ = 0;
     bool in_callback_ = false;
+    bool is_ending_ = false;
 };
 
 } // namespace programs

@@ -46,8 +46,15 @@ void random_program::is_over(meaning& m, int result, bool was_cancelled)
     if (m.chain)
         check_chain(m, result);
     const auto moved = static_cast<std::size_t>(std::max(result, 0));
-    if (m.what == kind::stream_write)
+    if (m.what == kind::stream_write || m.what == kind::splices)
         m.on->model.is_written(*m.written, moved);
+    if (m.what == kind::message)
+        message_is_over(m, result >= 0);
+    if (m.what == kind::connects)
+        ++(result >= 0 ? connected_ : connects_failed_);
+    totals_.messages += m.what == kind::message && result >= 0 ? 1 : 0;
+    totals_.splices += m.what == kind::splices && result > 0 ? 1 : 0;
+    totals_.connections += m.what == kind::connects && result >= 0 ? 1 : 0;
     if (m.what == kind::file_write)
         file_content_.is_written(m.offset, m.size_bytes, m.tag, moved);
 }
@@ -69,17 +76,19 @@ void random_program::check_failure(const meaning& m, int error, bool was_cancell
         }
         break;
     case EINTR: // Not submitted once more, since somebody wanted its end, or it is linked.
-        if (plan != nullptr && (in_chain || was_cancelled))
+        if ((plan != nullptr || m.what == kind::splices) && (in_chain || was_cancelled))
             return;
         break;
-    case EAGAIN:
-        if (plan != nullptr && plan->would_block > 0)
+    case EAGAIN: // A pipe that is full, which nobody waits for here.
+        if (plan != nullptr && (plan->would_block > 0 || m.what == kind::splices))
             return;
         break;
     default:
         break;
     }
-    const auto injected = {ECONNRESET, ETIMEDOUT, EHOSTUNREACH, EPIPE, EIO, ENOSPC};
+    const auto injected = {ECONNRESET, ETIMEDOUT, EHOSTUNREACH, EPIPE,
+                           EIO,        ENOSPC,    ECONNABORTED, EPROTO,
+                           EMFILE,     ENOBUFS,   ECONNREFUSED, ENETUNREACH};
     if (plan != nullptr && plan->connection_error > 0 &&
         std::find(injected.begin(), injected.end(), error) != injected.end())
         return;
@@ -146,6 +155,10 @@ void random_program::is_dropped(const meaning_ptr& m, bool over)
     const bool begun = m->number != 0;
     if (begun && m->what == kind::stream_read)
         m->on->retired = true;
+    if (m->what == kind::accepts || m->what == kind::connects)
+        connections_are_unknown_ = connections_are_unknown_ || begun;
+    if (!begun && m->what == kind::connects)
+        ++connects_failed_;
     const bool in_file = m->what == kind::file_read || m->what == kind::file_write;
     if (begun && in_file)
         file_content_.is_given_up(m->offset, m->size_bytes, m->what == kind::file_write);
@@ -163,7 +176,7 @@ void random_program::is_dropped(const meaning_ptr& m, bool over)
         file_content_.given_up_is_over(m->offset, m->size_bytes);
     if (!begun && m->what == kind::file_read)
         file_content_.is_read(m->offset, m->size_bytes, {});
-    if (!begun && m->what == kind::stream_write)
+    if (!begun && (m->what == kind::stream_write || m->what == kind::splices))
         m->on->model.is_written(*m->written, 0);
     leave_channel(*m);
 }
@@ -175,7 +188,7 @@ void random_program::leave_channel(meaning& m)
     --m.on->operations;
     if (m.what == kind::stream_read)
         --m.on->readers;
-    if (m.what == kind::stream_write)
+    if (m.what == kind::stream_write || m.what == kind::splices)
         --m.on->writers;
     m.on = nullptr;
 }
@@ -213,6 +226,7 @@ void random_program::check_in_flight()
         ours += h->is_submitted() && !h->is_over() ? 1 : 0;
     for (const waiting_coroutine& c : coroutines_)
         ours += c.coroutine.done() ? 0 : 1;
+    ours += streams_.size(); // All that there was was taken.
     const std::size_t all = ring_->in_flight();
     if (all < ours)
         return problem("the ring has lost an operation");
@@ -233,6 +247,10 @@ void random_program::check_memory()
         for (const kept_buffer& b : kept_)
             if (range.overlaps(b.bytes.data(), b.bytes.size()))
                 problem("the kernel has a pointer to a buffer of the program");
+    for (const auto& range : kernel_->referenced_memory())
+        for (const view& v : views_)
+            if (range.overlaps(v.bytes.data(), v.bytes.size()))
+                problem("the kernel may choose a buffer that the program has");
 }
 
 } // namespace programs

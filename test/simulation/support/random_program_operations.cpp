@@ -134,32 +134,6 @@ meaning_ptr random_program::plan_file(kept_buffer& b, bool writes)
     return m;
 }
 
-template <typename Op>
-void random_program::limit(operation<Op, building>& op, meaning& m, unsigned per_mille)
-{
-    if (!chance(per_mille))
-        return;
-    m.limited = true;
-    // Short times are left to the kernel that is here: a simulated run has to replay.
-    const std::chrono::nanoseconds times[] = {0ns, 1h, kernel_ ? 1h : 50us, kernel_ ? 0ns : 2ms};
-    op = std::move(op).within(times[below(std::size(times))]);
-}
-
-template <typename Op>
-void random_program::start(operation<Op, building> op, meaning_ptr m)
-{
-    limit(op, *m, 80);
-    if (chance(8)) {
-        m->drained = true;
-        op = std::move(op).drained();
-    }
-    handles_.push_back(std::make_unique<handle_of<Op>>(*this, std::move(op), std::move(m)));
-    if (!chance(100))
-        handles_.back()->submit();
-    else if (chance(500))
-        handles_.back() = handles_.back()->moved();
-}
-
 void random_program::start_read()
 {
     channel* const c = channel_for(true, std::nullopt);
@@ -169,9 +143,10 @@ void random_program::start_read()
     if (!b)
         return;
     meaning_ptr m = plan_read(*c, *b);
+    file_ref from = end_of(*c, true, *m);
     if (c->is_socket && chance(700))
-        return start(ring_->receive(m->fd, std::move(b->bytes)), m);
-    start(ring_->read(m->fd, std::move(b->bytes)), m);
+        return start(ring_->receive(std::move(from), std::move(b->bytes)), m);
+    start(ring_->read(std::move(from), std::move(b->bytes)), m);
 }
 
 void random_program::start_write()
@@ -183,9 +158,10 @@ void random_program::start_write()
     if (!b)
         return;
     meaning_ptr m = plan_write(*c, *b);
+    file_ref to = end_of(*c, false, *m);
     if (c->is_socket)
-        return start(ring_->send(m->fd, std::move(b->bytes)), m);
-    start(ring_->write(m->fd, std::move(b->bytes)), m);
+        return start(ring_->send(std::move(to), std::move(b->bytes)), m);
+    start(ring_->write(std::move(to), std::move(b->bytes)), m);
 }
 
 void random_program::start_shared_write()
@@ -197,9 +173,10 @@ void random_program::start_shared_write()
     if (c->model.has(b.tag))
         return;
     meaning_ptr m = plan_shared_write(*c, b);
+    file_ref to = end_of(*c, false, *m);
     if (c->is_socket)
-        return start(ring_->send(m->fd, b.bytes), m);
-    start(ring_->write(m->fd, b.bytes), m);
+        return start(ring_->send(std::move(to), b.bytes), m);
+    start(ring_->write(std::move(to), b.bytes), m);
 }
 
 void random_program::start_file()
@@ -240,8 +217,8 @@ void random_program::start_without_buffer()
     std::advance(c, static_cast<std::ptrdiff_t>(below(channels_.size())));
     m->on = &*c;
     ++c->operations;
-    m->fd = reads ? c->reader.get() : c->writer.get();
-    start(ring_->poll(m->fd, reads ? POLLIN : POLLOUT), m);
+    file_ref end = end_of(*c, reads, *m);
+    start(ring_->poll(std::move(end), reads ? POLLIN : POLLOUT), m);
 }
 
 void random_program::start_something()
@@ -249,16 +226,28 @@ void random_program::start_something()
     if (handles_.size() >= most_handles)
         return;
     const std::size_t what = below(100);
-    if (what < 36)
+    if (what < 29)
         start_read();
-    else if (what < 62)
+    else if (what < 51)
         start_write();
-    else if (what < 72)
+    else if (what < 59)
         start_shared_write();
-    else if (what < 82)
+    else if (what < 67)
         start_file();
-    else if (what < 92)
+    else if (what < 75)
         start_without_buffer();
+    else if (what < 81)
+        start_on_descriptors();
+    else if (what < 83)
+        start_on_places();
+    else if (what < 84)
+        start_allocate();
+    else if (what < 87)
+        start_splice();
+    else if (what < 89)
+        start_message();
+    else if (what < 93)
+        start_stream();
     else
         start_chain();
 }

@@ -52,6 +52,7 @@ public:
     {
         safer_ring::features found;
         found.registered_files = found.registered_buffers = found.direct_descriptors = true;
+        found.registered_vectors = found.zero_copy_send = true;
         return found;
     }
 

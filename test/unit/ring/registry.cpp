@@ -285,6 +285,92 @@ BOOST_FIXTURE_TEST_CASE(reads_and_writes_of_registered_buffers_name_their_place,
     BOOST_TEST(record.buffers.empty());
 }
 
+BOOST_FIXTURE_TEST_CASE(zero_copy_sends_of_registered_buffers_name_their_place, recorded)
+{
+    const auto send = [&](owned_buffer buffer) {
+        record.result = static_cast<int>(buffer.size());
+        return ring->send_zero_copy(7, std::move(buffer)).submit().wait();
+    };
+    const registered_buffers registered = ring->register_buffers(pool);
+    send(owned_buffer::copy_of("elsewhere"));
+    BOOST_TEST((last().op == backend::opcode::send_zc));
+    BOOST_TEST(last().ioprio == 0U);
+    send(std::move(*pool.try_acquire()));
+    BOOST_TEST((last().op == backend::opcode::send_zc));
+    BOOST_TEST(last().ioprio == backend::send_registered_buffer);
+    BOOST_TEST(last().buffer_group == 0U);
+
+    // A socket that cannot: the ordinary send knows no such flag.
+    record.result = -EOPNOTSUPP;
+    auto sending = ring->send_zero_copy(7, std::move(*pool.try_acquire())).submit();
+    ring->flush();
+    BOOST_TEST(last().ioprio == backend::send_registered_buffer);
+    record.result = 0;
+    static_cast<void>(std::move(sending).wait());
+    BOOST_TEST((last().op == backend::opcode::send));
+    BOOST_TEST(last().ioprio == 0U);
+
+    features older = recorded_backend::all();
+    older.zero_copy_send = false;
+    recorded without{older};
+    const registered_buffers there = without.ring->register_buffers(without.pool);
+    static_cast<void>(
+        without.ring->send_zero_copy(7, std::move(*without.pool.try_acquire())).submit().wait());
+    BOOST_TEST((without.last().op == backend::opcode::send));
+    BOOST_TEST(without.last().ioprio == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_place, recorded)
+{
+    buffer_pool other(2, 5000);
+    const auto both = [](std::optional<owned_buffer> a, std::optional<owned_buffer> b) {
+        std::vector<owned_buffer> buffers;
+        buffers.push_back(std::move(*a));
+        buffers.push_back(std::move(*b));
+        return buffers;
+    };
+    const auto op_of = [&](std::vector<owned_buffer> buffers) {
+        static_cast<void>(ring->read(7, std::move(buffers)).submit().wait());
+        return last().op;
+    };
+    const registered_buffers first = ring->register_buffers(pool);
+    const registered_buffers second = ring->register_buffers(other);
+    using backend::opcode;
+    BOOST_TEST((op_of(both(other.try_acquire(), other.try_acquire())) == opcode::readv_fixed));
+    BOOST_TEST(last().buffer_group == 1U);
+    BOOST_TEST(last().length == 2U);
+    BOOST_TEST((op_of(both(pool.try_acquire(), other.try_acquire())) == opcode::readv));
+    BOOST_TEST((op_of(both(pool.try_acquire(), owned_buffer(8))) == opcode::readv));
+    BOOST_TEST((op_of(both(owned_buffer(8), pool.try_acquire())) == opcode::readv));
+    BOOST_TEST((op_of({}) == opcode::readv));
+
+    static_cast<void>(
+        ring->write(7, both(other.try_acquire(), other.try_acquire())).submit().wait());
+    BOOST_TEST((last().op == opcode::writev_fixed));
+    auto with_empty = both(other.try_acquire(), other.try_acquire());
+    with_empty[1].resize(0);
+    static_cast<void>(ring->write(7, std::move(with_empty)).submit().wait());
+    BOOST_TEST((last().op == opcode::writev));
+    // More than the kernel takes from there: as any.
+    buffer_pool large(1, 1 << 22);
+    const registered_buffers third = ring->register_buffers(large);
+    const shared_buffer piece = std::move(*large.try_acquire()).freeze();
+    static_cast<void>(ring->write(7, std::vector(400, piece)).submit().wait());
+    BOOST_TEST((last().op == opcode::writev_fixed));
+    static_cast<void>(ring->write(7, std::vector(600, piece)).submit().wait());
+    BOOST_TEST((last().op == opcode::writev));
+
+    features older = recorded_backend::all();
+    older.registered_vectors = false;
+    recorded without{older};
+    const registered_buffers there = without.ring->register_buffers(without.pool);
+    static_cast<void>(
+        without.ring->read(7, both(without.pool.try_acquire(), without.pool.try_acquire()))
+            .submit()
+            .wait());
+    BOOST_TEST((without.last().op == opcode::readv));
+}
+
 BOOST_FIXTURE_TEST_CASE(registered_buffers_stay_until_the_last_operation_is_over, recorded)
 {
     std::optional<registered_buffers> registered(ring->register_buffers(pool));
@@ -381,6 +467,55 @@ BOOST_FIXTURE_TEST_CASE(direct_descriptor_has_a_place_from_its_submission_on, re
     }
     BOOST_TEST(record.files.count(1) == 0U);
     BOOST_TEST(record.files.count(0) == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(place_of_a_closed_file_is_free_when_the_close_is_complete, recorded)
+{
+    registered_file file = ring->register_file(70);
+    auto reading = ring->read(file, owned_buffer(8));
+    auto closing = ring->close(std::move(file)).submit();
+    const registered_file beside = ring->register_file(71);
+    BOOST_TEST(beside.index() == 1);
+    ring->flush();
+    BOOST_TEST((last().op == backend::opcode::close));
+    BOOST_TEST(last().fd == 0);
+    BOOST_TEST(last().file_index == 1);
+    BOOST_TEST((last().flags & backend::entry_fixed_file) == 0);
+    const auto closed = std::move(closing).wait().result();
+    BOOST_TEST(closed.value() == 0);
+    BOOST_TEST(ring->register_file(72).index() == 2); // Somebody may still name the first.
+    static_cast<void>(std::move(reading).submit().wait());
+    BOOST_TEST(record.files.count(0) == 1U); // The kernel has closed it, so nobody else did.
+    BOOST_TEST(ring->register_file(73).index() == 0);
+}
+
+BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_that_fails_ends_the_registration, recorded)
+{
+    record.result = -EIO;
+    const auto failed = ring->close(ring->register_file(70)).submit().wait().result();
+    BOOST_TEST(failed.error().registered_file == 0);
+    BOOST_TEST(has(failed.error().message(), "registered file 0"));
+    BOOST_TEST(record.files.empty());
+    // Never submitted, and given up.
+    static_cast<void>(ring->close(ring->register_file(71)));
+    BOOST_TEST(record.files.empty());
+    static_cast<void>(ring->close(ring->register_file(72)).submit());
+    ring->poll();
+    BOOST_TEST(record.files.empty());
+}
+
+BOOST_AUTO_TEST_CASE(registered_file_is_closed_by_hand_where_the_kernel_cannot)
+{
+    features found = recorded_backend::all();
+    found.direct_descriptors = false;
+    recorded older{found};
+    auto closing = older.ring->close(older.ring->register_file(70)).submit();
+    older.ring->flush();
+    BOOST_TEST((older.last().op == backend::opcode::nop));
+    BOOST_TEST(older.record.files.size() == 1U);
+    const auto closed = std::move(closing).wait().result();
+    BOOST_TEST(closed.value() == 0);
+    BOOST_TEST(older.record.files.empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(errors_name_the_registered_file, recorded)
