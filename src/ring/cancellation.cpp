@@ -78,6 +78,8 @@ void event_loop::cancel(operation_id id)
 
 void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
 {
+    if (mode != cancel_mode::cancel && d.stream != nullptr)
+        abandon_stream(d);
     if (d.front(direction::read) == nullptr && d.front(direction::write) == nullptr &&
         d.front(direction::except) == nullptr) {
         if (mode == cancel_mode::close)
@@ -179,7 +181,8 @@ void event_loop::conclude(io_operation& op, cancel_mode mode) noexcept
 void event_loop::hand_back(guard& held)
 {
     wake_for_ready(held);
-    if (std::exchange(reaped_meanwhile_, false) || cancel_missed_ || !pending_.empty())
+    if (std::exchange(reaped_meanwhile_, false) || cancel_missed_ || !pending_.empty() ||
+        !to_cancel_.empty())
         wake_waiter(held);
 }
 
@@ -283,17 +286,22 @@ void event_loop::await_kernel(guard& held, descriptor& d, backend::backend::time
                     return true;
         return false;
     };
-    constexpr backend::backend::timeout step = 1ms;
     const auto deadline = std::chrono::steady_clock::now() + limit;
-    while (busy() && std::chrono::steady_clock::now() < deadline) {
-        if (cancel_missed_)
-            retry_missed_cancels();
-        flush_published();
-        held.unlock();
-        kernel_->enter(0, 1, &step);
-        held.lock();
-        reap();
-    }
+    while (busy() && std::chrono::steady_clock::now() < deadline)
+        enter_briefly(held);
+}
+
+/// A step of waiting for the kernel to let go of something.
+void event_loop::enter_briefly(guard& held) noexcept
+{
+    constexpr backend::backend::timeout step = 1ms;
+    if (cancel_missed_)
+        retry_missed_cancels();
+    flush_published();
+    held.unlock();
+    kernel_->enter(0, 1, &step);
+    held.lock();
+    reap();
 }
 
 void event_loop::drop_leftovers(descriptor& d) noexcept
