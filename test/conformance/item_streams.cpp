@@ -23,6 +23,7 @@
 #include <string_view>
 #include <sys/resource.h>
 #include <tuple>
+#include <type_traits>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -39,11 +40,21 @@ using test_support::handler_checks;
 using test_support::run_until;
 namespace error = safer_ring::error;
 
+/// A host gives its ring turns only while that has work.
+template <class Ctx>
+safer_ring::io_context& ring_of(Ctx& ctx)
+{
+    if constexpr (std::is_base_of_v<safer_ring::io_context, Ctx>)
+        return ctx;
+    else
+        return safer_ring::attach(ctx);
+}
+
 /// Lets the context run, also without work, until that is so.
 template <class Ctx, class Predicate>
 void poll_until(Ctx& ctx, Predicate predicate)
 {
-    const auto guard = net::make_work_guard(ctx);
+    const auto guard = net::make_work_guard(ring_of(ctx));
     const auto deadline = std::chrono::steady_clock::now() + test_support::watchdog_time;
     while (!predicate()) {
         BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
@@ -174,7 +185,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_nobody_takes_is_kept_and_is_no_work, Ctx, our
         r.hold(before + 1);
     }
     r.ctx->restart();
-    BOOST_TEST(r.ctx->run() == 0U);
+    BOOST_TEST(ran(*r.ctx, r.ctx->run(), 0));
     BOOST_TEST(r.next().text == "1");
     BOOST_TEST(r.next().text == "2");
     BOOST_TEST(r.next().text == "3");
@@ -202,7 +213,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(receives_beside_it_fail_and_begin_again_behind_it,
     r.near.release(ec);
     BOOST_TEST(ec == error::stream_is_open);
     BOOST_TEST(r.near.is_open());
-    BOOST_CHECK_EXCEPTION(receive_stream{r.near}, boost::system::system_error,
+    BOOST_CHECK_EXCEPTION(static_cast<void>(receive_stream(r.near)), boost::system::system_error,
                           [](const auto& e) { return e.code() == error::stream_is_open; });
     net::write(r.near, net::buffer("out", 3)); // The other direction is as ever.
     BOOST_TEST(net::read(r.far, net::buffer(memory, 3)) == 3U);
@@ -508,17 +519,20 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_a_stream_is_said, Ctx, our_contexts
     Ctx ctx;
     local_socket_of<Ctx> closed(ctx), near(ctx), far(ctx);
     net::local::connect_pair(near, far);
-    BOOST_CHECK_EXCEPTION(receive_stream{closed}, boost::system::system_error,
+    BOOST_CHECK_EXCEPTION(static_cast<void>(receive_stream(closed)), boost::system::system_error,
                           [](const auto& e) { return e.code() == net::error::bad_descriptor; });
-    BOOST_CHECK_THROW((receive_stream(near, stream_limits{4, 4})), std::invalid_argument);
-    BOOST_CHECK_THROW((receive_stream(near, stream_limits{0, 0})), std::invalid_argument);
+    BOOST_CHECK_THROW(static_cast<void>(receive_stream(near, stream_limits{4, 4})),
+                      std::invalid_argument);
+    BOOST_CHECK_THROW(static_cast<void>(receive_stream(near, stream_limits{0, 0})),
+                      std::invalid_argument);
     net::io_context other; // With nothing of ours attached.
     net::basic_stream_socket<net::local::stream_protocol, net::any_io_executor> foreign(other);
     foreign.open();
-    BOOST_CHECK_EXCEPTION(receive_stream{foreign}, boost::system::system_error, [](const auto& e) {
-        return e.code() == error::not_on_a_ring &&
-               e.code() == boost::system::errc::operation_not_supported;
-    });
+    BOOST_CHECK_EXCEPTION(static_cast<void>(receive_stream(foreign)), boost::system::system_error,
+                          [](const auto& e) {
+                              return e.code() == error::not_on_a_ring &&
+                                     e.code() == boost::system::errc::operation_not_supported;
+                          });
     near.close(); // None of them has left anything with it.
 }
 
