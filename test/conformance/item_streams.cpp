@@ -419,6 +419,30 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_run_where_they_belong_with_their_memory, 
     BOOST_TEST(future.get().text() == "y");
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(socket_of_a_strand_has_its_items_there, Ctx, our_contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    const strand_of<Ctx> strand(ctx.get_executor());
+    net::basic_stream_socket<net::local::stream_protocol, strand_of<Ctx>> near(strand), far(strand);
+    net::local::connect_pair(near, far);
+    receive_stream first(near);
+    receive_stream stream = std::move(first);
+    BOOST_TEST((stream.get_executor() == strand));
+    bool on_strand = false;
+    net::write(far, net::buffer("x", 1));
+    stream.async_next(checks.once([&](error_code ec, const owned_buffer& b) {
+        on_strand = !ec && b.text() == "x" && strand.running_in_this_thread();
+    }));
+    run_until(ctx, [&] { return on_strand; });
+    stream = receive_stream(far); // The one of `near` ends.
+    BOOST_TEST(net::write(near, net::buffer("y", 1)) == 1U);
+    stream.async_next(checks.once(
+        [&](error_code ec, const owned_buffer& b) { on_strand = ec || b.text() != "y"; }));
+    run_until(ctx, [&] { return !on_strand; });
+    ::close(near.release());
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(coroutine_reads_a_stream_to_its_end, Ctx, our_contexts)
 {
     receiving<Ctx> r;

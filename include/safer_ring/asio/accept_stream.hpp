@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/asio/detail/item_stream.hpp>
+#include <safer_ring/ring/annotations.hpp>
 #include <safer_ring/ring/stream_kinds.hpp>
 
 #include <boost/asio/async_result.hpp>
@@ -120,7 +121,7 @@ concept acceptor = is_acceptor<T>;
 /// ::unlink(path.c_str());
 /// @endcode
 template <detail::acceptor Acceptor>
-class [[nodiscard]] accept_stream {
+class [[nodiscard]] SAFER_RING_CONSUMABLE(unconsumed) accept_stream {
 public:
     using executor_type = typename Acceptor::executor_type;
     using protocol_type = typename Acceptor::protocol_type;
@@ -131,12 +132,14 @@ public:
     /// closed, error::stream_is_open, error::not_on_a_ring. Throws
     /// std::invalid_argument when the low-water mark is not below the high one, and
     /// std::bad_alloc.
+    SAFER_RING_RETURNS(unconsumed)
     explicit accept_stream(Acceptor& acceptor, const stream_limits& limits = {})
         : accept_stream(acceptor, limits, base::bind(acceptor))
     {
     }
-    accept_stream(accept_stream&&) noexcept = default;
+    SAFER_RING_RETURNS(unconsumed) accept_stream(accept_stream&&) noexcept = default;
     /// Ends the stream that was there, as its destruction does.
+    SAFER_RING_SETS(unconsumed)
     accept_stream& operator=(accept_stream&&) noexcept = default;
     // Compilers quote these lines to who tries.
     // clang-format off
@@ -148,7 +151,7 @@ public:
     [[nodiscard]] executor_type get_executor() const noexcept { return stream_.get_executor(); }
 
     template <typename Token = boost::asio::default_completion_token_t<executor_type>>
-    auto async_next(Token&& token = Token())
+    SAFER_RING_NOT_AFTER_MOVE auto async_next(Token&& token = Token())
     {
         using next = detail::accept_next<socket_type, protocol_type>;
         return boost::asio::async_initiate<Token, void(boost::system::error_code, socket_type)>(
@@ -164,7 +167,7 @@ public:
     /// second, with the stream still open; another error, with the stream over, when
     /// a connection could not be kept or made a socket, and was closed. Throws
     /// std::bad_alloc.
-    std::vector<socket_type> stop()
+    SAFER_RING_NOT_AFTER_MOVE std::vector<socket_type> stop()
     {
         boost::system::error_code ec;
         std::vector<socket_type> left = stop(ec);
@@ -172,7 +175,7 @@ public:
             throw boost::system::system_error(ec, "safer_ring: accept_stream::stop");
         return left;
     }
-    std::vector<socket_type> stop(boost::system::error_code& ec)
+    SAFER_RING_NOT_AFTER_MOVE std::vector<socket_type> stop(boost::system::error_code& ec)
     {
         std::vector<ring::stream_item> items = stream_.stop(ec);
         std::vector<socket_type> left;
@@ -197,6 +200,7 @@ public:
 private:
     using base = detail::item_stream<executor_type>;
 
+    SAFER_RING_RETURNS(unconsumed)
     accept_stream(Acceptor& acceptor, const stream_limits& limits,
                   const detail::stream_binding& binding)
         : stream_(binding, std::make_unique<ring::accept_source>(limits, binding.reports_aborted),

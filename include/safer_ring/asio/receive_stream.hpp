@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/asio/detail/item_stream.hpp>
+#include <safer_ring/ring/annotations.hpp>
 #include <safer_ring/ring/owned_buffer.hpp>
 #include <safer_ring/ring/stream_kinds.hpp>
 
@@ -108,7 +109,7 @@ concept stream_socket = is_stream_socket<T>; // A net::basic_stream_socket: of d
 /// context.run();
 /// @endcode
 template <detail::stream_socket Socket>
-class [[nodiscard]] receive_stream {
+class [[nodiscard]] SAFER_RING_CONSUMABLE(unconsumed) receive_stream {
 public:
     using executor_type = typename Socket::executor_type;
 
@@ -116,13 +117,15 @@ public:
     /// closed, error::stream_is_open, error::not_on_a_ring. Throws
     /// std::invalid_argument when the low-water mark is not below the high one, and
     /// std::bad_alloc.
+    SAFER_RING_RETURNS(unconsumed)
     explicit receive_stream(Socket& socket, const stream_limits& limits = {})
         : stream_(base::bind(socket), std::make_unique<ring::receive_source>(limits),
                   socket.get_executor())
     {
     }
-    receive_stream(receive_stream&&) noexcept = default;
+    SAFER_RING_RETURNS(unconsumed) receive_stream(receive_stream&&) noexcept = default;
     /// Ends the stream that was there, as its destruction does.
+    SAFER_RING_SETS(unconsumed)
     receive_stream& operator=(receive_stream&&) noexcept = default;
     // Compilers quote these lines to who tries.
     // clang-format off
@@ -134,7 +137,7 @@ public:
     [[nodiscard]] executor_type get_executor() const noexcept { return stream_.get_executor(); }
 
     template <typename Token = boost::asio::default_completion_token_t<executor_type>>
-    auto async_next(Token&& token = Token())
+    SAFER_RING_NOT_AFTER_MOVE auto async_next(Token&& token = Token())
     {
         return boost::asio::async_initiate<Token, void(boost::system::error_code, owned_buffer)>(
             typename base::template start_next<detail::receive_next>(stream_), token);
@@ -148,7 +151,7 @@ public:
     /// Throws, or sets `ec` to, timed_out when the kernel does not let go within a
     /// second, with the stream still open; no_memory when there was none to keep a
     /// piece, with the stream over. Throws std::bad_alloc, with the stream still open.
-    std::vector<owned_buffer> stop()
+    SAFER_RING_NOT_AFTER_MOVE std::vector<owned_buffer> stop()
     {
         boost::system::error_code ec;
         std::vector<owned_buffer> left = stop(ec);
@@ -156,7 +159,7 @@ public:
             throw boost::system::system_error(ec, "safer_ring: receive_stream::stop");
         return left;
     }
-    std::vector<owned_buffer> stop(boost::system::error_code& ec)
+    SAFER_RING_NOT_AFTER_MOVE std::vector<owned_buffer> stop(boost::system::error_code& ec)
     {
         std::vector<ring::stream_item> items = stream_.stop(ec);
         std::vector<owned_buffer> left;

@@ -136,9 +136,9 @@ protected:
 private:
     // Small members first: they fit behind those of the base, and an operation
     // is a line of the cache shorter, of which a thousand are in flight.
-    const role role_;
     io_state state_ = io_state::idle;
-    direction direction_ = direction::read;
+    const role role_ : 4;
+    direction direction_ : 4 = direction::read;
     backend::opcode submitted_as_ = backend::opcode::nop; // For who asks what is in flight.
     bool needs_perform_ = false;                          // Ready means: the descriptor is ready.
     bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.
