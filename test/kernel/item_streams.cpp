@@ -150,6 +150,8 @@ BOOST_AUTO_TEST_CASE(one_request_is_for_all_pieces)
     BOOST_TEST(s.seen->count(opcode::recv) == 1U);
     BOOST_TEST(s.seen->count(opcode::poll_add) == 0U);
     BOOST_TEST(s.seen->count(opcode::async_cancel) == 0U);
+    // Plain receives have buffers of their own, and all of them.
+    BOOST_TEST(s.ctx.impl().loop().buffers().outstanding() == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(receives_go_on_without_the_multishot_or_the_buffers)
