@@ -59,16 +59,16 @@ const char* likely_cause(int error)
 
 } // namespace
 
-std::shared_ptr<buffer_group> buffer_group::make(ring_core& core, std::size_t count,
+std::shared_ptr<buffer_group> buffer_group::make(ring_core* core, std::size_t count,
                                                  std::size_t size_bytes, buffer_use use)
 {
     return {new buffer_group(core, count, size_bytes, use),
             [](buffer_group* group) { group->abandon(); }};
 }
 
-buffer_group::buffer_group(ring_core& core, std::size_t count, std::size_t size_bytes,
+buffer_group::buffer_group(ring_core* core, std::size_t count, std::size_t size_bytes,
                            buffer_use use)
-    : core_(&core), size_bytes_(size_bytes), stride_bytes_(stride_of(count, size_bytes)), use_(use),
+    : core_(core), size_bytes_(size_bytes), stride_bytes_(stride_of(count, size_bytes)), use_(use),
       ring_memory_(count * sizeof(backend::provided_buffer)), memory_(count * stride_bytes_),
       ring_(reinterpret_cast<backend::provided_buffer*>(ring_memory_.data())),
       records_(std::make_unique<record[]>(count))

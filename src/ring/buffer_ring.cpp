@@ -9,7 +9,7 @@
 namespace safer_ring::inline SAFER_RING_ABI {
 
 buffer_ring::buffer_ring(io_ring& ring, std::size_t count, std::size_t size_bytes, buffer_use use)
-    : group_(ring::buffer_group::make(ring.core_, count, size_bytes, use))
+    : group_(ring::buffer_group::make(&ring.core_, count, size_bytes, use))
 {
     ring.core_.attach(group_);
 }

@@ -90,6 +90,8 @@ void event_loop::cancel(operation_id id)
 
 void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
 {
+    if (mode != cancel_mode::cancel && d.stream != nullptr)
+        abandon_stream(d);
     if (d.front(direction::read) == nullptr && d.front(direction::write) == nullptr &&
         d.front(direction::except) == nullptr) {
         if (mode == cancel_mode::close)
@@ -195,7 +197,8 @@ void event_loop::conclude(io_operation& op, cancel_mode mode) noexcept
 void event_loop::hand_back(guard& held)
 {
     wake_for_ready(held);
-    if (std::exchange(reaped_meanwhile_, false) || cancel_missed_ || !pending_.empty())
+    if (std::exchange(reaped_meanwhile_, false) || cancel_missed_ || !pending_.empty() ||
+        !to_cancel_.empty())
         wake_waiter(held);
 }
 
@@ -314,19 +317,24 @@ template <typename F>
 void event_loop::await_kernel(guard& held, F is_busy, backend::backend::timeout limit)
 {
     using clock = std::chrono::steady_clock;
-    constexpr backend::backend::timeout step = 1ms;
     const auto deadline = limit == wait_forever ? clock::time_point::max() : clock::now() + limit;
-    while (is_busy() && clock::now() < deadline) {
-        if (cancel_missed_)
-            retry_missed_cancels();
-        flush_published();
-        held.unlock();
-        const int error = kernel_->enter(0, 1, &step);
-        held.lock();
-        reap();
-        if (error < 0 && !backend::is_transient(error))
-            return; // It takes nothing any more; the next turn will tell.
+    while (is_busy() && clock::now() < deadline && enter_briefly(held)) {
     }
+}
+
+/// A step of waiting for the kernel to let go of something; false when it takes
+/// nothing any more, of which the next turn will tell.
+bool event_loop::enter_briefly(guard& held) noexcept
+{
+    constexpr backend::backend::timeout step = 1ms;
+    if (cancel_missed_)
+        retry_missed_cancels();
+    flush_published();
+    held.unlock();
+    const int error = kernel_->enter(0, 1, &step);
+    held.lock();
+    reap();
+    return error >= 0 || backend::is_transient(error);
 }
 
 void event_loop::drop_leftovers(descriptor& d) noexcept

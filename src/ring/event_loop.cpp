@@ -1,7 +1,9 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/event_loop.hpp>
+#include <safer_ring/ring/item_source.hpp>
 
 #include <cassert>
 #include <cstdio>
@@ -341,6 +343,13 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
         op.result_ = -ECANCELED;
         make_ready(op);
         return;
+    }
+    if (d.stream != nullptr && dir == direction::read &&
+        op.role_ != io_operation::role::next_item) {
+        count_work();
+        op.result_ = stream_is_open;
+        make_ready(op);
+        return wake_one(held);
     }
     op.stage(*this);
     try {

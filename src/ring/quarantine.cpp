@@ -13,13 +13,16 @@ namespace safer_ring::inline SAFER_RING_ABI::ring::quarantine {
 namespace {
 
 struct held {
-    held(receive_buffers&& b, std::unique_ptr<staging_pool>&& s, int d) noexcept
-        : buffers(std::move(b)), staging(std::move(s)), drained(d)
+    held(receive_buffers&& b, std::unique_ptr<staging_pool>&& s,
+         std::shared_ptr<buffer_group>&& of_streams, int d) noexcept
+        : buffers(std::move(b)), staging(std::move(s)), stream_buffers(std::move(of_streams)),
+          drained(d)
     {
     }
 
     receive_buffers buffers;
     std::unique_ptr<staging_pool> staging;
+    std::shared_ptr<buffer_group> stream_buffers;
     int drained; // Hangs up when the ring is gone; -1 when that cannot be told.
 };
 
@@ -48,6 +51,17 @@ int watch(backend::backend& kernel) noexcept
     return -1;
 }
 
+/// Keeps a reference for the rest of the process, without memory for it.
+void leak(std::shared_ptr<buffer_group>&& group) noexcept
+{
+    union kept {
+        kept() {}
+        ~kept() {}
+        std::shared_ptr<buffer_group> reference;
+    } k;
+    std::construct_at(&k.reference, std::move(group));
+}
+
 bool is_drained(const held& entry) noexcept
 {
     pollfd p{entry.drained, POLLIN, 0};
@@ -57,17 +71,20 @@ bool is_drained(const held& entry) noexcept
 } // namespace
 
 void keep(std::unique_ptr<backend::backend> kernel, receive_buffers&& buffers,
-          std::unique_ptr<staging_pool> staging) noexcept
+          std::unique_ptr<staging_pool> staging,
+          std::shared_ptr<buffer_group> stream_buffers) noexcept
 {
     const int drained = watch(*kernel);
     try {
         store& s = the_store();
         const std::lock_guard lock(s.mutex);
-        s.entries.emplace_back(std::move(buffers), std::move(staging), drained);
+        s.entries.emplace_back(std::move(buffers), std::move(staging), std::move(stream_buffers),
+                               drained);
     } catch (const std::bad_alloc&) {
         // Freeing is the one thing that must not happen: leak instead.
         static_cast<void>(staging.release());
         buffers.leak();
+        leak(std::move(stream_buffers));
     }
     kernel.reset();
 }

@@ -2,6 +2,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 #include <safer_ring/ring/event_loop.hpp>
+#include <safer_ring/ring/item_source.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -80,6 +81,8 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
     ++turn_;
     if (cancel_missed_)
         retry_missed_cancels();
+    cancel_held_back();
+    free_finished();
     unsigned to_submit = fill_submissions();
     int error = 0;
     while (!pending_.empty() && error >= 0) { // More than the queue holds.
@@ -177,6 +180,10 @@ void event_loop::reap() noexcept
             io_operation* op = find_completed(entry);
             if (op == nullptr)
                 return;
+            if (op->role_ == io_operation::role::source) {
+                take_in_item(static_cast<item_source&>(*op), false);
+                return;
+            }
             const io_operation::step next = settle(*op);
             if (next == io_operation::step::again)
                 return;
@@ -201,6 +208,8 @@ io_operation* event_loop::take_completed() noexcept
     io_operation* op = find_completed(kernel_->take_completion());
     if (op == nullptr)
         return nullptr;
+    if (op->role_ == io_operation::role::source)
+        return take_in_item(static_cast<item_source&>(*op), true);
     const io_operation::step next = settle(*op);
     if (next == io_operation::step::again)
         return nullptr;
@@ -223,10 +232,13 @@ io_operation* event_loop::find_completed(const backend::completion_entry& entry)
             cancel_missed_ = true;
         return nullptr;
     }
-    const bool has_buffer = (entry.flags & backend::completion_buffer) != 0;
+    io_operation* op = slots_.find(static_cast<operation_id>(entry.user_data));
+    const bool is_source = op != nullptr && op->role_ == io_operation::role::source;
+    // Those of streams are of another group. Their request is never forgotten while the
+    // kernel has it.
+    const bool has_buffer = (entry.flags & backend::completion_buffer) != 0 && !is_source;
     if (has_buffer)
         buffers_.taken();
-    io_operation* op = slots_.find(static_cast<operation_id>(entry.user_data));
     if (op == nullptr || op->state_ != io_state::in_kernel) {
         ++stale_completions_;
         if (has_buffer)
@@ -235,7 +247,8 @@ io_operation* event_loop::find_completed(const backend::completion_entry& entry)
     }
     op->result_ = entry.result;
     op->completion_flags_ = entry.flags;
-    --in_kernel_;
+    if (!is_source || (entry.flags & backend::completion_more) == 0)
+        --in_kernel_;
     return op;
 }
 
@@ -293,6 +306,8 @@ void event_loop::begin(io_operation& op) noexcept
         begin_next(op);
         return;
     }
+    if (op.role_ == io_operation::role::next_item)
+        return begin_item(static_cast<item_operation&>(op));
     if (op.descriptor_->has_leftover() && op.complete_from_leftover(*this)) {
         make_ready(op);
         begin_next(op);

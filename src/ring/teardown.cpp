@@ -1,7 +1,9 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/event_loop.hpp>
+#include <safer_ring/ring/item_source.hpp>
 #include <safer_ring/ring/quarantine.hpp>
 
 #include <algorithm>
@@ -88,6 +90,7 @@ void event_loop::shutdown()
             held.lock();
         }
     }
+    free_finished();
     outstanding_work_.store(0, std::memory_order_relaxed);
 }
 
@@ -128,11 +131,17 @@ void event_loop::set_aside(guard& held)
         if (op.state_ == io_state::in_kernel)
             stuck.push_back(&op);
     });
-    quarantine::keep(std::move(kernel_), std::move(buffers_), std::move(staging_));
+    quarantine::keep(std::move(kernel_), std::move(buffers_), std::move(staging_),
+                     std::move(stream_buffers_));
     buffers_.forget();
     in_kernel_ = 0;
     while (operation* op = stuck.pop_front()) {
-        detach(static_cast<io_operation&>(*op));
+        auto& io = static_cast<io_operation&>(*op);
+        if (io.role_ == io_operation::role::source) {
+            finish(static_cast<item_source&>(io));
+            continue;
+        }
+        detach(io);
         held.unlock();
         op->destroy();
         held.lock();

@@ -18,8 +18,10 @@ SNIPPET = re.compile(r"^```cpp\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PREAMBLE = """// Written by test/docstrings/extract.py from the headers; do not edit.
 
 #include <safer_ring/asio.hpp>
+#include <safer_ring/asio/accept_stream.hpp>
 #include <safer_ring/asio/default_token.hpp>
 #include <safer_ring/asio/owned_buffers.hpp>
+#include <safer_ring/asio/receive_stream.hpp>
 #include <safer_ring/ring.hpp>
 
 #include <boost/asio.hpp>

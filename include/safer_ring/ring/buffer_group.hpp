@@ -39,9 +39,10 @@ struct buffer_ring_statistics {
 /// buffers may be destroyed under the former.
 class buffer_group final : public buffer_origin {
 public:
-    /// Throws std::invalid_argument and std::bad_alloc.
+    /// `core`, if any, is what its buffer_ring detaches it from. Throws
+    /// std::invalid_argument and std::bad_alloc.
     SAFER_RING_API static std::shared_ptr<buffer_group>
-    make(ring_core& core, std::size_t count, std::size_t size_bytes, buffer_use use);
+    make(ring_core* core, std::size_t count, std::size_t size_bytes, buffer_use use);
 
     /// By the engine: the offer begins, which throws std::system_error, and
     /// ends.
@@ -82,7 +83,7 @@ private:
         bool is_offered = false;
     };
 
-    buffer_group(ring_core& core, std::size_t count, std::size_t size_bytes, buffer_use use);
+    buffer_group(ring_core* core, std::size_t count, std::size_t size_bytes, buffer_use use);
     ~buffer_group();
 
     void abandon() noexcept;

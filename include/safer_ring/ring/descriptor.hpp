@@ -10,6 +10,8 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
+class item_source;
+
 /// How reads and writes on a descriptor that is no socket are kept from
 /// blocking, which sockets have MSG_DONTWAIT for.
 enum class transfer_mode : std::uint8_t {
@@ -85,6 +87,8 @@ struct descriptor {
     /// Of a descriptor that is no socket. Calls without the loop's lock read
     /// and change it.
     std::atomic<transfer_mode> transfer{transfer_mode::nowait};
+    /// That is open on it: no other read begins.
+    item_source* stream = nullptr;
 
     /// Bytes of a receive that completed after its cancellation, in provided
     /// buffer `leftover_buffer`.

@@ -17,8 +17,13 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+class buffer_group;
+class item_operation;
+struct stream_item;
 
 /// What one thread carries through run(), poll() and their kin: work that it
 /// posted itself, and work that it began (or, negative, ended), merged into the
@@ -234,6 +239,30 @@ public:
     /// The socket that a cancelled accept brought in, or -1.
     SAFER_RING_API int take_leftover_socket(descriptor& d);
 
+    // ---- streams of items: see item_source.hpp
+
+    /// Opens the stream of `s` on `d`; its request begins when the first item is
+    /// asked for, behind the reads that were started before. Answers zero, or
+    /// `stream_is_open` or another negated errno. Throws std::bad_alloc.
+    SAFER_RING_API int open_stream(descriptor& d, item_source& s);
+
+    /// Starts `op` as the next of `s`; false when that is over.
+    SAFER_RING_API bool start_next(item_source& s, item_operation& op, loop_thread* self,
+                                   operation_id* id);
+
+    /// Ends the stream: who waits gets operation_aborted, `left` what nobody has
+    /// taken, the descriptor an error that came behind it. Answers -ETIMEDOUT, and
+    /// then it goes on, when the kernel does not let go; -ENOMEM when an item was
+    /// lost for want of memory. Throws std::bad_alloc, and goes on.
+    SAFER_RING_API int stop_stream(item_source& s, std::vector<stream_item>& left);
+
+    /// Ends the stream and takes `s` over. What nobody has taken is dropped.
+    SAFER_RING_API void close_stream(item_source* s) noexcept;
+
+    [[nodiscard]] SAFER_RING_API bool is_open(const item_source& s);
+    /// How many items there are that nobody has taken.
+    [[nodiscard]] SAFER_RING_API std::size_t items_held(const item_source& s);
+
     // ---- timers
 
     SAFER_RING_API void add(timer_queue_base& queue);
@@ -249,6 +278,8 @@ public:
 
     receive_buffers& buffers() noexcept { return buffers_; }
     staging_pool& staging() noexcept { return *staging_; }
+    /// Those of streams, registered by the first that asks; null where there are none.
+    [[nodiscard]] SAFER_RING_API buffer_group* stream_buffers() noexcept;
     [[nodiscard]] std::uint32_t current_turn() const noexcept { return turn_; }
     /// True when what is started now will share a call with all else that the turn
     /// starts; while a thread waits in the kernel, starts are flushed one by one.
@@ -383,6 +414,19 @@ private:
     void drop_leftovers(descriptor& d) noexcept;
     void forget(descriptor* d) noexcept;
 
+    // item_streams.cpp
+    void begin_item(item_operation& op) noexcept;
+    item_operation* take_in_item(item_source& s, bool keeps_first) noexcept;
+    item_operation* serve(item_source& s, bool keeps_first) noexcept;
+    void adjust(item_source& s) noexcept;
+    void conclude_waiting(descriptor& d) noexcept;
+    void abandon_stream(descriptor& d) noexcept;
+    void end_request(item_source& s) noexcept;
+    void finish(item_source& s) noexcept;
+    void cancel_held_back() noexcept;
+    void free_finished() noexcept;
+    bool enter_briefly(guard& held) noexcept;
+
     // teardown.cpp
     bool drain(guard& held);
     void set_aside(guard& held);
@@ -395,6 +439,7 @@ private:
     features features_;
     receive_buffers buffers_;
     std::unique_ptr<staging_pool> staging_;
+    std::shared_ptr<buffer_group> stream_buffers_;
 
     operation_queue ready_;
     operation_queue pending_; // First in line; to be written to the submission queue.
@@ -410,6 +455,8 @@ private:
     // flush. Filled only where the loop `runs_late`, by its one thread: others
     // could not be told of what is here.
     operation_queue late_;
+    operation_queue to_cancel_; // Sources of streams that the next turn asks to stop.
+    operation_queue finished_;  // The same without an owner; freed where nobody looks at them.
 
     std::atomic<long> outstanding_work_{0};
     std::condition_variable_any idle_;
@@ -430,6 +477,7 @@ private:
     bool wake_sent_ = false;        // It has been woken already.
     bool cancel_missed_ = false;    // A cancellation did not find its request yet.
     bool reaped_meanwhile_ = false; // Outside a turn, while a thread waited in the kernel.
+    bool asked_for_stream_buffers_ = false;
     bool stopped_ = false;
     bool shut_down_ = false;
 };

@@ -29,6 +29,10 @@ inline bool would_block(ssize_t result) noexcept
     return result == -EAGAIN || result == -EWOULDBLOCK;
 }
 
+/// The result of a receive or an accept on a descriptor that a stream is open on.
+/// No errno of the kernel's is as large.
+inline constexpr int stream_is_open = -4097;
+
 /// Where an operation is between its start and its handler.
 enum class io_state : std::uint8_t {
     idle,       ///< Not started, or already out of the loop's hands.
@@ -63,7 +67,10 @@ protected:
         perform, ///< The descriptor is ready: call `perform` before the handler.
     };
 
-    io_operation() noexcept : operation(true) {}
+    /// What it is to a stream of items: see item_source.hpp.
+    enum class role : std::uint8_t { none, source, next_item };
+
+    explicit io_operation(role r = role::none) noexcept : operation(true), role_(r) {}
     ~io_operation() = default;
 
     /// Takes what the kernel will need out of the caller's hands before the
@@ -137,7 +144,8 @@ private:
     // Small members first: they fit behind those of the base, and an operation
     // is a line of the cache shorter, of which a thousand are in flight.
     io_state state_ = io_state::idle;
-    direction direction_ = direction::read;
+    const role role_ : 4;
+    direction direction_ : 4 = direction::read;
     backend::opcode submitted_as_ = backend::opcode::nop; // For who asks what is in flight.
     bool needs_perform_ = false;                          // Ready means: the descriptor is ready.
     bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.

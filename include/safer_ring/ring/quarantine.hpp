@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/backend/backend.hpp>
+#include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/staging.hpp>
 
 #include <cstddef>
@@ -17,7 +18,8 @@ namespace safer_ring::inline SAFER_RING_ABI::ring::quarantine {
 /// the ring, so the read end hangs up when the kernel drops the ring.
 /// Never throws; what cannot be watched is kept for good.
 SAFER_RING_API void keep(std::unique_ptr<backend::backend> kernel, receive_buffers&& buffers,
-                         std::unique_ptr<staging_pool> staging) noexcept;
+                         std::unique_ptr<staging_pool> staging,
+                         std::shared_ptr<buffer_group> stream_buffers = nullptr) noexcept;
 
 /// Frees what the kernel has let go of. Called whenever a loop is made or
 /// goes; answers the number of rings still held.

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <safer_ring/asio/detail/asio_names.hpp>
+#include <safer_ring/asio/error.hpp>
+#include <safer_ring/ring/io_operation.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -24,9 +26,12 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 
 using boost::system::error_code;
 
-/// The error_code of a negated errno; no error for anything else.
+/// The error_code of a negated errno, or of an error of ours; no error for
+/// anything else.
 inline error_code to_error_code(int result) noexcept
 {
+    if (result == ring::stream_is_open)
+        return error::stream_is_open;
     return result < 0 ? error_code(-result, net::error::get_system_category()) : error_code();
 }
 

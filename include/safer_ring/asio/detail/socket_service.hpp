@@ -160,6 +160,8 @@ public:
                              error_code& ec)
     {
         before_synchronous(impl);
+        if (has_stream(impl, ec))
+            return 0;
         io_vectors vectors(buffers);
         std::size_t size = sender.capacity();
         const std::size_t n =
@@ -205,6 +207,8 @@ public:
     {
         if (peer.is_open())
             return ec = net::error::already_open;
+        if (has_stream(impl, ec))
+            return ec;
         std::size_t size = peer_endpoint != nullptr ? peer_endpoint->capacity() : 0;
         net::detail::socket_holder socket(impl.descriptor_ != nullptr
                                               ? loop().take_leftover_socket(*impl.descriptor_)

@@ -5,6 +5,7 @@
 
 #include <safer_ring/asio/detail/native_service_base.hpp>
 #include <safer_ring/asio/detail/socket_operations.hpp>
+#include <safer_ring/asio/detail/stream_binding.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/socket_base.hpp>
@@ -58,6 +59,8 @@ public:
             ec = net::error::bad_descriptor;
             return -1;
         }
+        if (has_stream(impl, ec))
+            return -1;
         const int socket = impl.socket_;
         give_up(impl);
         construct(impl);
@@ -85,6 +88,15 @@ public:
     {
         socket_ops::listen(impl.socket_, backlog, ec);
         return ec;
+    }
+
+    /// How a stream finds out about its object.
+    error_code io_control(base_implementation_type& impl, stream_binding& binding, error_code& ec)
+    {
+        binding.context = &context_;
+        binding.descriptor = impl.descriptor_;
+        binding.reports_aborted = (impl.state_ & socket_ops::enable_connection_aborted) != 0;
+        return ec = {};
     }
 
     template <typename Command>
@@ -211,6 +223,8 @@ public:
                         net::socket_base::message_flags flags, error_code& ec)
     {
         before_synchronous(impl);
+        if (has_stream(impl, ec))
+            return 0;
         if (measure(buffers).lacks_memory && has_leftover(impl)) {
             ec = net::error::fault;
             return 0;
@@ -277,6 +291,8 @@ public:
                                    net::socket_base::message_flags& out_flags, error_code& ec)
     {
         before_synchronous(impl);
+        if (has_stream(impl, ec))
+            return 0;
         io_vectors vectors(buffers);
         return socket_ops::sync_recvmsg(impl.socket_, impl.state_, vectors.data(), vectors.size(),
                                         in_flags, out_flags, ec);
@@ -335,6 +351,15 @@ protected:
     static short receive_events(int flags) noexcept
     {
         return (flags & net::socket_base::message_out_of_band) != 0 ? POLLPRI : POLLIN;
+    }
+
+    /// The caller's error where a stream is open.
+    static bool has_stream(const base_implementation_type& impl, error_code& ec) noexcept
+    {
+        if (impl.descriptor_ == nullptr || impl.descriptor_->stream == nullptr)
+            return false;
+        ec = error::stream_is_open;
+        return true;
     }
 
     bool has_leftover(const base_implementation_type& impl)

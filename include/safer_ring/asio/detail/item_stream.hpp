@@ -1,0 +1,137 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/caller_buffers.hpp>
+#include <safer_ring/asio/detail/handler_operation.hpp>
+#include <safer_ring/asio/detail/stream_binding.hpp>
+#include <safer_ring/asio/error.hpp>
+#include <safer_ring/ring/item_source.hpp>
+
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+/// What receive_stream and accept_stream share: a source of items on the loop of
+/// an object, until it is stopped or destroyed.
+template <typename Executor>
+class item_stream {
+public:
+    /// Throws boost::system::system_error for an object that is closed, not on a
+    /// ring, or has a stream already.
+    template <typename Object>
+    static stream_binding bind(Object& object)
+    {
+        stream_binding binding;
+        error_code ignored;
+        object.io_control(binding, ignored);
+        if (binding.context == nullptr)
+            throw boost::system::system_error(error::not_on_a_ring, "safer_ring: stream");
+        if (binding.descriptor == nullptr)
+            throw boost::system::system_error(net::error::bad_descriptor, "safer_ring: stream");
+        return binding;
+    }
+
+    template <typename Source>
+    item_stream(const stream_binding& binding, std::unique_ptr<Source> source, const Executor& ex)
+        : context_(binding.context), executor_(ex)
+    {
+        const int result = loop().open_stream(*binding.descriptor, *source);
+        if (result != 0)
+            throw boost::system::system_error(to_error_code(result), "safer_ring: stream");
+        source_ = source.release();
+    }
+    item_stream(item_stream&& other) noexcept
+        : context_(other.context_), source_(std::exchange(other.source_, nullptr)),
+          executor_(other.executor_)
+    {
+    }
+    item_stream& operator=(item_stream&& other) noexcept
+    {
+        item_stream taken(std::move(other));
+        std::swap(context_, taken.context_);
+        std::swap(source_, taken.source_);
+        // Not every executor can be assigned.
+        std::destroy_at(&executor_);
+        std::construct_at(&executor_, taken.executor_);
+        return *this;
+    }
+    ~item_stream()
+    {
+        if (source_ != nullptr)
+            loop().close_stream(source_);
+    }
+
+    [[nodiscard]] const Executor& get_executor() const noexcept { return executor_; }
+    [[nodiscard]] bool is_open() const { return source_ != nullptr && loop().is_open(*source_); }
+    [[nodiscard]] std::size_t held() const
+    {
+        return source_ != nullptr ? loop().items_held(*source_) : 0;
+    }
+
+    std::vector<ring::stream_item> stop(error_code& ec)
+    {
+        std::vector<ring::stream_item> left;
+        ec = {};
+        if (source_ != nullptr)
+            ec = to_error_code(loop().stop_stream(*source_, left));
+        return left;
+    }
+
+    /// Starts `Leaf`, made of `args`, as the next item's operation.
+    template <typename Leaf>
+    class start_next {
+    public:
+        using executor_type = Executor;
+
+        explicit start_next(const item_stream& s)
+            : context_(s.context_), source_(s.source_), executor_(s.executor_)
+        {
+        }
+        [[nodiscard]] const executor_type& get_executor() const noexcept { return executor_; }
+
+        template <typename Handler, typename... Args>
+        void operator()(Handler&& handler, Args&&... args) const
+        {
+            using op_type = handler_operation<Leaf, std::decay_t<Handler>, Executor>;
+            loop_service& service = context_->impl();
+            std::decay_t<Handler> kept(std::forward<Handler>(handler));
+            auto slot = net::get_associated_cancellation_slot(kept);
+            auto op = op_type::make(kept, executor_, *context_, std::forward<Args>(args)...);
+            ring::operation_id* id = nullptr;
+            if (slot.is_connected())
+                id = &slot.template emplace<cancel_by_id>(service.loop()).id;
+            if (source_ != nullptr &&
+                service.loop().start_next(*source_, *op, service.current_loop(), id)) {
+                op.release();
+                return;
+            }
+            if constexpr (binds_immediate_executor<std::decay_t<Handler>, Executor>) {
+                op_type::complete_immediately(std::move(op), -EBADF, executor_);
+            } else {
+                service.loop().complete_at_once(*op, -EBADF, false, service.current_loop());
+                op.release();
+            }
+        }
+
+    private:
+        io_context* context_;
+        ring::item_source* source_;
+        Executor executor_;
+    };
+
+private:
+    [[nodiscard]] ring::event_loop& loop() const noexcept { return context_->impl().loop(); }
+
+    io_context* context_;
+    ring::item_source* source_ = nullptr;
+    Executor executor_;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -1,0 +1,377 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "simulated_loop.hpp"
+
+#include <safer_ring/ring/item_source.hpp>
+#include <safer_ring/ring/quarantine.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+// Streams of items at the moments that a real kernel hardly ever has. The simulated
+// one has no multishot; completions of one are posted by hand.
+
+using namespace unit;
+
+namespace {
+
+using safer_ring::stream_limits;
+
+class next_into : public ring::item_operation {
+protected:
+    explicit next_into(std::string& text) : text_(text) {}
+    ~next_into() = default;
+
+    int final_result() noexcept
+    {
+        const ring::stream_item item = take_item();
+        text_ += item.buffer.text();
+        if (item.socket.is_open())
+            text_ += "socket ";
+        return result();
+    }
+
+private:
+    std::string& text_;
+};
+
+/// A stream that is given up as the stream object gives it up.
+template <class Source>
+class open_stream {
+public:
+    template <class... Args>
+    open_stream(simulated_loop& l, ring::descriptor& d, Args&&... args)
+        : loop_(l), source_(std::make_unique<Source>(std::forward<Args>(args)...).release())
+    {
+        BOOST_REQUIRE(l.loop.open_stream(d, *source_) == 0);
+    }
+    open_stream(const open_stream&) = delete;
+    open_stream& operator=(const open_stream&) = delete;
+    ~open_stream() { close(); }
+
+    void close()
+    {
+        if (source_ != nullptr)
+            loop_.loop.close_stream(std::exchange(source_, nullptr));
+    }
+    record& next(std::string& text)
+    {
+        record& r = loop_.note();
+        auto op = std::make_unique<recorded<next_into>>(reporter{&r, nullptr, "", {}}, text);
+        BOOST_REQUIRE(loop_.loop.start_next(*source_, *op, nullptr, &loop_.last_id));
+        op.release();
+        return r;
+    }
+    /// All that is left, and the answer.
+    int stop(std::string& text)
+    {
+        std::vector<ring::stream_item> left;
+        const int result = loop_.loop.stop_stream(*source_, left);
+        for (const ring::stream_item& item : left)
+            text += item.buffer.text();
+        return result;
+    }
+    std::size_t held() { return loop_.loop.items_held(*source_); }
+    bool is_open() { return loop_.loop.is_open(*source_); }
+
+private:
+    simulated_loop& loop_;
+    ring::item_source* source_;
+};
+
+using receiving = open_stream<ring::receive_source>;
+using accepting = open_stream<ring::accept_source>;
+
+std::uint64_t request_in_flight(const simulation& kernel, opcode op)
+{
+    for (const auto& r : kernel.in_flight())
+        if (r.op == op)
+            return r.user_data;
+    BOOST_FAIL("there is no such request");
+    return 0;
+}
+
+BOOST_AUTO_TEST_SUITE(item_streams)
+
+BOOST_FIXTURE_TEST_CASE(bytes_and_error_of_a_cancelled_receive_come_first, simulated_loop)
+{
+    connection c(*this);
+    std::string buffer(16, ' ');
+    kernel->hold(opcode::recv);
+    start<receive_into>(*c, direction::read, buffer);
+    poll();
+    loop.cancel(*c);
+    c.peer.write("left");
+    kernel->release();
+    poll();
+    BOOST_REQUIRE(loop.leftover_size(*c) == 4U);
+    c.handle->leftover_error = -ECONNRESET;
+    c.peer.write("behind");
+    receiving stream(*this, *c, stream_limits());
+    std::string text;
+    stream.next(text);
+    poll();
+    BOOST_TEST(text == "left");
+    poll();
+    const record& error = stream.next(text);
+    poll();
+    BOOST_TEST(error.result == -ECONNRESET);
+    stream.next(text);
+    run();
+    BOOST_TEST(text == "leftbehind");
+    stream.close();
+    c.close();
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(error_that_nobody_took_is_left_by_stop, simulated_loop)
+{
+    connection c(*this);
+    receiving stream(*this, *c, stream_limits());
+    std::string text;
+    stream.next(text);
+    c.peer.write("bytes");
+    run();
+    turn();
+    text.clear();
+    c.peer.write("bytes");
+    turn();
+    turn();
+    kernel->post({request_in_flight(*kernel, opcode::poll_add), -EIO, 0});
+    turn();
+    BOOST_TEST(stream.held() == 2U);
+    BOOST_TEST(stream.stop(text) == 0);
+    BOOST_TEST(text == "bytes");
+    std::string buffer(16, ' ');
+    const record& plain = start<receive_into>(*c, direction::read, buffer);
+    poll();
+    BOOST_TEST(plain.result == -EIO);
+}
+
+BOOST_FIXTURE_TEST_CASE(reads_behind_a_dropped_stream_wait_for_its_request, simulated_loop)
+{
+    connection c(*this);
+    kernel->hold(opcode::poll_add);
+    receiving stream(*this, *c, stream_limits());
+    std::string text;
+    const record& waiting = stream.next(text);
+    poll();
+    stream.close();
+    std::string buffer(16, ' ');
+    const record& plain = start<receive_into>(*c, direction::read, buffer);
+    poll();
+    BOOST_TEST(waiting.result == -ECANCELED);
+    BOOST_TEST(submitted(opcode::recv).empty());
+    kernel->release();
+    turn();
+    turn();
+    BOOST_TEST(submitted(opcode::recv).size() == 1U);
+    c.peer.write("plain");
+    run();
+    BOOST_TEST(plain.result == 5);
+    c.close();
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_nothing, simulated_loop)
+{
+    connection c(*this);
+    kernel->hold(opcode::poll_add);
+    receiving stream(*this, *c, stream_limits());
+    std::string text;
+    const record& waiting = stream.next(text);
+    poll();
+    BOOST_TEST(stream.stop(text) == -ETIMEDOUT);
+    BOOST_TEST(stream.is_open());
+    poll();
+    BOOST_TEST(waiting.result == -ECANCELED);
+    c.peer.write("kept");
+    kernel->release();
+    turn();
+    stream.next(text);
+    run();
+    BOOST_TEST(text == "kept");
+    BOOST_TEST(stream.stop(text) == 0);
+    BOOST_TEST(!stream.is_open());
+}
+
+BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
+                        simulated_loop)
+{
+    const test_support::unique_descriptor listener = test_support::loopback_listener();
+    ring::descriptor* const handle = loop.open(listener.get());
+    auto stream = std::make_unique<accepting>(*this, *handle, stream_limits{2, 1}, false);
+    std::string text;
+    stream->next(text);
+    poll();
+    const std::uint64_t request = request_in_flight(*kernel, opcode::accept);
+    const auto accepted = [&](std::uint32_t flags) {
+        return backend::completion_entry{request, ::dup(listener.get()), flags};
+    };
+    for (int i = 0; i < 6; ++i)
+        kernel->post(accepted(backend::completion_more));
+    run();
+    BOOST_TEST(text == "socket ");
+    turn();
+    BOOST_TEST(stream->held() == 5U);
+    turn();
+    turn();
+    BOOST_TEST(submitted(opcode::async_cancel).size() == 1U);
+    BOOST_TEST(kernel->in_flight_count() == 0U);
+    for (int i = 0; i < 4; ++i) {
+        BOOST_TEST(kernel->in_flight_count() == 0U);
+        stream->next(text);
+        run();
+        poll();
+    }
+    turn();
+    BOOST_TEST(stream->held() == 1U);
+    BOOST_TEST(kernel->in_flight_count() == 1U); // At the low mark it began again.
+    // What comes behind the end of the stream is closed.
+    kernel->hold(opcode::accept);
+    stream.reset();
+    const int late = ::dup(listener.get());
+    kernel->post({request_in_flight(*kernel, opcode::accept), late, backend::completion_more});
+    turn();
+    BOOST_TEST(::fcntl(late, F_GETFD) == -1);
+    kernel->release();
+    turn();
+    loop.close(handle);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_AUTO_TEST_CASE(sources_end_with_the_loop_whoever_lets_go_last)
+{
+    for (const bool held : {false, true})
+        for (const bool dropped_first : {false, true}) {
+            options settings = small_options();
+            settings.drain_deadline_ms = 20;
+            auto ends = test_support::local_descriptor_pair();
+            auto l = std::make_unique<simulated_loop>(settings);
+            const auto kernel = l->kernel;
+            {
+                connection c(*l, std::move(ends));
+                if (held)
+                    kernel->hold(opcode::poll_add);
+                receiving stream(*l, *c, stream_limits());
+                std::string text;
+                const record& waiting = stream.next(text);
+                l->poll();
+                if (dropped_first)
+                    stream.close();
+                c.handle = nullptr; // Goes with the loop.
+                l->loop.shutdown();
+                BOOST_TEST(waiting.destroyed());
+                if (!dropped_first)
+                    BOOST_TEST(!stream.is_open());
+                stream.close();
+                l.reset();
+            }
+            kernel->release();
+            ring::quarantine::reclaim();
+        }
+}
+
+/// Whatever the kernel does, and however plain receives and streams come and go, the
+/// bytes arrive once and in order.
+BOOST_AUTO_TEST_CASE(bytes_come_in_order_whatever_happens)
+{
+    for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+        BOOST_TEST_CONTEXT("seed " << seed)
+        {
+            simulation_plan plan = simulation_plan::random(seed);
+            plan.enter_error = 0;
+            plan.connection_error = 0;
+            plan.refuses_when_overflowing = false;
+            simulated_loop l(small_options(), plan);
+            connection c(l);
+            std::mt19937_64 random(seed);
+            const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
+            std::optional<receiving> stream;
+            std::deque<std::string> texts;
+            std::string sent, received;
+            // Results in the order of their handlers.
+            std::size_t taken = 0;
+            const auto collect = [&] {
+                for (; taken < texts.size(); ++taken) {
+                    const record& r = l.records[taken];
+                    if (r.open())
+                        return;
+                    if (r.result > 0)
+                        received += texts[taken].substr(0, static_cast<std::size_t>(r.result));
+                    else
+                        BOOST_TEST(r.result == -ECANCELED);
+                }
+            };
+            const auto stop = [&] {
+                std::string left;
+                BOOST_TEST(stream->stop(left) == 0);
+                stream.reset();
+                // Handlers have what comes before; a plain receive that still waits has
+                // kept the stream from beginning.
+                for (int turns = 0; taken < texts.size() && !left.empty(); ++turns) {
+                    BOOST_REQUIRE(turns < 100);
+                    l.turn();
+                    collect();
+                }
+                received += left;
+            };
+            for (int step = 0; step < 300; ++step) {
+                if (chance(30)) {
+                    const std::string text = std::to_string(step) + ' ';
+                    c.peer.write(text);
+                    sent += text;
+                }
+                if (!stream && chance(30)) {
+                    stream.emplace(l, *c, stream_limits{3, 1});
+                } else if (stream && chance(10)) {
+                    stop();
+                } else if (chance(40)) {
+                    if (stream) {
+                        texts.emplace_back();
+                        stream->next(texts.back());
+                    } else {
+                        texts.emplace_back(32, ' ');
+                        l.start<receive_into>(*c, direction::read, texts.back());
+                    }
+                    if (chance(30))
+                        l.loop.cancel(l.last_id);
+                } else if (chance(5)) {
+                    l.loop.cancel(*c);
+                }
+                if (chance(50)) {
+                    l.turn();
+                    collect();
+                }
+            }
+            if (stream)
+                stop();
+            for (int turns = 0; received.size() < sent.size(); ++turns) {
+                BOOST_REQUIRE(turns < 10000);
+                if (taken == texts.size()) {
+                    texts.emplace_back(32, ' ');
+                    l.start<receive_into>(*c, direction::read, texts.back());
+                }
+                l.turn();
+                collect();
+            }
+            BOOST_TEST(received == sent);
+            c.close();
+            // Cancellations are late or missed here.
+            for (int turns = 0; turns < 100 && !l.everything_is_back(); ++turns)
+                l.turn();
+            BOOST_TEST(l.everything_is_back());
+        }
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace
