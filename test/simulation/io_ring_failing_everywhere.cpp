@@ -77,6 +77,7 @@ public:
         waits();
         calls_back();
         chains();
+        sends_a_message();
         ends_early();
         ring_.run();
         if (!ring_.shutdown(20s) || ring_.in_flight() != 0)
@@ -164,6 +165,14 @@ private:
         static_cast<void>(std::move(failed).wait());
     }
 
+    void sends_a_message()
+    {
+        auto messages = retry([this] { return ring_.messages(); });
+        auto sending = submit([this] { return ring_.message_ring(ring_.address(), 'f'); });
+        static_cast<void>(std::move(sending).wait());
+        o_.received += static_cast<char>(messages.next().wait().value());
+    }
+
     void ends_early()
     {
         auto limited = submit([this] { return with_.read().within(0s); });
@@ -190,7 +199,7 @@ private:
 /// With everything of the fixture gone but the memory, which has to be back.
 void check(const outcome& o, const ring_with_pipe& with)
 {
-    BOOST_TEST(o.received == "abcde");
+    BOOST_TEST(o.received == "abcdef");
     BOOST_TEST(!o.chain_went_on);
     BOOST_TEST(o.hard_link_went_on);
     BOOST_TEST(o.timed_out);

@@ -161,7 +161,8 @@ struct socket_direct : into_registered_file, socket_to_make {
 /// auto write = ring.write(writer, safer_ring::owned_buffer::copy_of("last words"));
 /// auto [writing, closing] =
 ///     ring.submit_linked(std::move(write), ring.close(std::move(writer)));
-/// assert(std::move(closing).wait().result());
+/// auto closed = std::move(closing).wait().result();
+/// assert(closed.value() == 0);
 /// char bytes[16];
 /// assert(::read(reader.get(), bytes, sizeof bytes) == 10);
 /// assert(::read(reader.get(), bytes, sizeof bytes) == 0);

@@ -55,7 +55,7 @@ namespace ops {
 /// safer_ring::io_ring here, there;
 /// auto messages = there.messages();
 /// auto sent = here.message_ring(there.address(), 42).submit().wait().result();
-/// assert(sent);
+/// assert(sent.value() == 0);
 /// assert(messages.next().wait().value() == 42);
 /// @endcode
 struct message_ring : without_buffer {

@@ -3,13 +3,16 @@
 
 #include "simulated_loop.hpp"
 
+#include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/item_source.hpp>
 #include <safer_ring/ring/quarantine.hpp>
 
 #include <boost/test/unit_test.hpp>
 
+#include <cerrno>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <random>
 #include <string>
 #include <utility>
@@ -277,6 +280,36 @@ BOOST_AUTO_TEST_CASE(sources_end_with_the_loop_whoever_lets_go_last)
             kernel->release();
             ring::quarantine::reclaim();
         }
+}
+
+BOOST_AUTO_TEST_CASE(buffers_of_streams_are_kept_as_long_as_the_ring_is)
+{
+    for (const bool is_told : {true, false}) {
+        auto kernel = std::make_shared<simulation>();
+        auto own = std::make_unique<backend::simulated_backend>(kernel, small_options());
+        if (!is_told)
+            kernel->fail_nth(simulation::call::close_when_drained, 1, EINVAL);
+        ring::receive_buffers buffers(*own, 2, 64);
+        auto group = ring::buffer_group::make(nullptr, 2, 64, ring::buffer_use::whole);
+        const std::weak_ptr<ring::buffer_group> kept = group;
+        auto ends = test_support::local_descriptor_pair();
+        backend::submission_entry* const entry = own->next_submission();
+        *entry = {};
+        entry->op = opcode::poll_add;
+        entry->op_flags = POLLIN;
+        entry->fd = ends.first.get();
+        kernel->hold(opcode::poll_add);
+        own->publish();
+        constexpr backend::backend::timeout no_wait{0};
+        BOOST_REQUIRE(own->enter(1, 0, &no_wait) == 1);
+        ring::quarantine::keep(std::move(own), std::move(buffers),
+                               std::make_unique<ring::staging_pool>(64), std::move(group));
+        ring::quarantine::reclaim();
+        BOOST_TEST(!kept.expired());
+        kernel->release();
+        ring::quarantine::reclaim();
+        BOOST_TEST(kept.expired() == is_told);
+    }
 }
 
 /// Whatever the kernel does, and however plain receives and streams come and go, the
