@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -34,19 +35,36 @@ void event_loop::cancel(descriptor& d)
     cancel_all(held, d, cancel_mode::cancel);
 }
 
-void event_loop::close(descriptor* d)
+int event_loop::close(descriptor* d)
 {
     guard held(mutex_);
     cancel_all(held, *d, cancel_mode::close);
+    const int fd = d->fd;
     forget(d);
+    return fd;
 }
 
-void event_loop::release(descriptor* d)
+int event_loop::release(descriptor* d)
 {
     guard held(mutex_);
     cancel_all(held, *d, cancel_mode::release);
     drop_leftovers(*d);
+    const int fd = d->fd;
     forget(d);
+    return fd;
+}
+
+int event_loop::native(const descriptor& d)
+{
+    const guard held(mutex_);
+    return d.fd;
+}
+
+bool event_loop::is_busy(const descriptor& d)
+{
+    const guard held(mutex_);
+    return std::any_of(std::begin(all_directions), std::end(all_directions),
+                       [&d](direction dir) { return d.front(dir) != nullptr; });
 }
 
 void event_loop::cancel(operation_id id)

@@ -65,8 +65,8 @@ unsigned event_loop::fill_submissions() noexcept
             break;
         auto& op = static_cast<io_operation&>(*pending_.pop_front());
         *entry = {};
-        op.prepare(*this, *entry);
         entry->fd = op.descriptor_->fd;
+        op.prepare(*this, *entry);
         entry->user_data = static_cast<std::uint64_t>(op.id_);
         op.submitted_as_ = entry->op;
         op.state_ = io_state::in_kernel;

@@ -32,6 +32,8 @@ const char* name(backend::opcode op) noexcept
         return "cancel";
     case backend::opcode::connect:
         return "connect";
+    case backend::opcode::openat:
+        return "open";
     case backend::opcode::read:
         return "read";
     case backend::opcode::write:

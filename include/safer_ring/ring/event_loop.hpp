@@ -213,10 +213,17 @@ public:
     SAFER_RING_API void cancel(operation_id id);
 
     /// Cancels everything and forgets `d`; closing the number is then safe.
-    SAFER_RING_API void close(descriptor* d);
+    /// Answers it, since an operation may have opened the file meanwhile.
+    SAFER_RING_API int close(descriptor* d);
 
-    /// Cancels everything, waits until the kernel let go, and forgets `d`.
-    SAFER_RING_API void release(descriptor* d);
+    /// Cancels everything, waits until the kernel let go, and forgets `d`;
+    /// answers the number.
+    SAFER_RING_API int release(descriptor* d);
+
+    /// The number of a descriptor that an operation opens; -1 before.
+    [[nodiscard]] SAFER_RING_API int native(const descriptor& d);
+    /// Whether operations of `d` are under way.
+    [[nodiscard]] SAFER_RING_API bool is_busy(const descriptor& d);
 
     /// To be called before a synchronous call on `d`: tries its queued
     /// writes, in order, so that the call comes after them.

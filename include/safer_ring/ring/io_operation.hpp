@@ -73,7 +73,8 @@ protected:
     /// descriptor; false when there is nothing.
     virtual bool complete_from_leftover(event_loop&) noexcept { return false; }
 
-    /// Fills a fresh `entry`, all but user data and descriptor.
+    /// Fills a fresh `entry`, all but user data, and the descriptor where it is
+    /// that of the operation.
     virtual void prepare(event_loop& loop, backend::submission_entry& entry) noexcept = 0;
 
     /// Judges `result_` and `completion_flags_` as they came from the kernel.
