@@ -192,6 +192,28 @@ void event_loop::conclude(io_operation& op, cancel_mode mode) noexcept
     op.descriptor_ = nullptr;
 }
 
+void event_loop::resume(io_operation& op) noexcept
+{
+    if (op.state_ == io_state::queued)
+        begin(op);
+}
+
+void event_loop::leave(io_operation& op) noexcept
+{
+    io_operation* const next = op.before_ == nullptr ? op.after_ : nullptr;
+    detach(op);
+    if (next != nullptr && next->state_ == io_state::queued)
+        begin(*next);
+}
+
+void event_loop::request_end(io_operation& op) noexcept
+{
+    if (op.state_ != io_state::in_kernel || op.cancel_requested_)
+        return;
+    request_cancel(op);
+    flush_published();
+}
+
 /// To be called at the end of whatever reaped outside a turn: the completions
 /// taken may have been what the thread in the kernel was to wake for.
 void event_loop::hand_back(guard& held)

@@ -304,6 +304,10 @@ void event_loop::begin(io_operation& op) noexcept
         begin_next(op);
         return;
     }
+    if (!op.takes_turn(*this)) {
+        op.state_ = io_state::queued;
+        return;
+    }
     op.state_ = io_state::pending;
     pending_.push_back(&op);
 }

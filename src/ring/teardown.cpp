@@ -40,6 +40,8 @@ const char* name(backend::opcode op) noexcept
         return "write";
     case backend::opcode::send:
         return "send";
+    case backend::opcode::splice:
+        return "splice";
     case backend::opcode::recv:
         return "receive";
     default: // The event loop asks for nothing else.

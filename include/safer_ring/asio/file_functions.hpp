@@ -44,9 +44,9 @@ namespace detail {
 /// Where the operations of `file` are started; its service is null when the
 /// file is Asio's own.
 template <typename File>
-file_service::question service_of_file(File& file)
+file_service::file_question service_of_file(File& file)
 {
-    const file_service::question asked;
+    const file_service::file_question asked;
     error_code ignored;
     if constexpr (requires { file.write_some(asked, ignored); })
         file.write_some(asked, ignored);
@@ -71,7 +71,7 @@ protected:
     {
         std::decay_t<Handler> own(std::forward<Handler>(handler));
         const executor_type executor = file_->get_executor();
-        const file_service::question found = service_of_file(*file_);
+        const file_service::file_question found = service_of_file(*file_);
         if (found.service() == nullptr)
             return complete_elsewhere(std::move(own), executor,
                                       error_code(net::error::operation_not_supported));

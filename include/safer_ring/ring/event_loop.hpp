@@ -272,6 +272,12 @@ public:
         return true;
     }
     void consume_leftover(descriptor& d, std::uint32_t size, bool peek) noexcept;
+    /// Asks an operation that keeps its place in line again whether it goes on.
+    SAFER_RING_API void resume(io_operation& op) noexcept;
+    /// Takes an operation that waits in line out of it; it is never completed.
+    SAFER_RING_API void leave(io_operation& op) noexcept;
+    /// Asks the kernel to end the request of `op`, if it has one.
+    SAFER_RING_API void request_end(io_operation& op) noexcept;
 
     // ---- end of life
 

@@ -73,6 +73,10 @@ protected:
     /// descriptor; false when there is nothing.
     virtual bool complete_from_leftover(event_loop&) noexcept { return false; }
 
+    /// Called when the operation has become first in line. False to keep that
+    /// place without going to the kernel, until `event_loop::resume`.
+    [[nodiscard]] virtual bool takes_turn(event_loop&) noexcept { return true; }
+
     /// Fills a fresh `entry`, all but user data, and the descriptor where it is
     /// that of the operation.
     virtual void prepare(event_loop& loop, backend::submission_entry& entry) noexcept = 0;

@@ -84,7 +84,7 @@ public:
     /// Handed to a synchronous write of a file, which is how its public interface
     /// leads to the service, tells which it is. To Asio's own service, a buffer
     /// of no bytes.
-    class question : public net::const_buffer {
+    class file_question : public net::const_buffer {
     public:
         file_service* service() const noexcept { return service_; }
         implementation_type& implementation() const noexcept { return *implementation_; }
@@ -296,6 +296,19 @@ public:
         return n;
     }
 
+    std::size_t read_some(implementation_type& impl, const native_question& question,
+                          error_code& ec)
+    {
+        answer(question, is_open(impl) ? impl.descriptor_ : nullptr, impl.is_stream_);
+        ec = {};
+        return 0;
+    }
+    std::size_t read_some_at(implementation_type& impl, std::uint64_t,
+                             const native_question& question, error_code& ec)
+    {
+        return read_some(impl, question, ec);
+    }
+
     std::size_t read_some(implementation_type& impl, const net::null_buffers&, error_code& ec)
     {
         return wait(impl, POLLIN, ec);
@@ -350,14 +363,14 @@ public:
         });
     }
 
-    std::size_t write_some(implementation_type& impl, const question& asked, error_code& ec)
+    std::size_t write_some(implementation_type& impl, const file_question& asked, error_code& ec)
     {
         asked.service_ = this;
         asked.implementation_ = &impl;
         ec = {};
         return 0;
     }
-    std::size_t write_some_at(implementation_type& impl, std::uint64_t, const question& asked,
+    std::size_t write_some_at(implementation_type& impl, std::uint64_t, const file_question& asked,
                               error_code& ec)
     {
         return write_some(impl, asked, ec);
