@@ -20,6 +20,7 @@
 #include <safer_ring/asio/file_functions.hpp>
 #include <safer_ring/asio/io_context.hpp>
 #include <safer_ring/asio/splice.hpp>
+#include <safer_ring/asio/zero_copy.hpp>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 

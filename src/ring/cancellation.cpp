@@ -319,7 +319,7 @@ void event_loop::await_kernel(guard& held, descriptor& d, backend::backend::time
     const auto busy = [&d] {
         for (const direction dir : all_directions)
             for (const io_operation* op = d.front(dir); op != nullptr; op = op->after_)
-                if (op->state_ == io_state::in_kernel)
+                if (op->state_ == io_state::in_kernel && !op->result_known_)
                     return true;
         return false;
     };

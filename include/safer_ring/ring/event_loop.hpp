@@ -363,6 +363,7 @@ private:
     void reap() noexcept;
     io_operation* take_completed() noexcept;
     io_operation* find_completed(const backend::completion_entry& entry) noexcept;
+    void let_others_pass(io_operation& op) noexcept;
     io_operation::step settle(io_operation& op) noexcept;
     void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
                   operation_id* id, bool counts);

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <safer_ring/backend/entry.hpp>
+#include <safer_ring/ring/lent_memory.hpp>
 #include <safer_ring/ring/operation.hpp>
 #include <safer_ring/ring/slot_table.hpp>
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <poll.h>
 #include <sys/types.h>
 
@@ -111,6 +113,10 @@ protected:
     /// owes a completion. What it brings stays with the descriptor.
     virtual void keep_for_later(event_loop& loop) noexcept { discard(loop); }
 
+    /// Gives up the memory that the kernel has not let go of when the operation is
+    /// destroyed.
+    virtual std::unique_ptr<lent_memory> surrender() noexcept { return nullptr; }
+
     [[nodiscard]] bool cancel_requested() const noexcept { return cancel_requested_; }
 
     /// False when what `perform` found at the start, or a leftover, was enough.
@@ -141,6 +147,7 @@ private:
     bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.
     bool detached_ = false;         // The caller's memory must not be touched.
     bool delivered_ = false;        // deliver() has run ahead of the handler.
+    bool result_known_ = false;     // The kernel is still to tell that it let go of the memory.
 
 protected:
     int result_ = -ECANCELED;
