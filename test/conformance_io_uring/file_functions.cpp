@@ -539,7 +539,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_run_where_they_belong, Ctx, our_contexts)
     const temporary_file disk("x");
     Ctx ctx;
     net::thread_pool elsewhere(1);
-    random_file_of<Ctx> file(ctx), foreign(ctx);
+    random_file_of<Ctx> file(ctx);
     auto strand = net::make_strand(ctx.get_executor());
     net::basic_stream_file<decltype(strand)> in_strand(strand);
     int calls = 0;
@@ -552,15 +552,18 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_run_where_they_belong, Ctx, our_contexts)
             ++calls;
         });
     });
+    error_code opened = net::error::would_block;
+    bool there = false;
     async_open(file, disk.path(), read_write,
                net::bind_executor(elsewhere, [&](const error_code& ec) {
-                   BOOST_TEST(ec == error_code());
-                   BOOST_TEST(elsewhere.get_executor().running_in_this_thread());
-                   ++calls;
+                   opened = ec;
+                   there = elsewhere.get_executor().running_in_this_thread();
                }));
     ctx.run();
     elsewhere.join();
-    BOOST_TEST(calls == 2);
+    BOOST_TEST(calls == 1);
+    BOOST_TEST(opened == error_code());
+    BOOST_TEST(there);
 }
 
 /// An object of Asio's own says so, in its handler.
