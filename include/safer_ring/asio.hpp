@@ -17,7 +17,10 @@
 #include <safer_ring/asio/detail/timed_cancel.hpp>
 #include <safer_ring/asio/detail/timer_service.hpp>
 #include <safer_ring/asio/executor.hpp>
+#include <safer_ring/asio/file_functions.hpp>
 #include <safer_ring/asio/io_context.hpp>
+#include <safer_ring/asio/splice.hpp>
+#include <safer_ring/asio/zero_copy.hpp>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 

@@ -63,6 +63,7 @@ short simulation::state::events_of(const request& r) noexcept
     case opcode::poll_add:
         return static_cast<short>(r.entry.op_flags);
     case opcode::send:
+    case opcode::send_zc:
     case opcode::write:
     case opcode::connect:
         return POLLOUT;
@@ -74,7 +75,7 @@ short simulation::state::events_of(const request& r) noexcept
 /// Whether it is done at once, ready or not.
 bool simulation::state::never_waits(const request& r) noexcept
 {
-    return r.entry.op == opcode::fsync || r.entry.op == opcode::shutdown ||
+    return r.notifies || r.entry.op == opcode::fsync || r.entry.op == opcode::shutdown ||
            r.entry.op == opcode::fallocate || r.entry.op == opcode::splice;
 }
 
@@ -83,6 +84,8 @@ bool simulation::state::attempt(request& r)
 {
     if (r.entry.op == opcode::timeout)
         return false;
+    if (r.notifies)
+        return notify(r);
     pollfd ready{r.file, events_of(r), 0};
     ::poll(&ready, 1, 0);
     outcome o;
@@ -92,9 +95,30 @@ bool simulation::state::attempt(request& r)
     o.op = r.entry.op;
     o.completion.user_data = r.entry.user_data;
     o.completion.result = *result;
+    if (r.entry.op == opcode::send_zc) {
+        o.completion.flags |= completion_more;
+        r.notifies = true;
+        r.cancel_requested = false;
+        r.held = holds_notifications;
+    }
     add_outcome(std::move(o));
     drop(r);
     follow(r, *result);
+    return !r.notifies;
+}
+
+/// The network has had the bytes until now. Never comes before what was sent.
+bool simulation::state::notify(request& r)
+{
+    for (const outcome& o : outcomes)
+        if (o.completion.user_data == r.entry.user_data)
+            return false;
+    gather(r.entry);
+    outcome o;
+    o.op = r.entry.op;
+    o.completion.user_data = r.entry.user_data;
+    o.completion.flags = completion_notification;
+    add_outcome(std::move(o));
     return true;
 }
 
@@ -180,6 +204,7 @@ std::optional<int> simulation::state::execute(request& r, outcome& o, short reve
     case opcode::recv:
         return receive(r, o);
     case opcode::send:
+    case opcode::send_zc:
         return send(r);
     case opcode::read:
     case opcode::write:
@@ -227,6 +252,7 @@ std::optional<int> simulation::state::injected_result(const request& r)
     case opcode::recv:
         return -random.pick({ECONNRESET, ETIMEDOUT, EHOSTUNREACH});
     case opcode::send:
+    case opcode::send_zc:
         return -random.pick({EPIPE, ECONNRESET});
     case opcode::read:
         return -EIO;
@@ -421,7 +447,7 @@ void simulation::state::cancel(const submission_entry& entry)
     const auto found = std::find_if(requests.begin(), requests.end(), [&](const request& r) {
         return r.entry.user_data == entry.address;
     });
-    if (found == requests.end()) {
+    if (found == requests.end() || found->notifies) {
         const bool executed = std::any_of(outcomes.begin(), outcomes.end(), [&](const outcome& o) {
             return o.completion.user_data == entry.address;
         });

@@ -26,6 +26,7 @@ void add_memory_of(memory_ranges& ranges, const submission_entry& e)
     switch (e.op) {
     case opcode::recv:
     case opcode::send:
+    case opcode::send_zc:
     case opcode::read:
     case opcode::write:
         return add(ranges, e.address, e.length);
@@ -165,6 +166,12 @@ void simulation::hold_everything()
         r.held = true;
 }
 
+void simulation::hold_notifications()
+{
+    const std::lock_guard held(state_->mutex);
+    state_->holds_notifications = true;
+}
+
 void simulation::release()
 {
     const executing_scope scope;
@@ -173,6 +180,7 @@ void simulation::release()
     s.held_opcodes.clear();
     s.held_descriptors.clear();
     s.holds_everything = false;
+    s.holds_notifications = false;
     for (auto it = s.requests.begin(); it != s.requests.end();) {
         const auto current = it++;
         if (!std::exchange(current->held, false))

@@ -77,7 +77,8 @@ struct simulation::state {
         bool held = false;
         bool cancel_requested = false; // While held.
         bool connecting = false;
-        unsigned start_delay = 0;              // In enters.
+        bool notifies = false;    // It was sent; that the memory is let go is still to be told.
+        unsigned start_delay = 0; // In enters.
         std::vector<submission_entry> behind;  // Linked to it, not begun.
         std::optional<submission_entry> limit; // The link_timeout that is running.
         std::optional<clock::time_point> due;  // Of a timeout.
@@ -139,6 +140,7 @@ struct simulation::state {
     // simulated_execution.cpp: the requests
     bool attempt(request& r);
     void read_at_once(request& r);
+    bool notify(request& r);
     std::optional<int> execute(request& r, outcome& o, short revents);
     std::optional<int> injected_result(const request& r);
     std::optional<int> receive(request& r, outcome& o);
@@ -193,6 +195,7 @@ struct simulation::state {
     std::set<opcode> held_opcodes;
     std::set<int> held_descriptors;
     bool holds_everything = false;
+    bool holds_notifications = false;
     bool waits_are_held = false;
     unsigned held_waits = 0;
     std::condition_variable held_waits_changed;

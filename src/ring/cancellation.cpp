@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -34,19 +35,36 @@ void event_loop::cancel(descriptor& d)
     cancel_all(held, d, cancel_mode::cancel);
 }
 
-void event_loop::close(descriptor* d)
+int event_loop::close(descriptor* d)
 {
     guard held(mutex_);
     cancel_all(held, *d, cancel_mode::close);
+    const int fd = d->fd;
     forget(d);
+    return fd;
 }
 
-void event_loop::release(descriptor* d)
+int event_loop::release(descriptor* d)
 {
     guard held(mutex_);
     cancel_all(held, *d, cancel_mode::release);
     drop_leftovers(*d);
+    const int fd = d->fd;
     forget(d);
+    return fd;
+}
+
+int event_loop::native(const descriptor& d)
+{
+    const guard held(mutex_);
+    return d.fd;
+}
+
+bool event_loop::is_busy(const descriptor& d)
+{
+    const guard held(mutex_);
+    return std::any_of(std::begin(all_directions), std::end(all_directions),
+                       [&d](direction dir) { return d.front(dir) != nullptr; });
 }
 
 void event_loop::cancel(operation_id id)
@@ -124,7 +142,7 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     // Nothing waits for a disk, which cannot be interrupted.
     if (mode != cancel_mode::cancel && !shut_down_ && d.kind != file_kind::regular)
         await_kernel(
-            held, [&d] { return has_any(d, is_in_kernel); },
+            held, [&d] { return has_any(d, owes_result); },
             mode == cancel_mode::release ? release_deadline : close_deadline);
     if (mode != cancel_mode::cancel && kernel_ && kernel_->unsubmitted() != 0)
         kernel_->disown(d.fd); // The kernel takes nothing; the number is given up all the same.
@@ -192,6 +210,28 @@ void event_loop::conclude(io_operation& op, cancel_mode mode) noexcept
     op.descriptor_ = nullptr;
 }
 
+void event_loop::resume(io_operation& op) noexcept
+{
+    if (op.state_ == io_state::queued)
+        begin(op);
+}
+
+void event_loop::leave(io_operation& op) noexcept
+{
+    io_operation* const next = op.before_ == nullptr ? op.after_ : nullptr;
+    detach(op);
+    if (next != nullptr && next->state_ == io_state::queued)
+        begin(*next);
+}
+
+void event_loop::request_end(io_operation& op) noexcept
+{
+    if (op.state_ != io_state::in_kernel || op.cancel_requested_)
+        return;
+    request_cancel(op);
+    flush_published();
+}
+
 /// To be called at the end of whatever reaped outside a turn: the completions
 /// taken may have been what the thread in the kernel was to wake for.
 void event_loop::hand_back(guard& held)
@@ -221,6 +261,12 @@ bool event_loop::has_any(const descriptor& d, F is_sought) noexcept
 bool event_loop::is_in_kernel(const io_operation& op) noexcept
 {
     return op.state_ == io_state::in_kernel;
+}
+
+/// Of a zero-copy send only the memory may be left with the kernel.
+bool event_loop::owes_result(const io_operation& op) noexcept
+{
+    return is_in_kernel(op) && !op.result_known_;
 }
 
 /// Whether the kernel may still write to the caller's memory. What such entries

@@ -187,6 +187,8 @@ bool event_loop::settle_before_handler(guard& held, io_operation& op)
     }
     if (!op.delivered_)
         op.deliver(*this);
+    if (waiting_ && !pending_.empty())
+        submit_started(held, nullptr); // What it kept waiting elsewhere.
     detach(op);
     return true;
 }

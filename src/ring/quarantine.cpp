@@ -13,15 +13,16 @@ namespace safer_ring::inline SAFER_RING_ABI::ring::quarantine {
 namespace {
 
 struct held {
-    held(receive_buffers&& b, std::unique_ptr<staging_pool>&& s,
+    held(receive_buffers&& b, std::unique_ptr<staging_pool>&& s, lent_memories&& l,
          std::shared_ptr<buffer_group>&& of_streams, int d) noexcept
-        : buffers(std::move(b)), staging(std::move(s)), stream_buffers(std::move(of_streams)),
-          drained(d)
+        : buffers(std::move(b)), staging(std::move(s)), lent(std::move(l)),
+          stream_buffers(std::move(of_streams)), drained(d)
     {
     }
 
     receive_buffers buffers;
     std::unique_ptr<staging_pool> staging;
+    lent_memories lent;
     std::shared_ptr<buffer_group> stream_buffers;
     int drained; // Hangs up when the ring is gone; -1 when that cannot be told.
 };
@@ -31,7 +32,7 @@ struct store {
     std::list<held> entries;
 };
 
-/// Never destroyed: at exit the kernel may still write to what is in it.
+/// Never destroyed: at exit the kernel may still use what is in it.
 store& the_store()
 {
     alignas(store) static std::byte memory[sizeof(store)];
@@ -71,19 +72,20 @@ bool is_drained(const held& entry) noexcept
 } // namespace
 
 void keep(std::unique_ptr<backend::backend> kernel, receive_buffers&& buffers,
-          std::unique_ptr<staging_pool> staging,
+          std::unique_ptr<staging_pool> staging, lent_memories lent,
           std::shared_ptr<buffer_group> stream_buffers) noexcept
 {
     const int drained = watch(*kernel);
     try {
         store& s = the_store();
         const std::lock_guard lock(s.mutex);
-        s.entries.emplace_back(std::move(buffers), std::move(staging), std::move(stream_buffers),
-                               drained);
+        s.entries.emplace_back(std::move(buffers), std::move(staging), std::move(lent),
+                               std::move(stream_buffers), drained);
     } catch (const std::bad_alloc&) {
         // Freeing is the one thing that must not happen: leak instead.
         static_cast<void>(staging.release());
         buffers.leak();
+        lent.leak();
         leak(std::move(stream_buffers));
     }
     kernel.reset();

@@ -60,8 +60,8 @@ unsigned event_loop::fill_submissions() noexcept
             break;
         auto& op = static_cast<io_operation&>(*pending_.pop_front());
         *entry = {};
-        op.prepare(*this, *entry);
         entry->fd = op.descriptor_->fd;
+        op.prepare(*this, *entry);
         entry->user_data = static_cast<std::uint64_t>(op.id_);
         op.submitted_as_ = entry->op;
         op.state_ = io_state::in_kernel;
@@ -245,11 +245,35 @@ io_operation* event_loop::find_completed(const backend::completion_entry& entry)
             buffers_.give_back(entry.flags >> backend::completion_buffer_shift);
         return nullptr;
     }
-    op->result_ = entry.result;
     op->completion_flags_ = entry.flags;
-    if (!is_source || (entry.flags & backend::completion_more) == 0)
-        --in_kernel_;
+    if (is_source) {
+        op->result_ = entry.result;
+        if ((entry.flags & backend::completion_more) == 0)
+            --in_kernel_;
+        return op;
+    }
+    if ((entry.flags & backend::completion_notification) == 0)
+        op->result_ = entry.result;
+    op->result_known_ = (entry.flags & backend::completion_more) != 0;
+    if (op->result_known_) {
+        let_others_pass(*op);
+        return nullptr;
+    }
+    --in_kernel_;
     return op;
+}
+
+/// What was sent without a copy is in its place in the stream, whenever the
+/// kernel lets go of the memory: it is out of line, and nothing can cancel it. What
+/// failed may be tried again, and stays.
+void event_loop::let_others_pass(io_operation& op) noexcept
+{
+    if (op.result_ < 0 || op.descriptor_ == nullptr)
+        return;
+    op.detached_ = false;
+    begin_next(op);
+    op.descriptor_->remove(op);
+    op.descriptor_ = nullptr;
 }
 
 /// Judges a result, and sends the operation to the kernel again if that is
@@ -313,6 +337,10 @@ void event_loop::begin(io_operation& op) noexcept
         begin_next(op);
         return;
     }
+    if (!op.takes_turn(*this)) {
+        op.state_ = io_state::queued;
+        return;
+    }
     op.state_ = io_state::pending;
     pending_.push_back(&op);
 }
@@ -326,6 +354,8 @@ void event_loop::begin_next(io_operation& op) noexcept
 void event_loop::request_cancel(io_operation& op) noexcept
 {
     op.cancel_requested_ = true;
+    if (op.result_known_)
+        return;
     backend::submission_entry* entry = kernel_->next_submission();
     if (entry == nullptr) {
         flush_published();
@@ -345,7 +375,7 @@ void event_loop::retry_missed_cancels() noexcept
 {
     cancel_missed_ = false;
     slots_.for_each([this](io_operation& op) {
-        if (op.state_ == io_state::in_kernel && op.cancel_requested_)
+        if (op.state_ == io_state::in_kernel && op.cancel_requested_ && !op.result_known_)
             request_cancel(op);
     });
 }

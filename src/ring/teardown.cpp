@@ -34,12 +34,18 @@ const char* name(backend::opcode op) noexcept
         return "cancel";
     case backend::opcode::connect:
         return "connect";
+    case backend::opcode::openat:
+        return "open";
     case backend::opcode::read:
         return "read";
     case backend::opcode::write:
         return "write";
     case backend::opcode::send:
         return "send";
+    case backend::opcode::send_zc:
+        return "zero-copy send";
+    case backend::opcode::splice:
+        return "splice";
     case backend::opcode::recv:
         return "receive";
     default: // The event loop asks for nothing else.
@@ -127,11 +133,14 @@ void event_loop::set_aside(guard& held)
                  "destruction; their memory is set aside until the kernel lets go:\n%s",
                  in_kernel_, options_.drain_deadline_ms, describe_locked().c_str());
     operation_queue stuck;
-    slots_.for_each([&stuck](io_operation& op) {
-        if (op.state_ == io_state::in_kernel)
-            stuck.push_back(&op);
+    lent_memories lent;
+    slots_.for_each([&](io_operation& op) {
+        if (op.state_ != io_state::in_kernel)
+            return;
+        stuck.push_back(&op);
+        lent.add(op.surrender());
     });
-    quarantine::keep(std::move(kernel_), std::move(buffers_), std::move(staging_),
+    quarantine::keep(std::move(kernel_), std::move(buffers_), std::move(staging_), std::move(lent),
                      std::move(stream_buffers_));
     buffers_.forget();
     in_kernel_ = 0;

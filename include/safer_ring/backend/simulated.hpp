@@ -45,6 +45,7 @@ struct simulation_plan {
     bool buffer_ring = true;        ///< Buffers chosen by the kernel exist.
     bool receive_poll_first = true; ///< receive_poll_first is understood.
     bool nowait_reads = true;       ///< Reads with RWF_NOWAIT never outlive their call.
+    bool zero_copy_send = false;    ///< It exists.
 
     /// A plan in which everything happens now and then.
     [[nodiscard]] static SAFER_RING_API simulation_plan random(std::uint64_t seed);
@@ -100,6 +101,10 @@ public:
     void hold_descriptor(int fd);
     /// The same for all requests but no-ops, closes and cancellations.
     void hold_everything();
+
+    /// Zero-copy sends are executed, and that the kernel has let go of the memory
+    /// is not told until they are released.
+    void hold_notifications();
 
     /// Ends all holding. What can be executed now is, also when it was to be
     /// cancelled; of the rest, what was to be cancelled ends with ECANCELED.

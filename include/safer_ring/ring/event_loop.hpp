@@ -218,10 +218,17 @@ public:
     SAFER_RING_API void cancel(operation_id id);
 
     /// Cancels everything and forgets `d`; closing the number is then safe.
-    SAFER_RING_API void close(descriptor* d);
+    /// Answers it, since an operation may have opened the file meanwhile.
+    SAFER_RING_API int close(descriptor* d);
 
-    /// Cancels everything, waits until the kernel let go, and forgets `d`.
-    SAFER_RING_API void release(descriptor* d);
+    /// Cancels everything, waits until the kernel let go, and forgets `d`;
+    /// answers the number.
+    SAFER_RING_API int release(descriptor* d);
+
+    /// The number of a descriptor that an operation opens; -1 before.
+    [[nodiscard]] SAFER_RING_API int native(const descriptor& d);
+    /// Whether operations of `d` are under way.
+    [[nodiscard]] SAFER_RING_API bool is_busy(const descriptor& d);
 
     /// To be called before a synchronous call on `d`: tries its queued
     /// writes, in order, so that the call comes after them.
@@ -299,6 +306,12 @@ public:
         return true;
     }
     void consume_leftover(descriptor& d, std::uint32_t size, bool peek) noexcept;
+    /// Asks an operation that keeps its place in line again whether it goes on.
+    SAFER_RING_API void resume(io_operation& op) noexcept;
+    /// Takes an operation that waits in line out of it; it is never completed.
+    SAFER_RING_API void leave(io_operation& op) noexcept;
+    /// Asks the kernel to end the request of `op`, if it has one.
+    SAFER_RING_API void request_end(io_operation& op) noexcept;
 
     // ---- end of life
 
@@ -384,6 +397,7 @@ private:
     void reap() noexcept;
     io_operation* take_completed() noexcept;
     io_operation* find_completed(const backend::completion_entry& entry) noexcept;
+    void let_others_pass(io_operation& op) noexcept;
     io_operation::step settle(io_operation& op) noexcept;
     void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
                   operation_id* id, bool counts);
@@ -409,6 +423,7 @@ private:
     template <typename F>
     [[nodiscard]] static bool has_any(const descriptor& d, F is_sought) noexcept;
     [[nodiscard]] static bool is_in_kernel(const io_operation& op) noexcept;
+    [[nodiscard]] static bool owes_result(const io_operation& op) noexcept;
     [[nodiscard]] static bool borrows_memory(const io_operation& op) noexcept;
     void take_in_late(guard& held, descriptor& d);
     void drop_leftovers(descriptor& d) noexcept;

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <safer_ring/backend/entry.hpp>
+#include <safer_ring/ring/lent_memory.hpp>
 #include <safer_ring/ring/operation.hpp>
 #include <safer_ring/ring/slot_table.hpp>
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <poll.h>
 #include <sys/types.h>
 
@@ -81,7 +83,12 @@ protected:
     /// descriptor; false when there is nothing.
     virtual bool complete_from_leftover(event_loop&) noexcept { return false; }
 
-    /// Fills a fresh `entry`, all but user data and descriptor.
+    /// Called when the operation has become first in line. False to keep that
+    /// place without going to the kernel, until `event_loop::resume`.
+    [[nodiscard]] virtual bool takes_turn(event_loop&) noexcept { return true; }
+
+    /// Fills a fresh `entry`, all but user data, and the descriptor where it is
+    /// that of the operation.
     virtual void prepare(event_loop& loop, backend::submission_entry& entry) noexcept = 0;
 
     /// True when the entry that `prepare` filled last points to the caller's
@@ -120,6 +127,10 @@ protected:
     /// owes a completion. What it brings stays with the descriptor.
     virtual void keep_for_later(event_loop& loop) noexcept { discard(loop); }
 
+    /// Gives up the memory that the kernel has not let go of when the operation is
+    /// destroyed.
+    virtual std::unique_ptr<lent_memory> surrender() noexcept { return nullptr; }
+
     [[nodiscard]] bool cancel_requested() const noexcept { return cancel_requested_; }
 
     /// False when what `perform` found at the start, or a leftover, was enough.
@@ -150,7 +161,8 @@ private:
     bool needs_perform_ = false;                          // Ready means: the descriptor is ready.
     bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.
     bool detached_ = false;         // The caller's memory must not be touched.
-    bool delivered_ = false;        // deliver() has run ahead of the handler.
+    bool delivered_ : 1 = false;    // deliver() has run ahead of the handler.
+    bool result_known_ : 1 = false; // The kernel is still to tell that it let go of the memory.
 
 protected:
     int result_ = -ECANCELED;

@@ -303,7 +303,7 @@ BOOST_AUTO_TEST_CASE(buffers_of_streams_are_kept_as_long_as_the_ring_is)
         constexpr backend::backend::timeout no_wait{0};
         BOOST_REQUIRE(own->enter(1, 0, &no_wait) == 1);
         ring::quarantine::keep(std::move(own), std::move(buffers),
-                               std::make_unique<ring::staging_pool>(64), std::move(group));
+                               std::make_unique<ring::staging_pool>(64), {}, std::move(group));
         ring::quarantine::reclaim();
         BOOST_TEST(!kept.expired());
         kernel->release();

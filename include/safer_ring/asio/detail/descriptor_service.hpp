@@ -107,6 +107,12 @@ public:
         return ec;
     }
 
+    error_code io_control(implementation_type& impl, native_question& question, error_code& ec)
+    {
+        answer(question, impl.descriptor_);
+        return ec = {};
+    }
+
     bool non_blocking(const implementation_type& impl) const
     {
         return (impl.state_ & descriptor_ops::user_set_non_blocking) != 0;
@@ -184,6 +190,12 @@ public:
                                           vectors.all_empty(), ec);
     }
 
+    std::size_t write_some(implementation_type& impl, const native_question& question,
+                           error_code& ec)
+    {
+        return read_some(impl, question, ec);
+    }
+
     std::size_t write_some(implementation_type& impl, const net::null_buffers&, error_code& ec)
     {
         wait(impl, net::posix::descriptor_base::wait_write, ec);
@@ -219,6 +231,14 @@ public:
                                               one->iov_len, ec);
         return descriptor_ops::sync_read(impl.native_, impl.state_, vectors.data(), vectors.size(),
                                          vectors.all_empty(), ec);
+    }
+
+    std::size_t read_some(implementation_type& impl, const native_question& question,
+                          error_code& ec)
+    {
+        answer(question, impl.descriptor_);
+        ec = {};
+        return 0;
     }
 
     std::size_t read_some(implementation_type& impl, const net::null_buffers&, error_code& ec)

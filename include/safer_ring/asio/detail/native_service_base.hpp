@@ -11,6 +11,7 @@
 #include <boost/asio/execution_context.hpp>
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <tuple>
 #include <utility>
 
@@ -38,6 +39,46 @@ protected:
 
 /// A transfer of no bytes: succeeds, also where a read would end a file.
 using empty_transfer = null_buffers_wait;
+
+/// Asks an I/O object for what is behind it. Handed to a synchronous call of its
+/// public interface, which is what leads to the service: as a control command, or
+/// as a buffer to read into or to write from. To Asio's own services these are a
+/// command that changes nothing, and a buffer of no bytes.
+class native_question : public net::mutable_buffer {
+public:
+    /// Null when the object is Asio's own.
+    io_context* context() const noexcept { return context_; }
+    /// Null while the object is closed.
+    ring::descriptor* descriptor() const noexcept { return descriptor_; }
+    /// Reads and writes of the object are in one line.
+    bool has_one_line() const noexcept { return has_one_line_; }
+
+    int name() const noexcept { return static_cast<int>(FIONREAD); }
+    void* data() noexcept { return &ignored_; }
+
+private:
+    friend class native_service_base;
+    mutable io_context* context_ = nullptr;
+    mutable ring::descriptor* descriptor_ = nullptr;
+    mutable bool has_one_line_ = false;
+    int ignored_ = 0;
+};
+
+template <typename Object>
+native_question ask(Object& object)
+{
+    native_question question;
+    error_code ignored;
+    if constexpr (requires { object.io_control(question, ignored); })
+        object.io_control(question, ignored);
+    else if constexpr (requires { object.read_some(question, ignored); })
+        object.read_some(question, ignored);
+    else if constexpr (requires { object.write_some(question, ignored); })
+        object.write_some(question, ignored);
+    else
+        object.read_some_at(0, question, ignored);
+    return question;
+}
 
 /// What services of native descriptors share. An `Implementation` has a
 /// `ring::descriptor* descriptor_`, which is null while the object is closed.
@@ -67,6 +108,14 @@ protected:
     };
 
     ring::event_loop& loop() const noexcept { return service_.loop(); }
+
+    void answer(const native_question& question, ring::descriptor* descriptor,
+                bool has_one_line = false) const noexcept
+    {
+        question.context_ = &context_;
+        question.descriptor_ = descriptor;
+        question.has_one_line_ = has_one_line;
+    }
 
     /// To be called before whatever must come after the writes that were
     /// started.

@@ -108,6 +108,12 @@ public:
         return ec;
     }
 
+    error_code io_control(base_implementation_type& impl, native_question& question, error_code& ec)
+    {
+        answer(question, impl.descriptor_);
+        return ec = {};
+    }
+
     bool non_blocking(const base_implementation_type& impl) const
     {
         return (impl.state_ & socket_ops::user_set_non_blocking) != 0;

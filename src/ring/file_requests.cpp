@@ -1,0 +1,117 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/file_operations.hpp>
+#include <safer_ring/ring/file_requests.hpp>
+
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+/// A worker that was in an interruptible wait when its request was cancelled
+/// answers with what the kernel otherwise keeps to itself (ERESTARTSYS; opening
+/// a FIFO, Linux 6.18).
+bool was_interrupted(int result) noexcept
+{
+    constexpr int restart_system_call = 512;
+    return result == -EINTR || result == -restart_system_call;
+}
+
+} // namespace
+
+// ------------------------------------------------------------------- sync
+
+void sync_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
+{
+    entry.op = backend::opcode::fsync;
+    entry.op_flags = data_only_ ? backend::fsync_data_only : 0;
+}
+
+io_operation::step sync_operation::settle(event_loop&) noexcept
+{
+    return was_interrupted(result_) ? step::again : step::done;
+}
+
+void sync_operation::discard(event_loop&) noexcept
+{
+    result_ = -ECANCELED;
+}
+
+void sync_operation::keep_for_later(event_loop&) noexcept
+{
+    is_late_ = true;
+    late_result_ = was_interrupted(result_) ? -ECANCELED : result_;
+}
+
+// ------------------------------------------------------------------- open
+
+open_operation::~open_operation()
+{
+    close_file();
+}
+
+void open_operation::stage(event_loop& loop)
+{
+    const std::size_t size_bytes = size_bytes_ + 1;
+    staged_ = size_bytes <= staging_pool::small_size_bytes
+                  ? loop.staging().acquire(size_bytes)
+                  : loop.staging().acquire_pages(size_bytes);
+    std::memcpy(staged_.data, path_, size_bytes_);
+    staged_.data[size_bytes_] = std::byte{0};
+    path_ = nullptr;
+}
+
+void open_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
+{
+    constexpr std::uint32_t all_that_umask_allows = 0777;
+    entry.op = backend::opcode::openat;
+    // By a worker: the call that submits would try with O_NONBLOCK, which opens a
+    // FIFO that nobody writes to, and fails with ENXIO for one that nobody reads
+    // (io_openat2(), Linux 6.18).
+    entry.flags = backend::entry_async;
+    entry.fd = AT_FDCWD;
+    entry.address = reinterpret_cast<std::uint64_t>(staged_.data);
+    entry.length = all_that_umask_allows;
+    entry.op_flags = static_cast<std::uint32_t>(flags_);
+}
+
+io_operation::step open_operation::settle(event_loop&) noexcept
+{
+    return was_interrupted(result_) ? step::again : step::done;
+}
+
+void open_operation::deliver(event_loop& loop) noexcept
+{
+    if (result_ >= 0 && !placed_ && descriptor_ != nullptr) {
+        descriptor_->fd = result_;
+        look_at_file(*descriptor_);
+        descriptor_->concurrent = !is_stream_;
+        advise_of_use(result_, is_stream_);
+        placed_ = true;
+        result_ = 0;
+    }
+    loop.staging().release(staged_);
+}
+
+void open_operation::discard(event_loop& loop) noexcept
+{
+    close_file();
+    result_ = -ECANCELED;
+    loop.staging().release(staged_);
+}
+
+void open_operation::close_file() noexcept
+{
+    if (result_ >= 0 && !placed_)
+        ::close(result_);
+}
+
+void advise_of_use(int file, bool is_stream) noexcept
+{
+    ::posix_fadvise(file, 0, 0, is_stream ? POSIX_FADV_SEQUENTIAL : POSIX_FADV_RANDOM);
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring
