@@ -235,6 +235,52 @@ BOOST_AUTO_TEST_CASE(reader_that_reads_nothing_holds_up_itself_only)
     BOOST_TEST((all == sent));
 }
 
+BOOST_AUTO_TEST_CASE(many_connections_share_few_buffers)
+{
+    using local_socket =
+        net::basic_stream_socket<net::local::stream_protocol, safer_ring::executor>;
+    constexpr std::size_t connections = 200;
+    const std::string text = numbered(400);
+    context ctx(1, few_buffers(64));
+    struct end {
+        explicit end(context& c) : near(c), far(c)
+        {
+            net::local::connect_pair(near, far);
+            stream.emplace(near, stream_limits{4, 2});
+        }
+        void go_on()
+        {
+            stream->async_next([this](error_code ec, owned_buffer b) {
+                received += b.text();
+                if (!ec)
+                    go_on();
+            });
+        }
+        local_socket near, far;
+        std::optional<safer_ring::receive_stream<local_socket>> stream;
+        std::string received;
+    };
+    std::deque<end> ends;
+    for (std::size_t i = 0; i < connections; ++i)
+        ends.emplace_back(ctx);
+    end& idle = ends.front(); // Takes one piece, and then nothing until the others are done.
+    idle.stream->async_next([&](error_code, owned_buffer b) { idle.received += b.text(); });
+    for (std::size_t i = 1; i < connections; ++i)
+        ends[i].go_on();
+    for (end& e : ends) {
+        net::write(e.far, net::buffer(text));
+        e.far.close();
+    }
+    ctx.run();
+    for (std::size_t i = 1; i < connections; ++i)
+        BOOST_TEST((ends[i].received == text));
+    BOOST_TEST(idle.stream->held() <= 4U + 64U);
+    idle.go_on();
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST((idle.received == text));
+}
+
 BOOST_AUTO_TEST_CASE(one_request_is_for_all_connections_where_the_kernel_has_that)
 {
     for (const bool refused : {false, true}) {
