@@ -1,8 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// Each case is compiled by itself and must not compile; what stands behind its name must be in what
-// the compiler says. Without any of them this file compiles.
+// No case may compile; what stands behind its name must be in what the compiler says of it. Without
+// any of them this file compiles.
 
 #include <safer_ring/ring/io_ring.hpp>
 
@@ -25,7 +25,7 @@ inline std::size_t right(io_ring& ring, owned_buffer buffer)
 
 // case submitted_twice: It is submitted already
 #ifdef case_submitted_twice
-void wrong(operation<read_op, submitted> op)
+void submitted_twice(operation<read_op, submitted> op)
 {
     std::move(op).submit();
 }
@@ -33,7 +33,7 @@ void wrong(operation<read_op, submitted> op)
 
 // case submitted_by_lvalue: As std::move\(operation\)\.submit\(\)
 #ifdef case_submitted_by_lvalue
-void wrong(operation<read_op, building> op)
+void submitted_by_lvalue(operation<read_op, building> op)
 {
     op.submit();
 }
@@ -41,7 +41,7 @@ void wrong(operation<read_op, building> op)
 
 // case changed_after_submission: say so before submit\(\)
 #ifdef case_changed_after_submission
-void wrong(operation<read_op, submitted> op)
+void changed_after_submission(operation<read_op, submitted> op)
 {
     op.at(4096);
 }
@@ -49,7 +49,7 @@ void wrong(operation<read_op, submitted> op)
 
 // case appended_after_submission: say so before submit\(\)
 #ifdef case_appended_after_submission
-void wrong(operation<read_op, submitted> op)
+void appended_after_submission(operation<read_op, submitted> op)
 {
     op.append();
 }
@@ -57,7 +57,7 @@ void wrong(operation<read_op, submitted> op)
 
 // case result_taken_early: std::move\(operation\)\.wait\(\) first
 #ifdef case_result_taken_early
-void wrong(operation<read_op, submitted> op)
+void result_taken_early(operation<read_op, submitted> op)
 {
     std::move(op).take();
 }
@@ -65,7 +65,7 @@ void wrong(operation<read_op, submitted> op)
 
 // case result_taken_before_submission: std::move\(operation\)\.submit\(\)\.wait\(\) first
 #ifdef case_result_taken_before_submission
-void wrong(operation<read_op, building> op)
+void result_taken_before_submission(operation<read_op, building> op)
 {
     std::move(op).take();
 }
@@ -73,7 +73,7 @@ void wrong(operation<read_op, building> op)
 
 // case waited_for_before_submission: std::move\(operation\)\.submit\(\) first
 #ifdef case_waited_for_before_submission
-void wrong(operation<read_op, building> op)
+void waited_for_before_submission(operation<read_op, building> op)
 {
     std::move(op).wait();
 }
@@ -81,7 +81,7 @@ void wrong(operation<read_op, building> op)
 
 // case polled_before_submission: std::move\(operation\)\.submit\(\) first
 #ifdef case_polled_before_submission
-bool wrong(const operation<read_op, building>& op)
+bool polled_before_submission(const operation<read_op, building>& op)
 {
     return op.is_done();
 }
@@ -89,7 +89,7 @@ bool wrong(const operation<read_op, building>& op)
 
 // case taken_by_lvalue: Once only: std::move\(operation\)\.take\(\)
 #ifdef case_taken_by_lvalue
-void wrong(operation<read_op, completed> op)
+void taken_by_lvalue(operation<read_op, completed> op)
 {
     auto both = op.take();
 }
@@ -97,7 +97,7 @@ void wrong(operation<read_op, completed> op)
 
 // case completed_operation_submitted_again: It is complete: make a new one
 #ifdef case_completed_operation_submitted_again
-void wrong(operation<read_op, completed> op)
+void completed_operation_submitted_again(operation<read_op, completed> op)
 {
     std::move(op).submit();
 }
@@ -105,7 +105,7 @@ void wrong(operation<read_op, completed> op)
 
 // case operation_copied: An operation has one owner
 #ifdef case_operation_copied
-void wrong(operation<read_op, submitted>& op)
+void operation_copied(operation<read_op, submitted>& op)
 {
     operation<read_op, submitted> copy = op;
 }
@@ -113,7 +113,7 @@ void wrong(operation<read_op, submitted>& op)
 
 // case plain_memory: no known conversion|could not convert|cannot convert|no viable conversion
 #ifdef case_plain_memory
-void wrong(io_ring& ring, char (&memory)[100])
+void plain_memory(io_ring& ring, char (&memory)[100])
 {
     auto op = ring.read(0, memory);
 }
@@ -121,7 +121,7 @@ void wrong(io_ring& ring, char (&memory)[100])
 
 // case one_buffer_for_two: one owner: pass it on by std::move
 #ifdef case_one_buffer_for_two
-void wrong(io_ring& ring, owned_buffer& buffer)
+void one_buffer_for_two(io_ring& ring, owned_buffer& buffer)
 {
     auto first = ring.read(0, buffer);
     auto second = ring.read(0, buffer);
@@ -130,7 +130,7 @@ void wrong(io_ring& ring, owned_buffer& buffer)
 
 // case offset_of_what_has_none: constraints not satisfied|no matching member function
 #ifdef case_offset_of_what_has_none
-void wrong(io_ring& ring)
+void offset_of_what_has_none(io_ring& ring)
 {
     auto op = ring.nop().at(4096);
 }
@@ -138,7 +138,7 @@ void wrong(io_ring& ring)
 
 // case submitted_operation_dropped: nodiscard
 #ifdef case_submitted_operation_dropped
-void wrong(io_ring& ring)
+void submitted_operation_dropped(io_ring& ring)
 {
     ring.nop();
 }
@@ -146,7 +146,7 @@ void wrong(io_ring& ring)
 
 // case result_taken_twice: in the 'consumed' state [clang]
 #ifdef case_result_taken_twice
-void wrong(operation<read_op, completed> op)
+void result_taken_twice(operation<read_op, completed> op)
 {
     auto first = std::move(op).take();
     auto second = std::move(op).take();
@@ -155,7 +155,7 @@ void wrong(operation<read_op, completed> op)
 
 // case used_after_submission: in the 'consumed' state [clang]
 #ifdef case_used_after_submission
-void wrong(io_ring& ring)
+void used_after_submission(io_ring& ring)
 {
     auto building_one = ring.nop();
     auto first = std::move(building_one).submit();

@@ -1,8 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// Each case is compiled by itself and must not compile; what stands behind its name must be in what
-// the compiler says. Without any of them this file compiles.
+// No case may compile; what stands behind its name must be in what the compiler says of it. Without
+// any of them this file compiles.
 
 #include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/shared_buffer.hpp>
@@ -31,7 +31,7 @@ inline std::size_t right(owned_buffer first, buffer_pool& pool)
 
 // case copy: one owner: pass it on by std::move
 #ifdef case_copy
-owned_buffer wrong(owned_buffer& buffer)
+owned_buffer copy(owned_buffer& buffer)
 {
     owned_buffer copy = buffer;
     return copy;
@@ -40,7 +40,7 @@ owned_buffer wrong(owned_buffer& buffer)
 
 // case pass_by_lvalue: one owner: pass it on by std::move
 #ifdef case_pass_by_lvalue
-void wrong(owned_buffer& buffer)
+void pass_by_lvalue(owned_buffer& buffer)
 {
     send(buffer);
 }
@@ -48,7 +48,7 @@ void wrong(owned_buffer& buffer)
 
 // case assign: one owner: pass it on by std::move
 #ifdef case_assign
-void wrong(owned_buffer& to, const owned_buffer& from)
+void assign(owned_buffer& to, const owned_buffer& from)
 {
     to = from;
 }
@@ -56,7 +56,7 @@ void wrong(owned_buffer& to, const owned_buffer& from)
 
 // case implicit_size: no known conversion|could not convert|no viable conversion
 #ifdef case_implicit_size
-void wrong()
+void implicit_size()
 {
     send(4096);
 }
@@ -64,7 +64,7 @@ void wrong()
 
 // case plain_memory: no known conversion|could not convert|no viable conversion
 #ifdef case_plain_memory
-void wrong(char (&memory)[100])
+void plain_memory(char (&memory)[100])
 {
     send(memory);
 }
@@ -72,7 +72,7 @@ void wrong(char (&memory)[100])
 
 // case freeze_of_an_lvalue: std::move\(buffer\)\.freeze
 #ifdef case_freeze_of_an_lvalue
-shared_buffer wrong(owned_buffer& buffer)
+shared_buffer freeze_of_an_lvalue(owned_buffer& buffer)
 {
     return buffer.freeze();
 }
@@ -80,7 +80,7 @@ shared_buffer wrong(owned_buffer& buffer)
 
 // case change_of_frozen_bytes: read-only|const
 #ifdef case_change_of_frozen_bytes
-void wrong(shared_buffer& buffer)
+void change_of_frozen_bytes(shared_buffer& buffer)
 {
     *buffer.data() = std::byte{1};
 }
@@ -88,7 +88,7 @@ void wrong(shared_buffer& buffer)
 
 // case acquired_but_not_asked_whether: nodiscard
 #ifdef case_acquired_but_not_asked_whether
-void wrong(buffer_pool& pool)
+void acquired_but_not_asked_whether(buffer_pool& pool)
 {
     pool.try_acquire();
 }
@@ -96,7 +96,7 @@ void wrong(buffer_pool& pool)
 
 // case use_after_move: in the 'consumed' state [clang]
 #ifdef case_use_after_move
-std::size_t wrong()
+std::size_t use_after_move()
 {
     owned_buffer buffer(10);
     send(std::move(buffer));
@@ -106,7 +106,7 @@ std::size_t wrong()
 
 // case use_after_freeze: in the 'consumed' state [clang]
 #ifdef case_use_after_freeze
-std::size_t wrong()
+std::size_t use_after_freeze()
 {
     owned_buffer buffer(10);
     send_shared(std::move(buffer).freeze());

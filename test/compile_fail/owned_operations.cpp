@@ -1,8 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// Each case is compiled by itself and must not compile; what stands behind its name must be in what
-// the compiler says. Without any of them this file compiles.
+// No case may compile; what stands behind its name must be in what the compiler says of it. Without
+// any of them this file compiles.
 
 #include <safer_ring/asio.hpp>
 #include <safer_ring/asio/owned_buffers.hpp>
@@ -23,7 +23,7 @@ inline void right(socket_type& socket, owned_buffer buffer, shared_buffer shared
 
 // case buffer_by_lvalue: one owner: pass it on by std::move
 #ifdef case_buffer_by_lvalue
-void wrong(socket_type& socket, owned_buffer& buffer)
+void buffer_by_lvalue(socket_type& socket, owned_buffer& buffer)
 {
     safer_ring::async_read_some(socket, buffer, net::detached);
 }
@@ -31,7 +31,7 @@ void wrong(socket_type& socket, owned_buffer& buffer)
 
 // case plain_memory_to_read: plain memory goes to the operation of boost::asio
 #ifdef case_plain_memory_to_read
-void wrong(socket_type& socket, char (&memory)[100])
+void plain_memory_to_read(socket_type& socket, char (&memory)[100])
 {
     safer_ring::async_read_some(socket, net::buffer(memory), net::detached);
 }
@@ -39,7 +39,7 @@ void wrong(socket_type& socket, char (&memory)[100])
 
 // case plain_memory_to_write: plain memory goes to the operation of boost::asio
 #ifdef case_plain_memory_to_write
-void wrong(socket_type& socket, const char (&memory)[100])
+void plain_memory_to_write(socket_type& socket, const char (&memory)[100])
 {
     safer_ring::async_write(socket, net::buffer(memory), net::detached);
 }
@@ -47,7 +47,7 @@ void wrong(socket_type& socket, const char (&memory)[100])
 
 // case read_into_frozen_bytes: plain memory goes to the operation of boost::asio
 #ifdef case_read_into_frozen_bytes
-void wrong(socket_type& socket, const shared_buffer& buffer)
+void read_into_frozen_bytes(socket_type& socket, const shared_buffer& buffer)
 {
     safer_ring::async_read_some(socket, buffer, net::detached);
 }
@@ -55,7 +55,7 @@ void wrong(socket_type& socket, const shared_buffer& buffer)
 
 // case use_after_read: in the 'consumed' state [clang]
 #ifdef case_use_after_read
-std::size_t wrong(socket_type& socket)
+std::size_t use_after_read(socket_type& socket)
 {
     owned_buffer buffer(100);
     safer_ring::async_read_some(socket, std::move(buffer), net::detached);

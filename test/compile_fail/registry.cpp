@@ -1,8 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// Each case is compiled by itself and must not compile; what stands behind its name must be in what
-// the compiler says. Without any of them this file compiles.
+// No case may compile; what stands behind its name must be in what the compiler says of it. Without
+// any of them this file compiles.
 
 #include <safer_ring/ring/io_ring.hpp>
 
@@ -28,7 +28,7 @@ inline void right(io_ring& ring, buffer_pool& pool)
 
 // case file_handle_copied: one handle: pass it on by std::move
 #ifdef case_file_handle_copied
-void wrong(registered_file& file)
+void file_handle_copied(registered_file& file)
 {
     registered_file copy = file;
 }
@@ -36,7 +36,7 @@ void wrong(registered_file& file)
 
 // case file_handle_assigned: one handle: pass it on by std::move
 #ifdef case_file_handle_assigned
-void wrong(registered_file& file, registered_file& to)
+void file_handle_assigned(registered_file& file, registered_file& to)
 {
     to = file;
 }
@@ -52,7 +52,7 @@ void wrong(io_ring& ring, registered_file& file)
 
 // case buffers_handle_copied: one handle: pass it on by std::move
 #ifdef case_buffers_handle_copied
-void wrong(registered_buffers& buffers)
+void buffers_handle_copied(registered_buffers& buffers)
 {
     registered_buffers copy = buffers;
 }
@@ -60,7 +60,7 @@ void wrong(registered_buffers& buffers)
 
 // case file_handle_made_implicitly: ask for it by ring\.register_file\(fd\)
 #ifdef case_file_handle_made_implicitly
-registered_file wrong(int fd)
+registered_file file_handle_made_implicitly(int fd)
 {
     return fd;
 }
@@ -68,7 +68,7 @@ registered_file wrong(int fd)
 
 // case file_handle_passed_implicitly: ask for it by ring\.register_file\(fd\)
 #ifdef case_file_handle_passed_implicitly
-void wrong(io_ring& ring)
+void file_handle_passed_implicitly(io_ring& ring)
 {
     ring.unregister(registered_file(7));
 }
@@ -76,7 +76,7 @@ void wrong(io_ring& ring)
 
 // case buffers_handle_made_implicitly: ask for it by ring\.register_buffers\(pool\)
 #ifdef case_buffers_handle_made_implicitly
-registered_buffers wrong(buffer_pool& pool)
+registered_buffers buffers_handle_made_implicitly(buffer_pool& pool)
 {
     return pool;
 }
@@ -84,7 +84,7 @@ registered_buffers wrong(buffer_pool& pool)
 
 // case file_unregistered_without_giving_it_up: give it up, unregister\(std::move\(file\)\)
 #ifdef case_file_unregistered_without_giving_it_up
-void wrong(io_ring& ring, registered_file& file)
+void file_unregistered_without_giving_it_up(io_ring& ring, registered_file& file)
 {
     ring.unregister(file);
 }
@@ -92,7 +92,7 @@ void wrong(io_ring& ring, registered_file& file)
 
 // case buffers_unregistered_without_giving_them_up: give it up, unregister\(std::move\(buffers\)\)
 #ifdef case_buffers_unregistered_without_giving_them_up
-void wrong(io_ring& ring, registered_buffers& buffers)
+void buffers_unregistered_without_giving_them_up(io_ring& ring, registered_buffers& buffers)
 {
     ring.unregister(buffers);
 }
@@ -100,7 +100,7 @@ void wrong(io_ring& ring, registered_buffers& buffers)
 
 // case handle_dropped_at_once: nodiscard
 #ifdef case_handle_dropped_at_once
-void wrong(io_ring& ring)
+void handle_dropped_at_once(io_ring& ring)
 {
     ring.register_file(7);
 }
@@ -108,7 +108,7 @@ void wrong(io_ring& ring)
 
 // case used_after_unregistering: in the 'consumed' state [clang]
 #ifdef case_used_after_unregistering
-void wrong(io_ring& ring, registered_file file)
+void used_after_unregistering(io_ring& ring, registered_file file)
 {
     ring.unregister(std::move(file));
     auto reading = ring.read(file, owned_buffer(8));
@@ -117,7 +117,7 @@ void wrong(io_ring& ring, registered_file file)
 
 // case cancelled_after_a_move: in the 'consumed' state [clang]
 #ifdef case_cancelled_after_a_move
-void wrong(io_ring& ring, registered_file file)
+void cancelled_after_a_move(io_ring& ring, registered_file file)
 {
     registered_file elsewhere = std::move(file);
     ring.cancel(file);
@@ -126,7 +126,7 @@ void wrong(io_ring& ring, registered_file file)
 
 // case index_of_no_file: in the 'consumed' state [clang]
 #ifdef case_index_of_no_file
-int wrong()
+int index_of_no_file()
 {
     registered_file none;
     return none.index();
@@ -135,7 +135,7 @@ int wrong()
 
 // case buffers_used_after_unregistering: in the 'consumed' state [clang]
 #ifdef case_buffers_used_after_unregistering
-std::size_t wrong(io_ring& ring, registered_buffers buffers)
+std::size_t buffers_used_after_unregistering(io_ring& ring, registered_buffers buffers)
 {
     ring.unregister(std::move(buffers));
     return buffers.size_bytes();

@@ -1,8 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// Each case is compiled by itself and must not compile; what stands behind its name must be in what
-// the compiler says. Without any of them this file compiles.
+// No case may compile; what stands behind its name must be in what the compiler says of it. Without
+// any of them this file compiles.
 
 #include <safer_ring/ring/io_ring.hpp>
 
@@ -21,7 +21,7 @@ inline std::size_t right(io_ring& ring, buffer_ring& buffers)
 
 // case stream_copied: A stream has one owner
 #ifdef case_stream_copied
-void wrong(ticks& ticking)
+void stream_copied(ticks& ticking)
 {
     ticks copy = ticking;
 }
@@ -29,7 +29,7 @@ void wrong(ticks& ticking)
 
 // case stream_dropped: nodiscard
 #ifdef case_stream_dropped
-void wrong(io_ring& ring)
+void stream_dropped(io_ring& ring)
 {
     ring.accept_stream(0);
 }
@@ -37,7 +37,7 @@ void wrong(io_ring& ring)
 
 // case next_item_not_waited_for: nodiscard
 #ifdef case_next_item_not_waited_for
-void wrong(ticks& ticking)
+void next_item_not_waited_for(ticks& ticking)
 {
     ticking.next();
 }
@@ -45,7 +45,7 @@ void wrong(ticks& ticking)
 
 // case next_item_waited_for_twice: As stream\.next\(\)\.wait\(\)
 #ifdef case_next_item_waited_for_twice
-void wrong(ticks& ticking)
+void next_item_waited_for_twice(ticks& ticking)
 {
     auto item = ticking.next();
     item.wait();
@@ -55,7 +55,7 @@ void wrong(ticks& ticking)
 
 // case buffer_ring_copied: deleted
 #ifdef case_buffer_ring_copied
-void wrong(buffer_ring& buffers)
+void buffer_ring_copied(buffer_ring& buffers)
 {
     buffer_ring copy = buffers;
 }
@@ -63,7 +63,7 @@ void wrong(buffer_ring& buffers)
 
 // case used_after_a_move: in the 'consumed' state [clang]
 #ifdef case_used_after_a_move
-void wrong(ticks ticking)
+void used_after_a_move(ticks ticking)
 {
     auto elsewhere = std::move(ticking);
     ticking.cancel();

@@ -37,8 +37,14 @@ PREAMBLE = """// Written by test/docstrings/extract.py from the headers; do not 
 #include <unistd.h>
 #include <utility>
 
+// A function, since BOOST_TEST is a loop, in which clang's -Wconsumed wants nothing moved.
+inline void check(bool holds, const char* condition, const char* file, int line)
+{
+    BOOST_TEST(holds, file << ':' << line << ": " << condition);
+}
+
 #undef assert
-#define assert(condition) BOOST_TEST((condition))
+#define assert(condition) check(static_cast<bool>(condition), #condition, __FILE__, __LINE__)
 
 namespace net = boost::asio;
 

@@ -3,6 +3,8 @@
 
 #include "streams.hpp"
 
+#include <support/sanitizer.hpp>
+
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
@@ -412,7 +414,7 @@ BOOST_AUTO_TEST_CASE(datagrams_are_not_bundled)
 
 std::string memory_cannot_be_limited()
 {
-#if defined(SAFER_RING_ADDRESS_SANITIZER) || defined(__SANITIZE_THREAD__)
+#if defined(SAFER_RING_TEST_ADDRESS_SANITIZER) || defined(SAFER_RING_TEST_THREAD_SANITIZER)
     return "a sanitizer needs more address space than can be left to it";
 #else
     return "";

@@ -3,15 +3,9 @@
 
 #include "live_bytes.hpp"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SAFER_RING_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SAFER_RING_TEST_SANITIZED 1
-#endif
-#endif
+#include <support/sanitizer.hpp>
 
-#if defined(SAFER_RING_TEST_SANITIZED)
+#if defined(SAFER_RING_TEST_ADDRESS_SANITIZER) || defined(SAFER_RING_TEST_THREAD_SANITIZER)
 
 // From sanitizer/allocator_interface.h, which GCC's packages leave out.
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();

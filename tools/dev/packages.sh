@@ -45,6 +45,21 @@ boost_package() {
     fi
 }
 
+have_clang_sanitizers() {
+    local sanitizer
+    for sanitizer in address,undefined thread; do
+        echo 'int main() {}' |
+            clang++ -fsanitize=$sanitizer -x c++ - -o /dev/null >/dev/null 2>&1 || return 1
+    done
+}
+
+# Where lists that are there have no such package, clang itself depends on what is in it.
+clang_runtime_package() {
+    if apt-cache show libclang-rt-dev >/dev/null 2>&1 || ! apt-cache show clang >/dev/null 2>&1; then
+        echo libclang-rt-dev
+    fi
+}
+
 # Prints the packages that are missing for the given purposes.
 missing_packages() { # <build|test|bench|format>...
     local purpose
@@ -63,8 +78,10 @@ missing_packages() { # <build|test|bench|format>...
             test)
                 command -v python3 >/dev/null || echo python3
                 have_boost_context || boost_package context # For stackful coroutines.
-                # What must not compile is tried with both compilers.
-                command -v clang++-14 >/dev/null || command -v clang++ >/dev/null || echo clang
+                # What must not compile is tried with both compilers, and the sanitizer presets use this
+                # one.
+                command -v clang++ >/dev/null || echo clang
+                have_clang_sanitizers || clang_runtime_package
                 # The models of test/model, which it turns into C.
                 command -v spin >/dev/null || echo spin
                 command -v "${CC:-gcc}" >/dev/null || echo gcc

@@ -39,9 +39,15 @@ public:
         : bytes_(std::exchange(other.bytes_, {})), block_(std::exchange(other.block_, nullptr))
     {
     }
-    shared_buffer& operator=(shared_buffer other) noexcept
+    // Not one that takes a copy: in a template clang 14 does not destroy it, if it is made of {}.
+    shared_buffer& operator=(const shared_buffer& other) noexcept
     {
-        swap(other);
+        shared_buffer(other).swap(*this);
+        return *this;
+    }
+    shared_buffer& operator=(shared_buffer&& other) noexcept
+    {
+        shared_buffer(std::move(other)).swap(*this);
         return *this;
     }
     ~shared_buffer()

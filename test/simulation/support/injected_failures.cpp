@@ -5,9 +5,12 @@
 
 #include <safer_ring/backend/simulated.hpp>
 
+#include <support/sanitizer.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include <dlfcn.h>
@@ -18,14 +21,9 @@
 
 // ThreadSanitizer calls these two while it sets itself up, when nothing that
 // it has instrumented can run yet.
-#if defined(__SANITIZE_THREAD__)
+#if defined(SAFER_RING_TEST_THREAD_SANITIZER)
 #define SAFER_RING_TEST_REPLACES_MEMORY_CALLS 0
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SAFER_RING_TEST_REPLACES_MEMORY_CALLS 0
-#endif
-#endif
-#if !defined(SAFER_RING_TEST_REPLACES_MEMORY_CALLS)
+#else
 #define SAFER_RING_TEST_REPLACES_MEMORY_CALLS 1
 #endif
 
@@ -70,10 +68,17 @@ bool call_is_due(const char* name) noexcept
     return due;
 }
 
+/// The function of this name that the one of this program stands in front of.
 template <class Function>
 Function* next_definition(const char* name) noexcept
 {
-    return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+    // clang links its sanitizers into the program itself: theirs is no next one, but has this name too.
+    char of_a_sanitizer[64] = "__interceptor_";
+    std::strncat(of_a_sanitizer, name, sizeof of_a_sanitizer - sizeof "__interceptor_");
+    void* next = ::dlsym(RTLD_DEFAULT, of_a_sanitizer);
+    if (next == nullptr)
+        next = ::dlsym(RTLD_NEXT, name);
+    return reinterpret_cast<Function*>(next);
 }
 
 } // namespace

@@ -23,6 +23,22 @@ T take_last(std::vector<T>& from)
     return last;
 }
 
+/// One chain of all of these.
+std::shared_ptr<chain_outcome> chain_of(std::span<const meaning_ptr> all, bool hard)
+{
+    auto outcome = std::make_shared<chain_outcome>();
+    outcome->hard = hard;
+    outcome->results.resize(all.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        meaning& m = *all[i];
+        const bool in_full = m.base != nullptr && !(m.on != nullptr && m.on->is_socket);
+        outcome->in_full.push_back(in_full ? static_cast<int>(m.size_bytes) : -1);
+        m.chain = outcome;
+        m.place_in_chain = i;
+    }
+    return outcome;
+}
+
 } // namespace
 
 unsigned random_program::next_tag(const channel* c)
@@ -256,20 +272,11 @@ template <typename... Ops>
 void random_program::start_linked(std::array<meaning_ptr, sizeof...(Ops)> all,
                                   operation<Ops, building>... ops)
 {
-    auto outcome = std::make_shared<chain_outcome>();
-    outcome->hard = chance(400);
-    outcome->results.resize(all.size());
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        meaning& m = *all[i];
-        const bool in_full = m.base != nullptr && !(m.on != nullptr && m.on->is_socket);
-        outcome->in_full.push_back(in_full ? static_cast<int>(m.size_bytes) : -1);
-        m.chain = outcome;
-        m.place_in_chain = i;
-    }
+    const auto outcome = chain_of(all, chance(400));
     std::size_t next = 0;
     (limit(ops, *all[next++], 60), ...);
-    for (const meaning_ptr& m : all)
-        begins(m);
+    // No loop here: clang's -Wconsumed would say that it changes the operations.
+    std::ranges::for_each(all, [this](const meaning_ptr& m) { begins(m); });
     ++totals_.chains;
     auto add = [&](auto&&... submitted_ops) {
         std::size_t i = 0;
