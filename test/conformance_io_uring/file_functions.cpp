@@ -196,8 +196,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_opened_is_told, Ctx, our_contexts)
         BOOST_TEST(!file.is_open());
     }
     BOOST_TEST(open_descriptors() == before);
-    // Afterwards it can be opened in every way.
+    // Afterwards it is as closed as before, and can be opened in every way.
     error_code ec;
+    file.cancel(ec);
+    BOOST_TEST(ec == net::error::bad_descriptor);
     file.open(disk.path(), read_write, ec);
     BOOST_TEST(ec == error_code());
     io_result twice;
