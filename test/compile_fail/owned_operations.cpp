@@ -6,6 +6,7 @@
 
 #include <safer_ring/asio.hpp>
 #include <safer_ring/asio/owned_buffers.hpp>
+#include <safer_ring/asio/zero_copy.hpp>
 
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -19,6 +20,7 @@ inline void right(socket_type& socket, owned_buffer buffer, shared_buffer shared
 {
     safer_ring::async_read_some(socket, std::move(buffer), net::detached);
     safer_ring::async_write(socket, shared, net::detached);
+    safer_ring::async_send_zero_copy(socket, shared, net::detached);
 }
 
 // case buffer_by_lvalue: one owner: pass it on by std::move
@@ -59,6 +61,32 @@ std::size_t use_after_read(socket_type& socket)
 {
     owned_buffer buffer(100);
     safer_ring::async_read_some(socket, std::move(buffer), net::detached);
+    return buffer.size();
+}
+#endif
+
+// case zero_copy_by_lvalue: one owner: pass it on by std::move
+#ifdef case_zero_copy_by_lvalue
+void wrong(socket_type& socket, owned_buffer& buffer)
+{
+    safer_ring::async_send_zero_copy(socket, buffer, net::detached);
+}
+#endif
+
+// case zero_copy_of_plain_memory: the network reads it until the handler is called
+#ifdef case_zero_copy_of_plain_memory
+void wrong(socket_type& socket, const char (&memory)[100])
+{
+    safer_ring::async_send_zero_copy(socket, net::buffer(memory), net::detached);
+}
+#endif
+
+// case use_after_zero_copy: in the 'consumed' state [clang]
+#ifdef case_use_after_zero_copy
+std::size_t wrong(socket_type& socket)
+{
+    owned_buffer buffer(100);
+    safer_ring::async_send_zero_copy(socket, std::move(buffer), net::detached);
     return buffer.size();
 }
 #endif

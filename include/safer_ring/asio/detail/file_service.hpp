@@ -234,7 +234,7 @@ public:
 
     error_code cancel(implementation_type& impl, error_code& ec)
     {
-        if (impl.descriptor_ == nullptr)
+        if (!is_open(impl) && (impl.descriptor_ == nullptr || !loop().is_busy(*impl.descriptor_)))
             return ec = net::error::bad_descriptor;
         loop().cancel(*impl.descriptor_);
         return ec = {};

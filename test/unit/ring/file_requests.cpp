@@ -1,0 +1,122 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "simulated_loop.hpp"
+
+#include <safer_ring/ring/file_operations.hpp>
+#include <safer_ring/ring/file_requests.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <cstdlib>
+
+using namespace unit;
+
+namespace {
+
+class sync_of_test : public ring::sync_operation {
+protected:
+    using ring::sync_operation::sync_operation;
+    ~sync_of_test() = default;
+    int final_result() const noexcept { return outcome(); }
+};
+
+/// A file of the loop's.
+struct open_file {
+    explicit open_file(simulated_loop& l) : loop(l)
+    {
+        char path[] = "/tmp/safer_ring_XXXXXX";
+        file = test_support::unique_descriptor(::mkstemp(path));
+        BOOST_REQUIRE(file.get() >= 0);
+        ::unlink(path);
+        handle = l.loop.open(file.get());
+        ring::look_at_file(*handle);
+        handle->concurrent = true;
+    }
+    ~open_file()
+    {
+        if (handle != nullptr)
+            close();
+    }
+    void close() { loop.loop.close(std::exchange(handle, nullptr)); }
+    record& sync(bool data_only)
+    {
+        return loop.start<sync_of_test>(*handle, direction::write, data_only);
+    }
+
+    simulated_loop& loop;
+    test_support::unique_descriptor file;
+    ring::descriptor* handle = nullptr;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(file_requests)
+
+BOOST_AUTO_TEST_CASE(sync_asks_for_what_was_wanted)
+{
+    simulated_loop loop;
+    open_file f(loop);
+    record& data = f.sync(true);
+    record& everything = f.sync(false);
+    loop.run();
+    BOOST_TEST(data.result == 0);
+    BOOST_TEST(everything.result == 0);
+    const auto entries = loop.submitted(opcode::fsync);
+    BOOST_REQUIRE(entries.size() == 2U);
+    BOOST_TEST(entries[0].op_flags == backend::fsync_data_only);
+    BOOST_TEST(entries[1].op_flags == 0U);
+}
+
+/// The disk's error comes once for each open file: a cancelled sync must not eat it.
+BOOST_AUTO_TEST_CASE(what_the_disk_said_to_a_cancelled_sync_is_told)
+{
+    for (const int error : {EIO, 0, EINTR}) {
+        simulated_loop loop;
+        open_file f(loop);
+        loop.kernel->hold(opcode::fsync);
+        record& sync = f.sync(false);
+        loop.poll();
+        loop.loop.cancel(loop.last_id);
+        BOOST_TEST(sync.open());
+        if (error == 0) {
+            loop.kernel->release();
+        } else { // It ends with the error, in place of what is held.
+            const auto held = loop.kernel->in_flight();
+            BOOST_REQUIRE(held.size() == 1U);
+            loop.kernel->post({held[0].user_data, -error, 0});
+        }
+        loop.run();
+        BOOST_TEST(sync.result == (error == EINTR ? -ECANCELED : -error));
+        loop.kernel->release();
+    }
+}
+
+BOOST_AUTO_TEST_CASE(closed_file_tells_nothing_of_the_disk)
+{
+    simulated_loop loop;
+    open_file f(loop);
+    loop.kernel->hold(opcode::fsync);
+    record& sync = f.sync(false);
+    loop.poll();
+    f.close();
+    BOOST_TEST(sync.open());
+    loop.kernel->release();
+    loop.run();
+    BOOST_TEST(sync.result == -ECANCELED);
+}
+
+BOOST_AUTO_TEST_CASE(interrupted_sync_is_made_again)
+{
+    for (const int error : {EINTR, 512}) {
+        simulated_loop loop;
+        open_file f(loop);
+        loop.kernel->fail_nth(opcode::fsync, 1, error);
+        record& sync = f.sync(false);
+        loop.run();
+        BOOST_TEST(sync.result == 0);
+        BOOST_TEST(loop.kernel->count(opcode::fsync) == 2U);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
