@@ -143,7 +143,8 @@ void splice_target::destroy() noexcept
 
 splice_operation::splice_operation(std::shared_ptr<splice_target> target, end from, end to,
                                    std::size_t size_bytes) noexcept
-    : target_(std::move(target)), from_(from), to_(to), size_bytes_(one_call(size_bytes)),
+    : io_operation(role::in_two_lines), target_(std::move(target)), from_(from), to_(to),
+      size_bytes_(one_call(size_bytes)),
       waiting_(from.kind == splice_kind::file ? waiting::for_target : waiting::for_source)
 {
 }

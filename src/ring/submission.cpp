@@ -337,7 +337,7 @@ void event_loop::begin(io_operation& op) noexcept
         begin_next(op);
         return;
     }
-    if (!op.takes_turn(*this)) {
+    if (op.role_ == io_operation::role::in_two_lines && !op.takes_turn(*this)) {
         op.state_ = io_state::queued;
         return;
     }

@@ -69,8 +69,13 @@ protected:
         perform, ///< The descriptor is ready: call `perform` before the handler.
     };
 
-    /// What it is to a stream of items: see item_source.hpp.
-    enum class role : std::uint8_t { none, source, next_item };
+    /// What is done otherwise than with most.
+    enum class role : std::uint8_t {
+        none,
+        source,       ///< Of a stream of items: see item_source.hpp.
+        next_item,    ///< Waits for one of these.
+        in_two_lines, ///< `takes_turn` is asked: see splice_operation.hpp.
+    };
 
     explicit io_operation(role r = role::none) noexcept : operation(true), role_(r) {}
     ~io_operation() = default;
@@ -83,8 +88,8 @@ protected:
     /// descriptor; false when there is nothing.
     virtual bool complete_from_leftover(event_loop&) noexcept { return false; }
 
-    /// Called when the operation has become first in line. False to keep that
-    /// place without going to the kernel, until `event_loop::resume`.
+    /// Called when an operation `in_two_lines` has become first in one. False to
+    /// keep that place without going to the kernel, until `event_loop::resume`.
     [[nodiscard]] virtual bool takes_turn(event_loop&) noexcept { return true; }
 
     /// Fills a fresh `entry`, all but user data, and the descriptor where it is

@@ -31,7 +31,7 @@ enum class splice_kind : std::uint8_t {
 class SAFER_RING_API splice_target final : public io_operation,
                                            public std::enable_shared_from_this<splice_target> {
 public:
-    splice_target() = default;
+    splice_target() noexcept : io_operation(role::in_two_lines) {}
     splice_target(const splice_target&) = delete;
     splice_target& operator=(const splice_target&) = delete;
     ~splice_target() = default;
