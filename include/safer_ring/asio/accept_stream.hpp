@@ -134,7 +134,10 @@ public:
     /// std::bad_alloc.
     SAFER_RING_RETURNS(unconsumed)
     explicit accept_stream(Acceptor& acceptor, const stream_limits& limits = {})
-        : accept_stream(acceptor, limits, base::bind(acceptor))
+        : stream_(base::bind(acceptor),
+                  std::make_unique<ring::accept_source>(limits, reports_aborted(acceptor)),
+                  acceptor.get_executor()),
+          protocol_(acceptor.local_endpoint().protocol())
     {
     }
     SAFER_RING_RETURNS(unconsumed) accept_stream(accept_stream&&) noexcept = default;
@@ -200,13 +203,12 @@ public:
 private:
     using base = detail::item_stream<executor_type>;
 
-    SAFER_RING_RETURNS(unconsumed)
-    accept_stream(Acceptor& acceptor, const stream_limits& limits,
-                  const detail::stream_binding& binding)
-        : stream_(binding, std::make_unique<ring::accept_source>(limits, binding.reports_aborted),
-                  acceptor.get_executor()),
-          protocol_(acceptor.local_endpoint().protocol())
+    static bool reports_aborted(const Acceptor& acceptor)
     {
+        boost::asio::socket_base::enable_connection_aborted option;
+        boost::system::error_code ignored;
+        acceptor.get_option(option, ignored);
+        return option.value();
     }
 
     base stream_;

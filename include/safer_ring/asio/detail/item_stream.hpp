@@ -5,7 +5,7 @@
 
 #include <safer_ring/asio/detail/caller_buffers.hpp>
 #include <safer_ring/asio/detail/handler_operation.hpp>
-#include <safer_ring/asio/detail/stream_binding.hpp>
+#include <safer_ring/asio/detail/native_service_base.hpp>
 #include <safer_ring/asio/error.hpp>
 #include <safer_ring/ring/item_source.hpp>
 
@@ -26,23 +26,21 @@ public:
     /// Throws boost::system::system_error for an object that is closed, not on a
     /// ring, or has a stream already.
     template <typename Object>
-    static stream_binding bind(Object& object)
+    static native_question bind(Object& object)
     {
-        stream_binding binding;
-        error_code ignored;
-        object.io_control(binding, ignored);
-        if (binding.context == nullptr)
+        const native_question answer = ask(object);
+        if (answer.context() == nullptr)
             throw boost::system::system_error(error::not_on_a_ring, "safer_ring: stream");
-        if (binding.descriptor == nullptr)
+        if (answer.descriptor() == nullptr)
             throw boost::system::system_error(net::error::bad_descriptor, "safer_ring: stream");
-        return binding;
+        return answer;
     }
 
     template <typename Source>
-    item_stream(const stream_binding& binding, std::unique_ptr<Source> source, const Executor& ex)
-        : context_(binding.context), executor_(ex)
+    item_stream(const native_question& bound, std::unique_ptr<Source> source, const Executor& ex)
+        : context_(bound.context()), executor_(ex)
     {
-        const int result = loop().open_stream(*binding.descriptor, *source);
+        const int result = loop().open_stream(*bound.descriptor(), *source);
         if (result != 0)
             throw boost::system::system_error(to_error_code(result), "safer_ring: stream");
         source_ = source.release();

@@ -5,7 +5,6 @@
 
 #include <safer_ring/asio/detail/native_service_base.hpp>
 #include <safer_ring/asio/detail/socket_operations.hpp>
-#include <safer_ring/asio/detail/stream_binding.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/socket_base.hpp>
@@ -88,15 +87,6 @@ public:
     {
         socket_ops::listen(impl.socket_, backlog, ec);
         return ec;
-    }
-
-    /// How a stream finds out about its object.
-    error_code io_control(base_implementation_type& impl, stream_binding& binding, error_code& ec)
-    {
-        binding.context = &context_;
-        binding.descriptor = impl.descriptor_;
-        binding.reports_aborted = (impl.state_ & socket_ops::enable_connection_aborted) != 0;
-        return ec = {};
     }
 
     template <typename Command>
