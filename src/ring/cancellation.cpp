@@ -83,18 +83,18 @@ void event_loop::cancel(operation_id id)
         request_cancel(*op);
         flush_published();
         reap();
-        if (borrows_memory(*op)) {
-            await_kernel(
-                held,
-                [this, id] {
-                    const io_operation* const sought = slots_.find(id);
-                    return sought != nullptr && borrows_memory(*sought);
-                },
-                wait_forever);
-            op = slots_.find(id);
-            if (op == nullptr || op->descriptor_ == nullptr)
-                return hand_back(held);
-        }
+    }
+    if (borrows_memory(*op)) { // Also where another thread has asked, and waits itself.
+        await_kernel(
+            held,
+            [this, id] {
+                const io_operation* const sought = slots_.find(id);
+                return sought != nullptr && borrows_memory(*sought);
+            },
+            wait_forever);
+        op = slots_.find(id);
+        if (op == nullptr || op->descriptor_ == nullptr)
+            return hand_back(held);
     }
     io_operation* const next = op->after_;
     conclude(*op, cancel_mode::cancel);
@@ -134,9 +134,10 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
         // has completed when the call returns.
         flush_published();
         reap();
-        await_kernel(
-            held, [&d] { return has_any(d, borrows_memory); }, wait_forever);
     }
+    // Also where another thread has asked already, and waits itself.
+    await_kernel(
+        held, [&d] { return has_any(d, borrows_memory); }, wait_forever);
     // What another thread submitted ends there. A closed descriptor waits for
     // it too, so that its port is free; a whole context drains all at once.
     // Nothing waits for a disk, which cannot be interrupted.

@@ -223,6 +223,47 @@ BOOST_FIXTURE_TEST_CASE(cancel_waits_for_one_that_outlives_its_call, simulated_l
     }
 }
 
+BOOST_FIXTURE_TEST_CASE(who_cancels_second_waits_as_well, loop_of_many_threads)
+{
+    for (const bool all : {false, true}) {
+        open_file f(*this, digits);
+        std::string bytes(10, '.');
+        kernel->hold(opcode::read);
+        record& r = f.read_into_memory(bytes, 0);
+        poll();
+        BOOST_TEST(kernel->in_flight_count() == 1U);
+        const ring::operation_id id = last_id;
+        std::atomic<int> returned = 0;
+        const auto await_entries = [&](unsigned n) {
+            const unsigned until = kernel->count(simulation::call::enter) + n;
+            while (kernel->count(simulation::call::enter) < until && returned == 0)
+                std::this_thread::yield();
+        };
+        std::thread first([&] {
+            loop.cancel(id);
+            ++returned;
+        });
+        await_entries(3);
+        std::thread second([&] {
+            if (all)
+                loop.cancel(*f.handle);
+            else
+                loop.cancel(id);
+            ++returned;
+        });
+        // It may have to wait for the lock, but not for as long as this.
+        await_entries(200);
+        BOOST_TEST(returned == 0);
+        kernel->release();
+        first.join();
+        second.join();
+        BOOST_TEST(kernel->in_flight_count() == 0U);
+        run();
+        BOOST_TEST(!r.open());
+        BOOST_TEST(everything_is_back());
+    }
+}
+
 BOOST_FIXTURE_TEST_CASE(long_reads_of_several_threads_are_left_out, loop_of_many_threads)
 {
     constexpr std::size_t longest = 64 * 1024;
