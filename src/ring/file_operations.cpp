@@ -5,6 +5,7 @@
 #include <safer_ring/ring/socket_operations.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <fcntl.h>
 #include <new>
@@ -49,6 +50,12 @@ void look_at_file(descriptor& d) noexcept
 file_operation::file_operation(direction way, std::size_t size_bytes, std::uint64_t offset) noexcept
     : offset_(offset), size_bytes_(one_call(size_bytes)), way_(way)
 {
+}
+
+file_operation::~file_operation()
+{
+    if (file_of_worker_ >= 0)
+        ::close(file_of_worker_);
 }
 
 /// With O_DIRECT, RWF_NOWAIT only means that no lock is waited for: the call
@@ -173,8 +180,10 @@ void file_operation::prepare(event_loop& loop, backend::submission_entry& entry)
     }
     entry.address = reinterpret_cast<std::uint64_t>(block_.data);
     entry.length = in_block_bytes_;
-    if (by_worker_)
+    if (by_worker_) {
+        entry.fd = file_of_worker_;
         entry.flags = backend::entry_async;
+    }
 }
 
 io_operation::step file_operation::settle(event_loop&) noexcept
@@ -192,7 +201,12 @@ io_operation::step file_operation::settle(event_loop&) noexcept
     // system has no RWF_NOWAIT.
     if (would_block(result_) && !by_worker_) {
         by_worker_ = true;
-        return step::again;
+        // A worker looks the number up when it gets to it (Linux 6.18), when that of
+        // the file may have been closed and be another's.
+        file_of_worker_ = ::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0);
+        if (file_of_worker_ >= 0)
+            return step::again;
+        result_ = -errno;
     }
     if (result_ <= 0) {
         conclude_with(result_);
@@ -255,6 +269,14 @@ void file_operation::keep_for_later(event_loop& loop) noexcept
     if (!by_readiness_ && way_ == direction::write && result_ > 0)
         done_bytes_ += static_cast<std::uint32_t>(result_);
     discard(loop);
+}
+
+/// A worker of a kernel that has not let go in time may still look its number up:
+/// that stays open, so that it never becomes another file's.
+std::unique_ptr<lent_memory> file_operation::surrender() noexcept
+{
+    file_of_worker_ = -1;
+    return nullptr;
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <sys/types.h>
 
 /// The operations of files, without handlers.
@@ -38,7 +39,7 @@ public:
 
 protected:
     file_operation(direction way, std::size_t size_bytes, std::uint64_t offset) noexcept;
-    ~file_operation() = default;
+    ~file_operation();
 
     /// Of the caller's buffers together, as far as one system call could go.
     [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
@@ -70,6 +71,7 @@ protected:
     void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
     void keep_for_later(event_loop& loop) noexcept final;
+    std::unique_ptr<lent_memory> surrender() noexcept final;
 
 private:
     [[nodiscard]] std::uint64_t next_offset() const noexcept
@@ -85,6 +87,7 @@ private:
     std::uint32_t size_bytes_;
     std::uint32_t done_bytes_ = 0;
     std::uint32_t in_block_bytes_ = 0; // Asked for; of a read that has ended, what has come.
+    int file_of_worker_ = -1;          // A descriptor of our own.
     staged block_;
     direction way_;
     bool block_has_data_ = false; // To be copied to the caller.

@@ -4,6 +4,7 @@
 #include "open_file.hpp"
 
 #include <deque>
+#include <sys/resource.h>
 
 using namespace unit;
 
@@ -385,6 +386,61 @@ BOOST_FIXTURE_TEST_CASE(nonblocking_file_is_read_by_a_worker, simulated_loop)
     BOOST_REQUIRE(entries.size() == 2U);
     BOOST_TEST(int(entries[0].flags) == 0);
     BOOST_TEST(int(entries[1].flags) == int(backend::entry_async));
+}
+
+namespace {
+
+bool is_same_file(int a, int b)
+{
+    struct stat of_a {
+    }, of_b{};
+    return ::fstat(a, &of_a) == 0 && ::fstat(b, &of_b) == 0 && of_a.st_ino == of_b.st_ino;
+}
+
+} // namespace
+
+/// A worker looks the number up late: what was closed meanwhile may have become
+/// another file's.
+BOOST_FIXTURE_TEST_CASE(worker_has_a_descriptor_of_its_own_until_it_has_ended, simulated_loop)
+{
+    for (const bool closes : {false, true}) {
+        open_file f(*this, digits);
+        std::string bytes = "abc";
+        kernel->fail_nth(opcode::write, 1, EAGAIN);
+        kernel->hold(opcode::write);
+        record& r = f.write(bytes, 0);
+        poll();
+        poll();
+        const auto entry = submitted(opcode::write).back();
+        BOOST_REQUIRE(int(entry.flags) == int(backend::entry_async));
+        const int number = entry.fd;
+        BOOST_TEST(number != f.file.get());
+        BOOST_TEST(is_same_file(number, f.file.get()));
+        if (closes)
+            f.close();
+        BOOST_TEST(::fcntl(number, F_GETFD) >= 0);
+        kernel->release();
+        run();
+        BOOST_TEST(r.result == (closes ? -ECANCELED : 3));
+        BOOST_TEST(::fcntl(number, F_GETFD) < 0);
+        BOOST_TEST(everything_is_back());
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(worker_without_a_descriptor_is_an_error, simulated_loop)
+{
+    open_file f(*this, digits);
+    std::string bytes(10, '.');
+    kernel->fail_nth(opcode::read, 1, EAGAIN);
+    record& r = f.read(bytes, 0);
+    rlimit before{};
+    BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit all_in_use{STDERR_FILENO + 1, before.rlim_max};
+    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &all_in_use) == 0);
+    run();
+    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    BOOST_TEST(r.result == -EMFILE);
+    BOOST_TEST(everything_is_back());
 }
 
 BOOST_AUTO_TEST_CASE(everything_arrives_whatever_the_kernel_does)
