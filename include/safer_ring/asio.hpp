@@ -19,6 +19,7 @@
 #include <safer_ring/asio/executor.hpp>
 #include <safer_ring/asio/file_functions.hpp>
 #include <safer_ring/asio/io_context.hpp>
+#include <safer_ring/asio/registrations.hpp>
 #include <safer_ring/asio/splice.hpp>
 #include <safer_ring/asio/zero_copy.hpp>
 

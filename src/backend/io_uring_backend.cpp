@@ -165,7 +165,9 @@ public:
 
     int close_when_drained(int fd) noexcept override
     {
-        const int result = ::io_uring_register_files(&ring_, &fd, 1);
+        int result = ::io_uring_register_files(&ring_, &fd, 1);
+        if (result == -EBUSY) // There is a table already, and nobody submits any more.
+            result = update_file(0, fd);
         if (result == 0)
             ::close(fd);
         return result;

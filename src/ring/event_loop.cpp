@@ -6,7 +6,9 @@
 #include <safer_ring/ring/item_source.hpp>
 
 #include <cassert>
+#include <cerrno>
 #include <cstdio>
+#include <system_error>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
@@ -19,7 +21,7 @@ event_loop::event_loop(const options& settings, threading threads)
 event_loop::event_loop(const options& settings, threading threads,
                        std::unique_ptr<backend::backend> kernel)
     : options_(settings), threads_(threads), mutex_(threads != threading::unsafe),
-      kernel_(std::move(kernel)), features_(kernel_->found()),
+      kernel_(std::move(kernel)), registry_(*kernel_), features_(kernel_->found()),
       buffers_(*kernel_,
                features_.buffer_ring && settings.buffer_ring ? settings.receive_buffer_count : 0,
                settings.receive_buffer_size_bytes),
@@ -37,6 +39,7 @@ event_loop::event_loop(const options& settings, threading threads,
         features_.notes.push_back(note);
     }
     features_.buffer_ring = buffers_.available();
+    registry_->set_limits(settings.registered_file_count, settings.registered_buffer_count);
     ready_.push_back(&turn_marker_);
 }
 
@@ -317,6 +320,52 @@ descriptor* event_loop::open(int fd)
         descriptors_->previous = d;
     descriptors_ = d;
     return d;
+}
+
+void event_loop::register_file(descriptor& d)
+{
+    int fd = -1;
+    {
+        const guard held(mutex_);
+        if (d.place)
+            return;
+        if (!kernel_)
+            throw std::system_error(ECANCELED, std::system_category(),
+                                    "safer_ring: registering a descriptor with a context that is "
+                                    "being destroyed");
+        fd = d.fd;
+    }
+    registration_share place = registry_->register_file(fd);
+    const guard held(mutex_);
+    d.place = std::move(place);
+}
+
+bool event_loop::unregister_file(descriptor& d)
+{
+    registration_share place; // Given up without the lock.
+    guard held(mutex_);
+    if (!d.place || !kernel_)
+        return true;
+    // The place may be another file's when what names it is submitted late.
+    const bool is_named = !flush_published();
+    reap();
+    if (!is_named)
+        place = std::move(d.place);
+    hand_back(held);
+    held.unlock();
+    return !is_named;
+}
+
+registration_share event_loop::register_memory(registrable_memory& memory)
+{
+    {
+        const guard held(mutex_);
+        if (!kernel_)
+            throw std::system_error(ECANCELED, std::system_category(),
+                                    "safer_ring: registering buffers with a context that is being "
+                                    "destroyed");
+    }
+    return registry_->register_memory(memory);
 }
 
 void event_loop::adopt(loop_thread& outer)

@@ -52,12 +52,6 @@ file_operation::file_operation(direction way, std::size_t size_bytes, std::uint6
 {
 }
 
-file_operation::~file_operation()
-{
-    if (file_of_worker_ >= 0)
-        ::close(file_of_worker_);
-}
-
 /// With O_DIRECT, RWF_NOWAIT only means that no lock is waited for: the call
 /// still waits for the disk (ext4, Linux 6.18).
 bool file_operation::attempts_first(event_loop& loop) noexcept
@@ -181,7 +175,7 @@ void file_operation::prepare(event_loop& loop, backend::submission_entry& entry)
     entry.address = reinterpret_cast<std::uint64_t>(block_.data);
     entry.length = in_block_bytes_;
     if (by_worker_) {
-        entry.fd = file_of_worker_;
+        entry.fd = file_of_worker_.get();
         entry.flags = backend::entry_async;
     }
 }
@@ -203,8 +197,8 @@ io_operation::step file_operation::settle(event_loop&) noexcept
         by_worker_ = true;
         // A worker looks the number up when it gets to it (Linux 6.18), when that of
         // the file may have been closed and be another's.
-        file_of_worker_ = ::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0);
-        if (file_of_worker_ >= 0)
+        file_of_worker_ = owned_descriptor(::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0));
+        if (file_of_worker_.is_open())
             return step::again;
         result_ = -errno;
     }
@@ -275,7 +269,7 @@ void file_operation::keep_for_later(event_loop& loop) noexcept
 /// that stays open, so that it never becomes another file's.
 std::unique_ptr<lent_memory> file_operation::surrender() noexcept
 {
-    file_of_worker_ = -1;
+    static_cast<void>(file_of_worker_.release());
     return nullptr;
 }
 

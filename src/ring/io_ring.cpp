@@ -59,7 +59,8 @@ void io_ring::replace(registered_file& file, int fd)
 
 registered_buffers io_ring::register_buffers(buffer_pool& pool)
 {
-    return ring::registration_access::buffers(core_.registrations().register_memory(pool.memory()));
+    using access = ring::registration_access;
+    return access::buffers(core_.registrations().register_memory(access::memory(pool)));
 }
 
 void io_ring::unregister(registered_file&& file)

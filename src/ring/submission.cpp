@@ -28,6 +28,31 @@ constexpr backend::backend::timeout retry_wait = 1ms;
 /// it must be looked at again.
 constexpr backend::backend::timeout longest_timer_wait = 5min;
 
+/// Of a registered file the kernel is told the place. Requests on another
+/// descriptor, as a splice makes, stay as they are.
+void name_place(const descriptor& d, backend::submission_entry& entry) noexcept
+{
+    if (!d.place || entry.fd != d.fd || entry.op == backend::opcode::nop)
+        return;
+    entry.fd = static_cast<std::int32_t>(d.place->index);
+    entry.flags |= backend::entry_fixed_file;
+}
+
+/// What is done by these when the cancellation comes late is told all the same.
+bool is_told_late(backend::opcode op) noexcept
+{
+    switch (op) {
+    case backend::opcode::send:
+    case backend::opcode::read:
+    case backend::opcode::write:
+    case backend::opcode::read_fixed:
+    case backend::opcode::write_fixed:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /// Puts the turn marker at the end of the queue whatever happens: a loop
 /// without it would never look at the kernel again.
 struct put_back {
@@ -62,6 +87,7 @@ unsigned event_loop::fill_submissions() noexcept
         *entry = {};
         entry->fd = op.descriptor_->fd;
         op.prepare(*this, *entry);
+        name_place(*op.descriptor_, *entry);
         entry->user_data = static_cast<std::uint64_t>(op.id_);
         op.submitted_as_ = entry->op;
         op.state_ = io_state::in_kernel;
@@ -288,10 +314,7 @@ io_operation::step event_loop::settle(io_operation& op) noexcept
         // What a cancelled send has sent is part of the stream, so it is told
         // as far as someone can go on with the stream; so is what a transfer
         // of a file has moved.
-        const bool tells =
-            op.descriptor_ != nullptr && (op.submitted_as_ == backend::opcode::send ||
-                                          op.submitted_as_ == backend::opcode::read ||
-                                          op.submitted_as_ == backend::opcode::write);
+        const bool tells = op.descriptor_ != nullptr && is_told_late(op.submitted_as_);
         if (op.descriptor_ != nullptr)
             op.keep_for_later(*this);
         else

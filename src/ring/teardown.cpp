@@ -37,8 +37,10 @@ const char* name(backend::opcode op) noexcept
     case backend::opcode::openat:
         return "open";
     case backend::opcode::read:
+    case backend::opcode::read_fixed:
         return "read";
     case backend::opcode::write:
+    case backend::opcode::write_fixed:
         return "write";
     case backend::opcode::send:
         return "send";
@@ -132,6 +134,7 @@ void event_loop::set_aside(guard& held)
                  "safer_ring: %zu operations did not end within %u ms of the context's "
                  "destruction; their memory is set aside until the kernel lets go:\n%s",
                  in_kernel_, options_.drain_deadline_ms, describe_locked().c_str());
+    registry_.leave();
     operation_queue stuck;
     lent_memories lent;
     slots_.for_each([&](io_operation& op) {

@@ -31,6 +31,7 @@ void zero_copy_send_operation::get_back() noexcept
     if (is_lent_ && memory_ != nullptr)
         memory_->get_back();
     is_lent_ = false;
+    range_.reset();
 }
 
 void zero_copy_send_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
@@ -46,6 +47,11 @@ void zero_copy_send_operation::prepare(event_loop& loop, backend::submission_ent
     entry.address = reinterpret_cast<std::uint64_t>(bytes.data());
     entry.length = one_call(bytes.size());
     entry.op_flags = MSG_NOSIGNAL;
+    if (!copies_) {
+        range_.look_in(loop.registrations());
+        range_.find(bytes.data());
+        range_.prepare(entry, backend::opcode::send_zc);
+    }
     memory_->lend();
     is_lent_ = true;
 }

@@ -47,6 +47,7 @@
 /// context.run();
 /// @endcode
 
+#include <safer_ring/asio/detail/owned_file_transfer.hpp>
 #include <safer_ring/asio/detail/owned_initiation.hpp>
 #include <safer_ring/asio/detail/receive_when_ready.hpp>
 
@@ -101,24 +102,28 @@ struct start_write {
     }
 };
 struct start_read_some_at {
+    static constexpr auto extent = transfer_extent::some;
     void operator()(auto& file, auto view, auto handler, std::uint64_t offset) const
     {
         file.async_read_some_at(offset, view, std::move(handler));
     }
 };
 struct start_read_at {
+    static constexpr auto extent = transfer_extent::all;
     void operator()(auto& file, auto view, auto handler, std::uint64_t offset) const
     {
         net::async_read_at(file, offset, view, std::move(handler));
     }
 };
 struct start_write_some_at {
+    static constexpr auto extent = transfer_extent::some;
     void operator()(auto& file, auto view, auto handler, std::uint64_t offset) const
     {
         file.async_write_some_at(offset, view, std::move(handler));
     }
 };
 struct start_write_at {
+    static constexpr auto extent = transfer_extent::all;
     void operator()(auto& file, auto view, auto handler, std::uint64_t offset) const
     {
         net::async_write_at(file, offset, view, std::move(handler));
@@ -260,6 +265,14 @@ auto async_write(Stream& stream, Buffer buffer, Token&& token = Token())
 }
 
 // -------------------------------------------------------------------- files
+//
+// Of a `net::basic_random_access_file` of ours, opened on what has positions, the
+// kernel fills and writes the buffer itself, with no copy in between, and with
+// O_DIRECT, too, whose rules a fresh buffer meets. One that is registered with the
+// context is used as such. The file may be closed or destroyed meanwhile, which nobody
+// waits for: the handler is called when the kernel has let go of the buffer. What a
+// cancelled one moved all the same is told. Several buffers go the way of the plain
+// operation.
 
 /// Reads at least one byte from `offset` on, unless the file ends.
 template <typename File, detail::filled_buffer Buffer, typename Token = detail::default_token<File>>

@@ -26,7 +26,7 @@ class zero_copy_send : public ring::zero_copy_send_operation {
 protected:
     explicit zero_copy_send(Buffer&& buffer)
         : ring::zero_copy_send_operation(
-              std::make_unique<ring::sent_buffer<Buffer>>(std::move(buffer)))
+              std::make_unique<ring::lent_buffer<Buffer>>(std::move(buffer)))
     {
     }
     ~zero_copy_send() = default;
@@ -35,7 +35,7 @@ protected:
     {
         const auto memory = take_memory();
         return {to_error_code(result()), result() > 0 ? static_cast<std::size_t>(result()) : 0,
-                std::move(static_cast<ring::sent_buffer<Buffer>&>(*memory).buffer)};
+                std::move(static_cast<ring::lent_buffer<Buffer>&>(*memory).buffer)};
     }
 };
 

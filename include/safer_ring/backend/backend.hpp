@@ -49,11 +49,11 @@ public:
     /// Takes `fd` out of the entries that no `enter` has taken yet, because the
     /// number will soon be another file's: they will fail with EBADF. One that
     /// the kernel is just reading has the old file, or gets none.
-    void disown(int fd) noexcept
+    void disown(int fd) noexcept { disown(fd, 0); }
+    /// The same for the place of a registered file.
+    void disown_registered(std::uint32_t index) noexcept
     {
-        for (unsigned i = sq_head(); i != sq_tail_; ++i)
-            if (std::int32_t& of_entry = sq_[i & sq_mask_].fd; of_entry == fd)
-                std::atomic_ref(of_entry).store(-1, std::memory_order_relaxed);
+        disown(static_cast<std::int32_t>(index), entry_fixed_file);
     }
 
     /// Published entries that no `enter` has taken yet.
@@ -168,6 +168,14 @@ public:
 
 protected:
     backend() = default;
+
+    void disown(std::int32_t fd, std::uint8_t fixed_file) noexcept
+    {
+        for (unsigned i = sq_head(); i != sq_tail_; ++i)
+            if (submission_entry& entry = sq_[i & sq_mask_];
+                entry.fd == fd && (entry.flags & entry_fixed_file) == fixed_file)
+                std::atomic_ref(entry.fd).store(-1, std::memory_order_relaxed);
+    }
 
     [[nodiscard]] unsigned sq_head() const noexcept
     {

@@ -12,7 +12,8 @@ namespace safer_ring::inline SAFER_RING_ABI {
 
 namespace ring {
 class registrable_memory;
-}
+struct registration_access;
+} // namespace ring
 
 /// A fixed number of buffers of one size, allocated once, page-aligned.
 ///
@@ -64,7 +65,7 @@ public:
     [[nodiscard]] SAFER_RING_API std::size_t size_bytes() const noexcept;
 
 private:
-    friend class io_ring;
+    friend struct ring::registration_access;
 
     class state;
     /// Throws std::invalid_argument for a pool that was moved from.

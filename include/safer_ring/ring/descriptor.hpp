@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/ring/io_operation.hpp>
+#include <safer_ring/ring/registry.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -70,6 +71,8 @@ struct descriptor {
     /// The user's descriptor. The kernel takes its own reference to the file
     /// at submission and keeps it until the last completion.
     int fd;
+    /// Where it is registered with the ring, if it is: requests name that place.
+    registration_share place;
 
     /// Recent receives filled a whole buffer: read in bulk.
     bool bulk_read = false;

@@ -225,6 +225,18 @@ public:
     /// answers the number.
     SAFER_RING_API int release(descriptor* d);
 
+    // ---- registrations: see registered_file.hpp
+
+    /// Requests of `d` spare the look-up of its number from now on, until it is
+    /// closed or released. Throws std::system_error whose text names the likely cause.
+    SAFER_RING_API void register_file(descriptor& d);
+    /// Ends that; false while the kernel does not take what names the place.
+    SAFER_RING_API bool unregister_file(descriptor& d);
+    /// Operations that own their memory find this. Throws as `register_file`.
+    [[nodiscard]] SAFER_RING_API registration_share register_memory(registrable_memory& memory);
+    /// For operations, under the lock.
+    [[nodiscard]] registry& registrations() noexcept { return *registry_; }
+
     /// The number of a descriptor that an operation opens; -1 before.
     [[nodiscard]] SAFER_RING_API int native(const descriptor& d);
     /// Whether operations of `d` are under way.
@@ -451,6 +463,7 @@ private:
     const threading threads_;
     loop_mutex mutex_;
     std::unique_ptr<backend::backend> kernel_;
+    registry_owner registry_;
     features features_;
     receive_buffers buffers_;
     std::unique_ptr<staging_pool> staging_;

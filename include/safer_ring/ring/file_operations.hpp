@@ -5,6 +5,7 @@
 
 #include <safer_ring/ring/descriptor.hpp>
 #include <safer_ring/ring/event_loop.hpp>
+#include <safer_ring/ring/owned_descriptor.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +40,7 @@ public:
 
 protected:
     file_operation(direction way, std::size_t size_bytes, std::uint64_t offset) noexcept;
-    ~file_operation();
+    ~file_operation() = default;
 
     /// Of the caller's buffers together, as far as one system call could go.
     [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
@@ -87,7 +88,7 @@ private:
     std::uint32_t size_bytes_;
     std::uint32_t done_bytes_ = 0;
     std::uint32_t in_block_bytes_ = 0; // Asked for; of a read that has ended, what has come.
-    int file_of_worker_ = -1;          // A descriptor of our own.
+    owned_descriptor file_of_worker_;
     staged block_;
     direction way_;
     bool block_has_data_ = false; // To be copied to the caller.

@@ -4,13 +4,12 @@
 #pragma once
 
 #include <safer_ring/ring/annotations.hpp>
+#include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/registry.hpp>
 
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI {
-
-class buffer_pool;
 
 namespace ring {
 
@@ -194,6 +193,8 @@ struct registration_access {
     {
         return registered_buffers(std::move(share));
     }
+    /// Throws std::invalid_argument for a pool that was moved from.
+    static registrable_memory& memory(const buffer_pool& pool) { return pool.memory(); }
     static int descriptor(const file_ref& file) noexcept { return file.fd_; }
     static registration_share take(file_ref& file) noexcept { return std::move(file.file_); }
     static registration_share& share(registered_file& file) noexcept { return file.file_; }

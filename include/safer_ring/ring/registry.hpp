@@ -184,9 +184,16 @@ public:
     explicit registry_owner(backend::backend& kernel) : registry_(new registry(kernel)) {}
     registry_owner(const registry_owner&) = delete;
     registry_owner& operator=(const registry_owner&) = delete;
-    ~registry_owner() { registry_->leave(); }
+    ~registry_owner() { leave(); }
 
     [[nodiscard]] registry& operator*() const noexcept { return *registry_; }
+    [[nodiscard]] registry* operator->() const noexcept { return registry_; }
+    /// The ring is about to go; there is nothing behind `*` any more.
+    void leave() noexcept
+    {
+        if (registry_ != nullptr)
+            std::exchange(registry_, nullptr)->leave();
+    }
 
 private:
     registry* registry_;

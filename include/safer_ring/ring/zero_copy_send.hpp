@@ -5,64 +5,30 @@
 
 #include <safer_ring/ring/descriptor.hpp>
 #include <safer_ring/ring/event_loop.hpp>
-#include <safer_ring/ring/lent_memory.hpp>
-#include <safer_ring/ring/owned_buffer.hpp>
+#include <safer_ring/ring/lent_buffer.hpp>
+#include <safer_ring/ring/registry.hpp>
 
-#include <concepts>
-#include <cstddef>
 #include <memory>
-#include <span>
 #include <utility>
 
 /// Sending from the buffer itself, without handlers.
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
-/// A buffer on its way through the network.
-class sent_memory : public lent_memory {
-public:
-    [[nodiscard]] virtual std::span<const std::byte> bytes() const noexcept = 0;
-    /// Under AddressSanitizer, whoever touches it meanwhile is found.
-    virtual void lend() const noexcept {}
-    virtual void get_back() const noexcept {}
-};
-
-template <typename Buffer>
-class sent_buffer final : public sent_memory {
-public:
-    explicit sent_buffer(Buffer&& b) noexcept : buffer(std::move(b)) {}
-
-    [[nodiscard]] std::span<const std::byte> bytes() const noexcept override
-    {
-        return {buffer.data(), buffer.size()};
-    }
-    void lend() const noexcept override
-    {
-        if constexpr (std::same_as<Buffer, owned_buffer>)
-            buffer_access::lend(buffer);
-    }
-    void get_back() const noexcept override
-    {
-        if constexpr (std::same_as<Buffer, owned_buffer>)
-            buffer_access::get_back(buffer);
-    }
-
-    Buffer buffer;
-};
-
 /// send(2) from the buffer of the operation, which the network reads until the
 /// kernel tells that it has let go (IORING_OP_SEND_ZC, Linux 6.0). A copy is sent
 /// where the kernel, or the kind of socket, knows nothing of it, where the user may
-/// not lock as much memory, and where the socket is about to be closed.
+/// not lock as much memory, and where the socket is about to be closed. A buffer that is
+/// registered with the ring is sent as such.
 class SAFER_RING_API zero_copy_send_operation : public io_operation {
 protected:
-    explicit zero_copy_send_operation(std::unique_ptr<sent_memory> memory) noexcept
+    explicit zero_copy_send_operation(std::unique_ptr<lent_bytes> memory) noexcept
         : memory_(std::move(memory))
     {
     }
     ~zero_copy_send_operation();
 
     /// The buffer, which the kernel has let go of.
-    std::unique_ptr<sent_memory> take_memory() noexcept { return std::move(memory_); }
+    std::unique_ptr<lent_bytes> take_memory() noexcept { return std::move(memory_); }
 
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
@@ -75,7 +41,8 @@ protected:
 private:
     void get_back() noexcept;
 
-    std::unique_ptr<sent_memory> memory_;
+    std::unique_ptr<lent_bytes> memory_;
+    registered_range range_;
     bool by_readiness_ = false;
     bool copies_ = false;
     bool is_lent_ = false;

@@ -149,14 +149,24 @@ private:
     Object* object_;
 };
 
+/// How much of a buffer a transfer is asked for: some bytes at least, or all.
+enum class transfer_extent { some, all };
+
+/// What starts an operation. Objects that the kernel can ask for the buffer itself
+/// have another: see owned_file_transfer.hpp.
+template <typename Object, typename Way, typename Start, typename Buffer>
+struct initiation {
+    using type = initiate_with_buffer<Object, Way, Start>;
+};
+
 template <typename Way, typename Start, typename Object, typename Token, typename Buffer,
           typename... Args>
 auto with_buffer(Object& object, Token&& token, Buffer&& buffer, std::size_t before, Args&&... args)
 {
     return net::async_initiate<Token,
                                void(boost::system::error_code, std::size_t, std::decay_t<Buffer>)>(
-        initiate_with_buffer<Object, Way, Start>(object), token, std::move(buffer), before,
-        std::forward<Args>(args)...);
+        typename initiation<Object, Way, Start, std::decay_t<Buffer>>::type(object), token,
+        std::move(buffer), before, std::forward<Args>(args)...);
 }
 
 /// A dynamic buffer of Asio (DynamicBuffer_v2) that grows within the capacity of

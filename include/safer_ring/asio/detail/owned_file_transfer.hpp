@@ -1,0 +1,135 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/asio/detail/native_service_base.hpp>
+#include <safer_ring/asio/detail/owned_initiation.hpp>
+#include <safer_ring/ring/owned_transfer.hpp>
+
+#if defined(BOOST_ASIO_HAS_FILE)
+
+#include <boost/asio/basic_random_access_file.hpp>
+#include <boost/asio/error.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+/// Transfers of random-access files that the kernel makes in the owned buffer
+/// itself.
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+template <typename Way, typename Buffer, transfer_extent Extent>
+class owned_file_transfer : public ring::owned_transfer_operation {
+protected:
+    owned_file_transfer(std::unique_ptr<ring::lent_buffer<Buffer>>&& memory, std::size_t before,
+                        std::uint64_t offset)
+        : owned_file_transfer(Way::view(memory->buffer, before), memory, before, offset)
+    {
+    }
+    ~owned_file_transfer() = default;
+
+    std::tuple<error_code, std::size_t, Buffer> take_arguments()
+    {
+        const auto memory = take_memory();
+        Buffer& buffer = static_cast<ring::lent_buffer<Buffer>&>(*memory).buffer;
+        Way::finish(buffer, before_, moved_bytes());
+        return {outcome(), moved_bytes(), std::move(buffer)};
+    }
+
+private:
+    static constexpr bool reads = std::same_as<Way, read_into_buffer>;
+
+    template <typename View>
+    owned_file_transfer(const View& view, std::unique_ptr<ring::lent_buffer<Buffer>>& memory,
+                        std::size_t before, std::uint64_t offset)
+        : ring::owned_transfer_operation(
+              reads ? ring::direction::read : ring::direction::write, std::move(memory),
+              {static_cast<const std::byte*>(view.data()), view.size()}, offset),
+          before_(before)
+    {
+    }
+
+    error_code outcome() const noexcept
+    {
+        if (is_all_moved() || (Extent == transfer_extent::some && moved_bytes() != 0))
+            return {};
+        return result() == 0 && reads ? error_code(net::error::eof) : to_error_code(result());
+    }
+
+    std::size_t before_;
+};
+
+class file_transfer_starter : private native_service_base {
+public:
+    explicit file_transfer_starter(io_context& context)
+        : native_service_base(static_cast<net::execution_context&>(context))
+    {
+    }
+
+    template <typename Base, typename Handler, typename IoExecutor, typename... Args>
+    void start(ring::descriptor* file, ring::direction way, Handler& handler,
+               const IoExecutor& io_ex, Args&&... args)
+    {
+        struct {
+            ring::descriptor* descriptor_;
+        } implementation{file};
+        native_service_base::start<handler_operation<Base, Handler, IoExecutor>>(
+            implementation, way, handler, io_ex, std::forward<Args>(args)...);
+    }
+};
+
+/// Of our own files only the kernel is asked to work on the buffer itself;
+/// elsewhere `Start` is called as ever.
+template <typename File, typename Way, typename Start, transfer_extent Extent>
+class initiate_file_transfer {
+public:
+    using executor_type = typename File::executor_type;
+
+    explicit initiate_file_transfer(File& file) noexcept : file_(&file) {}
+
+    executor_type get_executor() const noexcept { return file_->get_executor(); }
+
+    template <typename Handler, typename Buffer>
+    void operator()(Handler&& handler, Buffer&& buffer, std::size_t before,
+                    std::uint64_t offset) const
+    {
+        using buffer_type = std::decay_t<Buffer>;
+        const native_question answer = ask(*file_);
+        ring::descriptor* const file = answer.descriptor();
+        if (file == nullptr || file->kind != ring::file_kind::regular ||
+            Way::view(buffer, before).size() == 0)
+            return initiate_with_buffer<File, Way, Start>(*file_)(
+                std::forward<Handler>(handler), std::move(buffer), before, offset);
+        using transfer = owned_file_transfer<Way, buffer_type, Extent>;
+        constexpr bool reads = std::same_as<Way, read_into_buffer>;
+        std::decay_t<Handler> own(std::forward<Handler>(handler));
+        auto memory = std::make_unique<ring::lent_buffer<buffer_type>>(std::move(buffer));
+        file_transfer_starter(*answer.context())
+            .template start<transfer>(file, reads ? ring::direction::read : ring::direction::write,
+                                      own, executor_type(file_->get_executor()), std::move(memory),
+                                      before, offset);
+    }
+
+private:
+    File* file_;
+};
+
+template <typename Executor, typename Way, typename Start, typename Buffer>
+requires(std::same_as<Buffer, owned_buffer> || std::same_as<Buffer, shared_buffer>) && requires
+{
+    Start::extent;
+}
+struct initiation<net::basic_random_access_file<Executor>, Way, Start, Buffer> {
+    using type =
+        initiate_file_transfer<net::basic_random_access_file<Executor>, Way, Start, Start::extent>;
+};
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail
+
+#endif // defined(BOOST_ASIO_HAS_FILE)
