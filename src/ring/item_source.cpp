@@ -68,10 +68,21 @@ void receive_source::prepare(event_loop& loop, backend::submission_entry& entry)
     }
     // Without IORING_RECVSEND_POLL_FIRST: Linux 6.18 misses the end of a local
     // socket then where that came together with the last bytes.
-    entry.op = backend::opcode::recv;
+    fill(entry);
     entry.flags = backend::entry_buffer_select;
     entry.buffer_group = buffers->number();
     entry.ioprio = backend::receive_multishot;
+}
+
+void receive_source::fill(backend::submission_entry& entry) noexcept
+{
+    entry.op = backend::opcode::recv;
+}
+
+ssize_t receive_source::receive_once(owned_buffer& buffer) noexcept
+{
+    const ssize_t n = ::recv(descriptor_->fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    return n < 0 ? -errno : n;
 }
 
 void receive_source::take_in(event_loop& loop, int result, std::uint32_t flags) noexcept
@@ -123,16 +134,16 @@ void receive_source::receive_now(std::size_t size_bytes) noexcept
         }
         ssize_t n = 0;
         do
-            n = ::recv(descriptor_->fd, buffer.data(), size_bytes, MSG_DONTWAIT);
-        while (n < 0 && errno == EINTR);
-        if (n < 0 && would_block(-errno))
+            n = receive_once(buffer);
+        while (n == -EINTR);
+        if (would_block(n))
             return;
         if (n <= 0)
-            return push_end(n == 0 ? 0 : -errno);
+            return push_end(static_cast<int>(n));
         const auto received_bytes = static_cast<std::size_t>(n);
         buffer.resize(received_bytes);
         push({static_cast<int>(n), std::move(buffer), {}});
-        if (received_bytes < size_bytes)
+        if (received_bytes < size_bytes && !may_be_more())
             return;
     }
 }

@@ -93,18 +93,19 @@ private:
         ++record_->submitted[static_cast<std::size_t>(e.op)];
         if (e.op == opcode::recv && (e.ioprio & receive_bundle) != 0)
             ++record_->bundles;
-        if (e.op == opcode::recv && record_->never_waits)
+        const bool receives = e.op == opcode::recv || e.op == opcode::recvmsg;
+        if (receives && record_->never_waits)
             e.op_flags |= MSG_DONTWAIT;
         const bool is_multishot =
             (e.op == opcode::accept && (e.ioprio & accept_multishot) != 0) ||
-            (e.op == opcode::recv && (e.ioprio & receive_multishot) != 0) ||
+            (receives && (e.ioprio & receive_multishot) != 0) ||
             (e.op == opcode::poll_add && (e.length & poll_multishot) != 0) ||
             (e.op == opcode::timeout && (e.op_flags & timeout_multishot) != 0);
         if (!record_->refuses_multishot || !is_multishot)
             return;
         ++record_->refused;
         // Bits that no kernel knows.
-        if (e.op == opcode::accept || e.op == opcode::recv)
+        if (e.op == opcode::accept || receives)
             e.ioprio = 0xff00;
         else if (e.op == opcode::poll_add)
             e.length = 0x80000000;

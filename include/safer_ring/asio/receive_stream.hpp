@@ -40,7 +40,7 @@ inline constexpr bool is_stream_socket<net::basic_stream_socket<Protocol, Execut
 // Compilers quote the line to who passes something else.
 // clang-format off
 template <typename T>
-concept stream_socket = is_stream_socket<T>; // A net::basic_stream_socket: of datagrams, which may be longer than a buffer, each is received by itself.
+concept stream_socket = is_stream_socket<T>; // A net::basic_stream_socket: datagrams are received by a datagram_stream.
 // clang-format on
 
 } // namespace detail

@@ -129,6 +129,18 @@ inline constexpr std::uint32_t splice_from_fixed = 1U << 31;
 /// only what it takes to read it (fdatasync(2)).
 inline constexpr std::uint32_t fsync_data_only = 1U << 0;
 
+/// What a recvmsg that completes again and again puts in front of each message in its
+/// buffer, laid out as struct io_uring_recvmsg_out. Behind it come as many bytes as were
+/// wanted for the address and for control data, and then the message
+/// (io_uring_prep_recvmsg_multishot(3), Linux 6.0).
+struct message_header {
+    std::uint32_t address_bytes; ///< As long as it is, even if it did not fit.
+    std::uint32_t control_bytes;
+    std::uint32_t payload_bytes; ///< That are in the buffer.
+    std::uint32_t flags;         ///< As of recvmsg(2): MSG_TRUNC.
+};
+static_assert(sizeof(message_header) == 16);
+
 /// A time as timeouts have it, laid out as struct __kernel_timespec.
 struct kernel_time {
     std::int64_t seconds;

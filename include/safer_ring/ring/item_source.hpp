@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <sys/types.h>
 #include <utility>
 
 /// What keeps coming in on a descriptor of the event loop, item by item, from one
@@ -87,9 +88,18 @@ private:
 /// Bytes of a stream socket, each time in a buffer that the kernel chooses. Where
 /// it cannot, or has none left, it waits for readiness and reads into one of the
 /// heap.
-class SAFER_RING_API receive_source final : public item_source {
+class SAFER_RING_API receive_source : public item_source {
 public:
     using item_source::item_source;
+
+protected:
+    /// The call that the kernel is to make again and again.
+    virtual void fill(backend::submission_entry& entry) noexcept;
+    /// The same call, once and without blocking, into `buffer`: the bytes that are in it
+    /// then, or the negated errno.
+    virtual ssize_t receive_once(owned_buffer& buffer) noexcept;
+    /// Whether there may be more behind a call that has brought less than was asked for.
+    [[nodiscard]] virtual bool may_be_more() const noexcept { return false; }
 
 private:
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept override;
