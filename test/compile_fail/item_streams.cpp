@@ -6,6 +6,7 @@
 
 #include <safer_ring/asio.hpp>
 #include <safer_ring/asio/accept_stream.hpp>
+#include <safer_ring/asio/datagram_stream.hpp>
 #include <safer_ring/asio/receive_stream.hpp>
 
 #include <boost/asio/detached.hpp>
@@ -43,12 +44,29 @@ void wrong(accepting& stream)
 }
 #endif
 
-// case stream_of_datagrams: of datagrams, which may be longer than a buffer
+// case stream_of_datagrams: datagrams are received by a datagram_stream
 #ifdef case_stream_of_datagrams
 using datagram_socket = net::basic_datagram_socket<net::ip::udp, safer_ring::executor>;
 void wrong(datagram_socket& socket)
 {
     safer_ring::receive_stream<datagram_socket> stream(socket);
+}
+#endif
+
+// case datagrams_of_a_stream_socket: the bytes of a stream socket are received by a receive_stream
+#ifdef case_datagrams_of_a_stream_socket
+void wrong(socket_type& socket)
+{
+    safer_ring::datagram_stream<socket_type> stream(socket);
+}
+#endif
+
+// case datagram_stream_copied: A stream has one owner
+#ifdef case_datagram_stream_copied
+using udp_socket = net::basic_datagram_socket<net::ip::udp, safer_ring::executor>;
+void wrong(safer_ring::datagram_stream<udp_socket>& stream)
+{
+    safer_ring::datagram_stream<udp_socket> copy = stream;
 }
 #endif
 
