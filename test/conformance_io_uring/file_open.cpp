@@ -5,6 +5,7 @@
 
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
+#include "support/socket_path.hpp"
 
 #include <safer_ring/asio/file_functions.hpp>
 
@@ -47,26 +48,11 @@ std::size_t open_descriptors()
 /// A path that can be opened for reading only when somebody writes to it.
 class fifo {
 public:
-    fifo()
-    {
-        path_ = "/tmp/safer_ring_XXXXXX";
-        BOOST_REQUIRE(::mkdtemp(path_.data()) != nullptr);
-        folder_ = path_;
-        path_ += "/fifo";
-        BOOST_REQUIRE(::mkfifo(path_.c_str(), 0600) == 0);
-    }
-    fifo(const fifo&) = delete;
-    fifo& operator=(const fifo&) = delete;
-    ~fifo()
-    {
-        ::unlink(path_.c_str());
-        ::rmdir(folder_.c_str());
-    }
-    const std::string& path() const { return path_; }
+    fifo() { BOOST_REQUIRE(::mkfifo(path().c_str(), 0600) == 0); }
+    std::string path() const { return place_.string(); }
 
 private:
-    std::string folder_;
-    std::string path_;
+    test_support::socket_path place_;
 };
 
 /// An open that waits in the kernel for the other end of a FIFO.

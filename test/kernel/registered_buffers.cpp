@@ -92,9 +92,7 @@ BOOST_AUTO_TEST_CASE(registered_buffers_are_read_and_written_together, *needs_bu
     BOOST_TEST(buffers[1].text() == "tered");
     BOOST_TEST(buffers[2].size() == 0U);
     // On what waits, and is given up.
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
     static_cast<void>(ring.read(reader.get(), std::move(buffers)).submit());
     BOOST_TEST(ring.shutdown(20s));
     BOOST_TEST(pool.statistics().available == 4U);
@@ -106,8 +104,7 @@ BOOST_FIXTURE_TEST_CASE(registered_buffers_are_sent_without_a_copy, listening, *
     io_ring ring;
     buffer_pool pool(2, size);
     std::optional<registered_buffers> registered(ring.register_buffers(pool));
-    const unique_descriptor sender(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    BOOST_REQUIRE(::connect(sender.get(), generic(), sizeof address) == 0);
+    const unique_descriptor sender = client();
     const unique_descriptor peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     owned_buffer large = std::move(*pool.try_acquire());
     large.resize(size);
@@ -132,11 +129,9 @@ BOOST_FIXTURE_TEST_CASE(registered_buffers_are_sent_without_a_copy, listening, *
     BOOST_TEST(same);
     // A local socket cannot.
     const registered_buffers again = ring.register_buffers(pool);
-    int ends[2];
-    BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    const unique_descriptor a(ends[0]), b(ends[1]);
+    const auto [near, far] = test_support::local_descriptor_pair();
     buffer.resize(5);
-    auto [sent, back] = ring.send_zero_copy(a.get(), std::move(buffer)).submit().wait().take();
+    auto [sent, back] = ring.send_zero_copy(near.get(), std::move(buffer)).submit().wait().take();
     BOOST_TEST(sent.value() == 5U);
 }
 
@@ -218,14 +213,9 @@ BOOST_AUTO_TEST_CASE(threads_register_use_and_drop_at_once, *needs_buffers)
     for (int t = 0; t < 4; ++t)
         threads.emplace_back([&] {
             for (int i = 0; i < 100; ++i) {
-                int ends[2];
-                if (::pipe2(ends, O_CLOEXEC) != 0) {
-                    ++wrong;
-                    return;
-                }
-                const unique_descriptor writer(ends[1]);
-                registered_file reader = ring.register_file(ends[0]);
-                ::close(ends[0]);
+                auto [read_end, writer] = test_support::pipe_descriptor_pair();
+                registered_file reader = ring.register_file(read_end.get());
+                read_end.reset();
                 registered_buffers buffers = ring.register_buffers(pool);
                 auto reading = ring.read(reader, std::move(*pool.try_acquire())).submit();
                 if (i % 2 == 0)

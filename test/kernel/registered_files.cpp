@@ -40,11 +40,9 @@ std::size_t open_descriptors()
 struct registered_writer {
     registered_writer()
     {
-        int ends[2];
-        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-        reader = unique_descriptor(ends[0]);
-        const unique_descriptor by_number(ends[1]);
-        file.emplace(ring.register_file(by_number.get()));
+        auto ends = test_support::pipe_descriptor_pair();
+        file.emplace(ring.register_file(ends.second.get()));
+        reader = std::move(ends.first);
     }
     auto write(std::string_view text) { return ring.write(*file, owned_buffer::copy_of(text)); }
     /// All that comes until nobody can write any more.
@@ -97,9 +95,7 @@ BOOST_AUTO_TEST_CASE(all_operations_take_registered_files, *needs_files)
     BOOST_TEST(ring.fsync(file).submit().wait().result().has_value());
     BOOST_TEST(::lseek(opened.get(), 0, SEEK_END) == 8192);
 
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
     const registered_file in = ring.register_file(writer.get());
     const registered_file out = ring.register_file(reader.get());
     BOOST_TEST(
@@ -233,9 +229,7 @@ BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_leaves_it_to_what_has_begun, 
 
 BOOST_FIXTURE_TEST_CASE(another_file_takes_the_place, registered_pipe, *needs_files)
 {
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor other_reader(ends[0]), other_writer(ends[1]);
+    const auto [other_reader, other_writer] = test_support::pipe_descriptor_pair();
     error_of([&] { ring.replace(*file, 1 << 20); }, std::errc::bad_file_descriptor);
     write("still");
     const owned_buffer old = read().submit().wait().take().second;
@@ -369,10 +363,7 @@ BOOST_FIXTURE_TEST_CASE(connection_that_finds_no_place_stays_in_the_backlog, lis
     auto first = ring.accept_direct(listener.get()).submit();
     const auto refused = ring.accept_direct(listener.get()).submit().wait().result();
     BOOST_TEST((refused.code() == std::errc::too_many_files_open_in_system), refused.code());
-    const test_support::unique_descriptor near(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
-        far(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    for (const int fd : {near.get(), far.get()})
-        BOOST_REQUIRE(::connect(fd, generic(), sizeof address) == 0);
+    const unique_descriptor near = client(), far = client();
     auto [one, server] = std::move(first).wait().take();
     BOOST_TEST(one.has_value());
     BOOST_TEST(!ring.accept_direct(listener.get()).submit().wait().result());
@@ -392,9 +383,7 @@ BOOST_FIXTURE_TEST_CASE(accepted_socket_that_nobody_takes_is_closed, listening, 
     settings.registered_file_count = 1;
     io_ring ring(settings);
     for (const bool dropped : {false, true}) {
-        const test_support::unique_descriptor client(
-            ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        BOOST_REQUIRE(::connect(client.get(), generic(), sizeof address) == 0);
+        const unique_descriptor peer = client();
         auto accepting = ring.accept_direct(listener.get()).submit();
         if (dropped) {
             ring.flush();
@@ -403,7 +392,7 @@ BOOST_FIXTURE_TEST_CASE(accepted_socket_that_nobody_takes_is_closed, listening, 
             static_cast<void>(std::move(accepting).wait());
         }
         char text = 0;
-        BOOST_TEST(::recv(client.get(), &text, 1, 0) == 0);
+        BOOST_TEST(::recv(peer.get(), &text, 1, 0) == 0);
     }
     BOOST_TEST(ring.register_file(listener.get()).index() == 0);
 }

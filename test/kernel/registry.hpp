@@ -6,6 +6,7 @@
 #include "kernel.hpp"
 
 #include "support/blocking_peer.hpp"
+#include "support/error_of.hpp"
 #include "support/skip.hpp"
 
 #include <safer_ring/ring/io_ring.hpp>
@@ -28,6 +29,8 @@ namespace kernel {
 
 using namespace std::chrono_literals;
 using namespace safer_ring;
+using test_support::error_of;
+using test_support::has;
 using test_support::unique_descriptor;
 
 /// Why the tests of a feature cannot run, or an empty string.
@@ -47,11 +50,9 @@ inline const auto needs_buffers = test_support::unless(
 struct registered_pipe {
     registered_pipe()
     {
-        int ends[2];
-        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-        const unique_descriptor reader(ends[0]);
-        writer = unique_descriptor(ends[1]);
-        file.emplace(ring.register_file(reader.get()));
+        auto ends = test_support::pipe_descriptor_pair();
+        file.emplace(ring.register_file(ends.first.get()));
+        writer = std::move(ends.second);
     }
     auto read() { return ring.read(*file, owned_buffer(64)); }
     void write(std::string_view text)
@@ -74,37 +75,14 @@ struct registered_pipe {
 
 /// A listening socket of this machine, and its address.
 struct listening {
-    listening()
-    {
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        BOOST_REQUIRE(::bind(listener.get(), generic(), size) == 0);
-        BOOST_REQUIRE(::listen(listener.get(), 8) == 0);
-        BOOST_REQUIRE(::getsockname(listener.get(), generic(), &size) == 0);
-    }
     sockaddr* generic() { return reinterpret_cast<sockaddr*>(&address); }
-
-    unique_descriptor listener{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    sockaddr_in address{};
-};
-
-template <class F>
-std::string error_of(F f, std::errc expected)
-{
-    try {
-        f();
-    } catch (const std::system_error& e) {
-        BOOST_TEST((e.code() == expected), e.what());
-        return e.what();
+    unique_descriptor client() const
+    {
+        return test_support::loopback_client(ntohs(address.sin_port));
     }
-    BOOST_ERROR("nothing thrown");
-    return "";
-}
 
-inline bool has(const std::string& text, const char* part)
-{
-    return text.find(part) != std::string::npos;
-}
+    unique_descriptor listener = test_support::loopback_listener(8);
+    sockaddr_in address = test_support::local_address(listener.get());
+};
 
 } // namespace kernel

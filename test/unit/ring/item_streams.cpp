@@ -93,6 +93,21 @@ private:
 using receiving = open_stream<ring::receive_source>;
 using accepting = open_stream<ring::accept_source>;
 
+/// Somebody waits for an item, and the kernel does not let go of the request.
+struct held_stream : simulated_loop {
+    held_stream()
+    {
+        kernel->hold(opcode::poll_add);
+        waiting = &stream.next(text);
+        poll();
+    }
+
+    connection c{*this};
+    receiving stream{*this, *c, stream_limits()};
+    std::string text;
+    const record* waiting = nullptr;
+};
+
 std::uint64_t request_in_flight(const simulation& kernel, opcode op)
 {
     for (const auto& r : kernel.in_flight())
@@ -159,19 +174,13 @@ BOOST_FIXTURE_TEST_CASE(error_that_nobody_took_is_left_by_stop, simulated_loop)
     BOOST_TEST(plain.result == -EIO);
 }
 
-BOOST_FIXTURE_TEST_CASE(reads_behind_a_dropped_stream_wait_for_its_request, simulated_loop)
+BOOST_FIXTURE_TEST_CASE(reads_behind_a_dropped_stream_wait_for_its_request, held_stream)
 {
-    connection c(*this);
-    kernel->hold(opcode::poll_add);
-    receiving stream(*this, *c, stream_limits());
-    std::string text;
-    const record& waiting = stream.next(text);
-    poll();
     stream.close();
     std::string buffer(16, ' ');
     const record& plain = start<receive_into>(*c, direction::read, buffer);
     poll();
-    BOOST_TEST(waiting.result == -ECANCELED);
+    BOOST_TEST(waiting->result == -ECANCELED);
     BOOST_TEST(submitted(opcode::recv).empty());
     kernel->release();
     turn();
@@ -184,18 +193,12 @@ BOOST_FIXTURE_TEST_CASE(reads_behind_a_dropped_stream_wait_for_its_request, simu
     BOOST_TEST(everything_is_back());
 }
 
-BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_nothing, simulated_loop)
+BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_nothing, held_stream)
 {
-    connection c(*this);
-    kernel->hold(opcode::poll_add);
-    receiving stream(*this, *c, stream_limits());
-    std::string text;
-    const record& waiting = stream.next(text);
-    poll();
     BOOST_TEST(stream.stop(text) == -ETIMEDOUT);
     BOOST_TEST(stream.is_open());
     poll();
-    BOOST_TEST(waiting.result == -ECANCELED);
+    BOOST_TEST(waiting->result == -ECANCELED);
     c.peer.write("kept");
     kernel->release();
     turn();
@@ -253,10 +256,8 @@ BOOST_FIXTURE_TEST_CASE(one_readiness_is_for_a_few_pieces, simulated_loop)
 }
 
 BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
-                        simulated_loop)
+                        listening_loop)
 {
-    const test_support::unique_descriptor listener = test_support::loopback_listener();
-    ring::descriptor* const handle = loop.open(listener.get());
     auto stream = std::make_unique<accepting>(*this, *handle, stream_limits{2, 1}, false);
     std::string text;
     stream->next(text);
@@ -293,7 +294,6 @@ BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_
     BOOST_TEST(::fcntl(late, F_GETFD) == -1);
     kernel->release();
     turn();
-    loop.close(handle);
     BOOST_TEST(everything_is_back());
 }
 

@@ -169,7 +169,11 @@ struct listening_loop : simulated_loop {
     test_support::unique_descriptor listener = test_support::loopback_listener();
     ring::descriptor* handle = loop.open(listener.get());
 
-    ~listening_loop() { loop.close(handle); }
+    ~listening_loop()
+    {
+        if (handle != nullptr)
+            loop.close(handle);
+    }
     test_support::unique_descriptor client() const
     {
         return test_support::loopback_client(test_support::local_port(listener.get()));

@@ -42,9 +42,7 @@ BOOST_FIXTURE_TEST_CASE(worker_does_not_wait_for_the_pipe, simulated_loop)
 {
     const unique_descriptor file(::memfd_create("spliced", MFD_CLOEXEC));
     BOOST_REQUIRE(::pwrite(file.get(), "0123456789", 10, 0) == 10);
-    std::array<int, 2> fds{};
-    BOOST_REQUIRE(::pipe2(fds.data(), O_CLOEXEC) == 0);
-    const unique_descriptor reader(fds[0]), writer(fds[1]);
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
     ring::descriptor* const source = loop.open(file.get());
     ring::descriptor* const target = loop.open(writer.get());
 
