@@ -41,15 +41,8 @@ template <class Ctx>
 using serial_port_of = net::basic_serial_port<executor_of<Ctx>>;
 
 using test_support::check_call;
+using test_support::pipe_descriptor_pair;
 using test_support::unique_descriptor;
-
-/// The read end and the write end of a pipe.
-inline std::pair<unique_descriptor, unique_descriptor> pipe_ends(int flags = 0)
-{
-    int ends[2] = {-1, -1};
-    check_call(::pipe2(ends, O_CLOEXEC | flags), "pipe2", -1);
-    return {unique_descriptor(ends[0]), unique_descriptor(ends[1])};
-}
 
 /// Both ends of a named pipe that has no name any more. Unlike pipe2(2)'s,
 /// such a file knows no RWF_NOWAIT (Linux 6.18).
@@ -119,7 +112,7 @@ struct descriptor_channel {
 
 inline std::pair<unique_descriptor, unique_descriptor> plain_pipe_ends()
 {
-    return pipe_ends();
+    return pipe_descriptor_pair();
 }
 using anonymous_pipe_channel = descriptor_channel<plain_pipe_ends>;
 using named_pipe_channel = descriptor_channel<fifo_ends>;

@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(pipes_take_native_descriptors, Ctx, contexts)
 {
     handler_checks checks;
     Ctx ctx;
-    auto [read_end, write_end] = pipe_ends();
+    auto [read_end, write_end] = pipe_descriptor_pair();
     readable_pipe_of<Ctx> reader(ctx, read_end.release());
     writable_pipe_of<Ctx> writer(ctx);
     writer.assign(write_end.release());
@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(packets_arrive_as_they_were_written, Ctx, contexts
 {
     handler_checks checks;
     Ctx ctx;
-    auto [read_end, write_end] = pipe_ends(O_DIRECT);
+    auto [read_end, write_end] = pipe_descriptor_pair(O_DIRECT);
     readable_pipe_of<Ctx> reader(ctx, read_end.release());
     writable_pipe_of<Ctx> writer(ctx, write_end.release());
     std::array<char, 5000> buffer{};

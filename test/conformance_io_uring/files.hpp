@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <tuple>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -128,13 +129,7 @@ private:
 
 /// Both ends of a pipe: what is not a regular file, and may have to be waited for.
 struct pipe_ends {
-    pipe_ends()
-    {
-        int fds[2];
-        BOOST_REQUIRE(::pipe2(fds, O_CLOEXEC) == 0);
-        read_end = test_support::unique_descriptor(fds[0]);
-        write_end = test_support::unique_descriptor(fds[1]);
-    }
+    pipe_ends() { std::tie(read_end, write_end) = test_support::pipe_descriptor_pair(); }
     test_support::unique_descriptor read_end;
     test_support::unique_descriptor write_end;
 };

@@ -301,7 +301,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(socket_of_a_descriptor_that_is_none_says_so, T, ev
 {
     trial<T> t;
     if constexpr (is_socket<decltype(t.c.reader)>) {
-        auto [reader, writer] = pipe_ends();
+        auto [reader, writer] = pipe_descriptor_pair();
         t.close();
         error_code ec;
         t.assign(reader.release(), writer.release(), ec);
@@ -478,7 +478,7 @@ void acceptors_refuse_bad_descriptors(const Protocol& protocol)
     expect_of_queries(net::error::bad_descriptor, acceptor);
     acceptor.close(ec);
     BOOST_TEST(ec == net::error::bad_descriptor);
-    auto [reader, writer] = pipe_ends();
+    auto [reader, writer] = pipe_descriptor_pair();
     acceptor.assign(protocol, reader.release(), ec);
     BOOST_TEST(ec == error_code());
     expect_of_accepts(net::error::not_socket, acceptor, ctx);
@@ -502,7 +502,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(connecting_a_descriptor_that_is_no_socket_fails, C
     Ctx ctx;
     const tcp::endpoint nobody(net::ip::address_v4::loopback(), 9);
     socket_of<Ctx> socket(ctx);
-    auto [reader, writer] = pipe_ends();
+    auto [reader, writer] = pipe_descriptor_pair();
     socket.assign(tcp::v4(), reader.release());
     io_result result;
     socket.async_connect(nobody, checks.into(result));
@@ -534,7 +534,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(settings_of_what_is_no_serial_port_fail, Ctx, cont
         BOOST_TEST(ec == expected);
     };
     settings_give(net::error::bad_descriptor);
-    auto [reader, writer] = pipe_ends();
+    auto [reader, writer] = pipe_descriptor_pair();
     port.assign(reader.release());
     settings_give(error_code(ENOTTY, net::error::get_system_category()));
     port.close();

@@ -30,13 +30,6 @@ using test_support::unique_descriptor;
 using readable_pipe = net::basic_readable_pipe<safer_ring::executor>;
 using writable_pipe = net::basic_writable_pipe<safer_ring::executor>;
 
-std::pair<unique_descriptor, unique_descriptor> pipe_ends()
-{
-    int ends[2];
-    check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
-    return {unique_descriptor(ends[0]), unique_descriptor(ends[1])};
-}
-
 /// A pipe that is known to take what staged writes need.
 writable_pipe used_pipe(context& ioc, int read_end, int write_end)
 {
@@ -78,7 +71,7 @@ void destroy_readers_while_another_thread_completes(int hint)
         std::vector<unique_descriptor> writers;
         std::vector<unique_descriptor> readers; // So that nobody writes to a pipe without one.
         for (std::size_t i = 0; i < sessions_per_round; ++i) {
-            auto [read_end, write_end] = pipe_ends();
+            auto [read_end, write_end] = test_support::pipe_descriptor_pair();
             readers.emplace_back(::dup(read_end.get()));
             writers.push_back(std::move(write_end));
             sessions.push_back(std::make_unique<session>(ioc, read_end.release()));
@@ -124,7 +117,7 @@ BOOST_AUTO_TEST_CASE(readers_destroyed_by_one_thread_while_a_shared_loop_complet
 BOOST_AUTO_TEST_CASE(large_pending_write_is_not_read_from_after_destruction)
 {
     context ioc(1);
-    auto [read_end, write_end] = pipe_ends();
+    auto [read_end, write_end] = test_support::pipe_descriptor_pair();
     auto pipe =
         std::make_unique<writable_pipe>(used_pipe(ioc, read_end.get(), write_end.release()));
     std::vector<char> data(1 << 20, 'a');
@@ -150,7 +143,7 @@ BOOST_AUTO_TEST_CASE(small_write_that_waits_for_room_is_cancelled_whole_or_sent_
 {
     context ioc(1);
     for (int round = 0; round < 100; ++round) {
-        auto [read_end, write_end] = pipe_ends();
+        auto [read_end, write_end] = test_support::pipe_descriptor_pair();
         writable_pipe pipe = used_pipe(ioc, read_end.get(), write_end.release());
         const std::string filling(1 << 16, 'f');
         check_call(::write(pipe.native_handle(), filling.data(), filling.size()), "write", -1);
@@ -187,7 +180,7 @@ BOOST_AUTO_TEST_CASE(reads_cancelled_from_another_thread_lose_nothing)
     constexpr int cancellations = 1000;
     for (const int hint : {1, -1}) {
         context ioc(hint);
-        auto [read_end, write_end] = pipe_ends();
+        auto [read_end, write_end] = test_support::pipe_descriptor_pair();
         readable_pipe pipe(ioc, read_end.release());
         test_support::running_context running(ioc);
         std::thread sender([fd = std::move(write_end)] {

@@ -18,6 +18,8 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -39,13 +41,7 @@ const auto needs_io_uring = test_support::unless(&no_io_uring);
 
 /// A ring, a pipe, and buffers that tell when they are back.
 struct piped {
-    piped()
-    {
-        int ends[2];
-        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-        reader = unique_descriptor(ends[0]);
-        writer = unique_descriptor(ends[1]);
-    }
+    piped() { std::tie(reader, writer) = test_support::pipe_descriptor_pair(); }
     auto read() { return ring.read(reader.get(), std::move(*pool.try_acquire())); }
     auto write(std::string_view text)
     {
@@ -134,18 +130,14 @@ BOOST_AUTO_TEST_CASE(sockets_send_and_receive)
 BOOST_AUTO_TEST_CASE(connections_are_accepted_connected_and_shut_down)
 {
     io_ring ring;
-    const owned_descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    BOOST_REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
-    BOOST_REQUIRE(::listen(listener.get(), 1) == 0);
-    BOOST_REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    const unique_descriptor listener = test_support::loopback_listener(1);
+    sockaddr_in address = test_support::local_address(listener.get());
     owned_descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     auto accepting = ring.accept(listener.get()).submit();
     const auto connected =
-        ring.connect(client.get(), reinterpret_cast<sockaddr*>(&address), size).submit().wait();
+        ring.connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address)
+            .submit()
+            .wait();
     BOOST_TEST(connected.result().has_value());
     auto [result, server] = std::move(accepting).wait().take();
     BOOST_TEST(result.has_value());
@@ -409,9 +401,7 @@ BOOST_FIXTURE_TEST_CASE(operation_that_is_given_up_leaves_its_buffer_to_the_kern
 BOOST_AUTO_TEST_CASE(ring_goes_with_what_was_given_up_and_with_callbacks_not_called)
 {
     buffer_pool pool(2, 64);
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
     std::optional<operation<ops::nop, submitted>> outlives;
     {
         io_ring ring;
@@ -507,22 +497,21 @@ BOOST_AUTO_TEST_CASE(threads_submit_wait_and_cancel_at_once)
     std::atomic<int> wrong = 0;
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {
-        int ends[2];
-        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-        threads.emplace_back([&ring, &wrong, reader = unique_descriptor(ends[0]),
-                              writer = unique_descriptor(ends[1])] {
-            for (int i = 0; i < 200; ++i) {
-                auto reading = ring.read(reader.get(), owned_buffer(8)).submit();
-                if (i % 3 == 0) {
-                    reading.cancel();
-                    wrong += std::move(reading).wait().result() ? 1 : 0;
-                    continue;
+        auto ends = test_support::pipe_descriptor_pair();
+        threads.emplace_back(
+            [&ring, &wrong, reader = std::move(ends.first), writer = std::move(ends.second)] {
+                for (int i = 0; i < 200; ++i) {
+                    auto reading = ring.read(reader.get(), owned_buffer(8)).submit();
+                    if (i % 3 == 0) {
+                        reading.cancel();
+                        wrong += std::move(reading).wait().result() ? 1 : 0;
+                        continue;
+                    }
+                    auto writing = ring.write(writer.get(), owned_buffer::copy_of("x")).submit();
+                    wrong += std::move(reading).wait().take().second.text() == "x" ? 0 : 1;
+                    wrong += std::move(writing).wait().result() ? 0 : 1;
                 }
-                auto writing = ring.write(writer.get(), owned_buffer::copy_of("x")).submit();
-                wrong += std::move(reading).wait().take().second.text() == "x" ? 0 : 1;
-                wrong += std::move(writing).wait().result() ? 0 : 1;
-            }
-        });
+            });
     }
     for (std::thread& t : threads)
         t.join();
@@ -530,15 +519,11 @@ BOOST_AUTO_TEST_CASE(threads_submit_wait_and_cancel_at_once)
     BOOST_TEST(ring.in_flight() == 0U);
 }
 
-BOOST_AUTO_TEST_CASE(operation_of_a_thread_that_has_exited_goes_on)
+BOOST_FIXTURE_TEST_CASE(operation_of_a_thread_that_has_exited_goes_on, piped)
 {
-    io_ring ring;
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]), writer(ends[1]);
     std::optional<operation<ops::read, submitted>> reading;
     std::thread([&] {
-        reading.emplace(ring.read(reader.get(), owned_buffer(8)).submit());
+        reading.emplace(read().submit());
         ring.flush();
     }).join();
     BOOST_TEST(::write(writer.get(), "later", 5) == 5);

@@ -54,6 +54,11 @@ struct messaging {
     {
         return ring->message_ring(to.ring->address(), value);
     }
+    /// Returns when it is there.
+    void deliver(messaging& to, std::uint64_t value)
+    {
+        static_cast<void>(send(to, value).submit().wait());
+    }
     /// Says why there is nothing to see.
     void require(bool by_kernel) const
     {
@@ -133,7 +138,7 @@ BOOST_DATA_TEST_CASE(wake_the_threads_that_wait_for_them, both_ways, by_kernel)
     std::uint64_t expected = 0;
     for (std::uint64_t i = 0; i < rounds; ++i) {
         passed_on = i * 2;
-        static_cast<void>(here.send(there, passed_on).submit().wait());
+        here.deliver(there, passed_on);
         expected += answers.next().wait().value() == i * 2 + 1 && passed_on == i * 2 + 1 ? 1 : 0;
     }
     echo.join();
@@ -254,11 +259,7 @@ BOOST_AUTO_TEST_CASE(never_get_to_a_stranger)
 {
     messaging here(true), elsewhere(true);
     here.require(true);
-    unique_descriptor reader, writer;
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    reader = unique_descriptor(ends[0]);
-    writer = unique_descriptor(ends[1]);
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
     std::optional<messaging> there(std::in_place, true);
     // The message waits in the kernel for the read.
     auto [reading, sending] = here.ring->submit_linked(
@@ -309,9 +310,7 @@ BOOST_DATA_TEST_CASE(behind_what_they_are_linked_to_come_when_that_has_succeeded
 {
     messaging here(by_kernel), there(by_kernel);
     here.require(by_kernel);
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
     auto messages = there.ring->messages();
     auto [reading, sending] = here.ring->submit_linked(
         here.ring->read(reader.get(), owned_buffer(1)), here.send(there, 1));
@@ -331,7 +330,7 @@ BOOST_DATA_TEST_CASE(behind_what_they_are_linked_to_come_when_that_has_succeeded
     BOOST_TEST(failing_result.code().value() == EBADF);
     const auto dropped_result = std::move(dropped).wait().result();
     BOOST_TEST(dropped_result.code().value() == ECANCELED);
-    static_cast<void>(here.send(there, 3).submit().wait());
+    here.deliver(there, 3);
     BOOST_TEST(messages.next().wait().value() == 3U);
 }
 
@@ -339,9 +338,7 @@ BOOST_DATA_TEST_CASE(cancelled_in_a_chain_do_not_come, both_ways, by_kernel)
 {
     messaging here(by_kernel), there(by_kernel);
     here.require(by_kernel);
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
     auto messages = there.ring->messages();
     {
         auto [reading, sending] = here.ring->submit_linked(
@@ -349,7 +346,7 @@ BOOST_DATA_TEST_CASE(cancelled_in_a_chain_do_not_come, both_ways, by_kernel)
         here.ring->flush();
     }
     BOOST_TEST(here.ring->shutdown(20s));
-    static_cast<void>(here.send(there, 2).submit().wait());
+    here.deliver(there, 2);
     BOOST_TEST(messages.next().wait().value() == 2U);
 }
 
@@ -360,18 +357,18 @@ BOOST_DATA_TEST_CASE(have_one_stream_at_a_time_and_are_not_lost_between_two, bot
     {
         auto first = there.ring->messages();
         BOOST_CHECK_THROW(static_cast<void>(there.ring->messages()), std::logic_error);
-        static_cast<void>(here.send(there, 1).submit().wait());
-        static_cast<void>(here.send(there, 2).submit().wait());
+        here.deliver(there, 1);
+        here.deliver(there, 2);
         BOOST_TEST(first.next().wait().value() == 1U);
     }
-    static_cast<void>(here.send(there, 3).submit().wait());
+    here.deliver(there, 3);
     auto second = there.ring->messages();
     BOOST_TEST(second.next().wait().value() == 2U);
     BOOST_TEST(second.next().wait().value() == 3U);
     // The waiting one is woken also while the one before comes to its end.
     bool called = false;
     second.next().then([&](io_result<std::uint64_t> value) { called = value.value() == 4; });
-    static_cast<void>(here.send(there, 4).submit().wait());
+    here.deliver(there, 4);
     there.ring->run();
     BOOST_TEST(called);
     second.cancel();
@@ -383,7 +380,7 @@ BOOST_AUTO_TEST_CASE(by_hand_are_waited_for_where_a_poll_completes_once)
     messaging here(false), there(false, 64, true);
     auto messages = there.ring->messages();
     for (std::uint64_t i = 0; i < 100; ++i)
-        static_cast<void>(here.send(there, i).submit().wait());
+        here.deliver(there, i);
     for (int i = 0; i < 50; ++i)
         there.ring->poll();
     const unsigned polls = there.record->count(opcode::poll_add);
@@ -392,7 +389,7 @@ BOOST_AUTO_TEST_CASE(by_hand_are_waited_for_where_a_poll_completes_once)
     BOOST_TEST(there.record->count(opcode::poll_add) == polls);
     for (std::uint64_t i = 0; i < 100; ++i)
         BOOST_TEST(messages.next().wait().value() == i);
-    static_cast<void>(here.send(there, 100).submit().wait());
+    here.deliver(there, 100);
     BOOST_TEST(messages.next().wait().value() == 100U);
 }
 
@@ -401,7 +398,7 @@ BOOST_DATA_TEST_CASE(do_not_hinder_a_shutdown, both_ways, by_kernel)
     messaging here(by_kernel), there(by_kernel);
     here.require(by_kernel);
     auto messages = there.ring->messages();
-    static_cast<void>(here.send(there, 1).submit().wait());
+    here.deliver(there, 1);
     BOOST_TEST(there.ring->shutdown(20s));
     BOOST_TEST(messages.next().wait().value() == 1U);
     BOOST_TEST(messages.next().wait().code().value() == ECANCELED);

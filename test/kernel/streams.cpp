@@ -26,24 +26,12 @@ using backend::opcode;
 
 /// A listening socket of the loopback interface.
 struct listening {
-    listening()
+    unique_descriptor connect() const
     {
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        listener = owned_descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        BOOST_REQUIRE(::bind(listener.get(), generic(), size) == 0);
-        BOOST_REQUIRE(::listen(listener.get(), 1000) == 0);
-        BOOST_REQUIRE(::getsockname(listener.get(), generic(), &size) == 0);
-    }
-    sockaddr* generic() { return reinterpret_cast<sockaddr*>(&address); }
-    owned_descriptor connect()
-    {
-        owned_descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        BOOST_REQUIRE(::connect(client.get(), generic(), size) == 0);
-        return client;
+        return test_support::loopback_client(test_support::local_port(listener.get()));
     }
     /// Whether both are ends of one connection.
-    static bool are_connected(const owned_descriptor& near, const owned_descriptor& far)
+    static bool are_connected(const unique_descriptor& near, const owned_descriptor& far)
     {
         sockaddr_in ours{}, theirs{};
         socklen_t size = sizeof ours;
@@ -52,9 +40,7 @@ struct listening {
                ours.sin_port == theirs.sin_port;
     }
 
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    owned_descriptor listener;
+    unique_descriptor listener = test_support::loopback_listener(1000);
 };
 
 BOOST_AUTO_TEST_SUITE(streams_of_a_ring, *needs_buffer_ring)
@@ -67,7 +53,8 @@ BOOST_AUTO_TEST_CASE(connections_are_accepted_in_order_until_the_stream_is_cance
         watched w(old);
         listening server;
         auto accepting = w.ring.accept_stream(server.listener.get());
-        std::vector<owned_descriptor> clients, accepted;
+        std::vector<unique_descriptor> clients;
+        std::vector<owned_descriptor> accepted;
         for (int i = 0; i < 10; ++i) {
             clients.push_back(server.connect());
             auto [result, connection] = accepting.next().wait();
@@ -102,7 +89,7 @@ BOOST_AUTO_TEST_CASE(acceptor_that_nobody_asks_stops_at_its_mark_and_loses_nobod
     for (const bool old : {false, true}) {
         watched w(old);
         listening server;
-        std::vector<owned_descriptor> clients;
+        std::vector<unique_descriptor> clients;
         auto accepting = w.ring.accept_stream(server.listener.get(), {4, 2});
         w.settle();
         for (std::size_t i = 0; i < 20; ++i) {
@@ -116,7 +103,7 @@ BOOST_AUTO_TEST_CASE(acceptor_that_nobody_asks_stops_at_its_mark_and_loses_nobod
         const unsigned enters = w.record->enters, accepts = w.record->count(opcode::accept);
         w.settle();
         BOOST_TEST(w.record->enters == enters); // Nothing to do.
-        for (const owned_descriptor& client : clients) {
+        for (const unique_descriptor& client : clients) {
             auto [result, connection] = accepting.next().wait();
             BOOST_TEST(result.has_value());
             BOOST_TEST(listening::are_connected(client, connection));
@@ -129,7 +116,7 @@ BOOST_AUTO_TEST_CASE(connections_that_nobody_takes_are_closed_with_their_stream)
 {
     watched w;
     listening server;
-    std::vector<owned_descriptor> clients;
+    std::vector<unique_descriptor> clients;
     {
         auto accepting = w.ring.accept_stream(server.listener.get());
         for (int i = 0; i < 3; ++i)
@@ -138,7 +125,7 @@ BOOST_AUTO_TEST_CASE(connections_that_nobody_takes_are_closed_with_their_stream)
         BOOST_TEST(accepting.queued() == 3U);
     }
     BOOST_TEST(w.ring.shutdown(10s));
-    for (const owned_descriptor& client : clients) {
+    for (const unique_descriptor& client : clients) {
         char byte = 0;
         BOOST_TEST(::recv(client.get(), &byte, 1, 0) == 0);
     }
@@ -283,7 +270,7 @@ BOOST_AUTO_TEST_CASE(non_blocking_listener_is_waited_for)
         auto accepting = w.ring.accept_stream(server.listener.get());
         w.settle();
         BOOST_TEST(!accepting.try_next());
-        const owned_descriptor client = server.connect();
+        const unique_descriptor client = server.connect();
         BOOST_TEST(listening::are_connected(client, accepting.next().wait().second));
     }
 }

@@ -220,9 +220,7 @@ BOOST_AUTO_TEST_CASE(descriptor_is_passed_in_ancillary_data)
 {
     io_ring ring;
     ends_of_pair pair(SOCK_STREAM);
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const unique_descriptor reader(ends[0]), writer(ends[1]);
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
 
     message<owned_buffer> passing;
     passing.buffers = buffers_of({"take it"});
@@ -232,7 +230,8 @@ BOOST_AUTO_TEST_CASE(descriptor_is_passed_in_ancillary_data)
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &ends[1], sizeof(int));
+    const int passed_on = writer.get();
+    std::memcpy(CMSG_DATA(header), &passed_on, sizeof passed_on);
     BOOST_TEST(
         ring.send_message(pair.a.get(), std::move(passing)).submit().wait().result().has_value());
 

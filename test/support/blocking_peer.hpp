@@ -17,6 +17,7 @@
 #include <utility>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -266,6 +267,14 @@ inline std::pair<unique_descriptor, unique_descriptor> local_descriptor_pair()
 {
     int fds[2] = {-1, -1};
     check_call(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), "socketpair", -1);
+    return {unique_descriptor(fds[0]), unique_descriptor(fds[1])};
+}
+
+/// The read end and the write end of a pipe.
+inline std::pair<unique_descriptor, unique_descriptor> pipe_descriptor_pair(int flags = 0)
+{
+    int fds[2] = {-1, -1};
+    check_call(::pipe2(fds, O_CLOEXEC | flags), "pipe2", -1);
     return {unique_descriptor(fds[0]), unique_descriptor(fds[1])};
 }
 

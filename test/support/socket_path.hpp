@@ -10,7 +10,7 @@
 
 namespace test_support {
 
-/// A name for a local socket that is removed at the end.
+/// A name for a local socket, or a FIFO, that is removed at the end.
 class socket_path {
 public:
     socket_path()

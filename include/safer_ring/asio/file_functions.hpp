@@ -22,6 +22,7 @@
 
 #include <safer_ring/asio/detail/complete_elsewhere.hpp>
 #include <safer_ring/asio/detail/file_service.hpp>
+#include <safer_ring/asio/detail/initiation_of.hpp>
 
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/file_base.hpp>
@@ -56,13 +57,9 @@ file_service::file_question service_of_file(File& file)
 }
 
 template <typename File>
-class file_initiation {
+class file_initiation : public initiation_of<File> {
 public:
-    using executor_type = typename File::executor_type;
-
-    explicit file_initiation(File& file) noexcept : file_(&file) {}
-
-    executor_type get_executor() const noexcept { return file_->get_executor(); }
+    using initiation_of<File>::initiation_of;
 
 protected:
     /// `start(service, implementation, handler, executor)`, or the failure.
@@ -70,16 +67,13 @@ protected:
     void initiate(Handler&& handler, Start&& start) const
     {
         std::decay_t<Handler> own(std::forward<Handler>(handler));
-        const executor_type executor = file_->get_executor();
-        const file_service::file_question found = service_of_file(*file_);
+        const auto executor = this->get_executor();
+        const file_service::file_question found = service_of_file(this->object());
         if (found.service() == nullptr)
             return complete_elsewhere(std::move(own), executor,
                                       error_code(net::error::operation_not_supported));
         start(*found.service(), found.implementation(), own, executor);
     }
-
-private:
-    File* file_;
 };
 
 template <typename File>

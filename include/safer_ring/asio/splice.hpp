@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/asio/detail/complete_elsewhere.hpp>
+#include <safer_ring/asio/detail/initiation_of.hpp>
 #include <safer_ring/asio/detail/native_service_base.hpp>
 #include <safer_ring/ring/splice_operation.hpp>
 
@@ -107,21 +108,17 @@ private:
 };
 
 template <typename Source, typename Target>
-class initiate_splice {
+class initiate_splice : public initiation_of<Source> {
 public:
-    using executor_type = typename Source::executor_type;
-
-    initiate_splice(Source& from, Target& to) noexcept : from_(&from), to_(&to) {}
-
-    executor_type get_executor() const noexcept { return from_->get_executor(); }
+    initiate_splice(Source& from, Target& to) noexcept : initiation_of<Source>(from), to_(&to) {}
 
     template <typename Handler>
     void operator()(Handler&& handler, std::uint64_t from_offset, std::uint64_t to_offset,
                     std::size_t size_bytes) const
     {
         std::decay_t<Handler> own(std::forward<Handler>(handler));
-        const executor_type executor = from_->get_executor();
-        const splice_place from{ask(*from_), from_offset}, to{ask(*to_), to_offset};
+        const auto executor = this->get_executor();
+        const splice_place from{ask(this->object()), from_offset}, to{ask(*to_), to_offset};
         io_context* const context = from.answer.context();
         if (context == nullptr || context != to.answer.context())
             return complete_elsewhere(std::move(own), executor,
@@ -131,7 +128,6 @@ public:
     }
 
 private:
-    Source* from_;
     Target* to_;
 };
 

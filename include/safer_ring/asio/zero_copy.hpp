@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/initiation_of.hpp>
 #include <safer_ring/asio/detail/native_service_base.hpp>
 #include <safer_ring/asio/detail/owned_initiation.hpp>
 #include <safer_ring/ring/zero_copy_send.hpp>
@@ -66,30 +67,23 @@ struct start_copying_send {
 };
 
 template <typename Socket>
-class initiate_zero_copy_send {
+class initiate_zero_copy_send : public initiation_of<Socket> {
 public:
-    using executor_type = typename Socket::executor_type;
-
-    explicit initiate_zero_copy_send(Socket& socket) noexcept : socket_(&socket) {}
-
-    executor_type get_executor() const noexcept { return socket_->get_executor(); }
+    using initiation_of<Socket>::initiation_of;
 
     template <typename Handler, typename Buffer>
     void operator()(Handler&& handler, Buffer&& buffer) const
     {
-        const native_question answer = ask(*socket_);
+        const native_question answer = ask(this->object());
         // No bytes are an end in itself for a datagram only, as the plain one has it.
         if (answer.context() == nullptr || buffer.size() == 0)
-            return initiate_with_buffer<Socket, write_from_buffer, start_copying_send>(*socket_)(
-                std::forward<Handler>(handler), std::move(buffer), std::size_t{0});
+            return initiate_with_buffer<Socket, write_from_buffer, start_copying_send>(
+                this->object())(std::forward<Handler>(handler), std::move(buffer), std::size_t{0});
         std::decay_t<Handler> own(std::forward<Handler>(handler));
         zero_copy_starter(*answer.context())
             .start(answer.descriptor(), std::decay_t<Buffer>(std::move(buffer)), own,
-                   executor_type(socket_->get_executor()));
+                   this->get_executor());
     }
-
-private:
-    Socket* socket_;
 };
 
 // Compilers quote the line to who passes something else.

@@ -46,6 +46,8 @@ struct simulation_plan {
     bool receive_poll_first = true; ///< receive_poll_first is understood.
     bool nowait_reads = true;       ///< Reads with RWF_NOWAIT never outlive their call.
     bool zero_copy_send = false;    ///< It exists.
+    /// It exists; each completion is the last of its request, as a kernel may have it.
+    bool multishot_receive = false;
 
     /// A plan in which everything happens now and then.
     [[nodiscard]] static SAFER_RING_API simulation_plan random(std::uint64_t seed);

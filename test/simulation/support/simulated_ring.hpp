@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <string_view>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 
@@ -35,12 +36,8 @@ struct ring_with_pipe {
         settings.completion_entries = 32;
         ring = std::make_unique<safer_ring::io_ring>(
             std::make_unique<safer_ring::backend::simulated_backend>(kernel, settings));
-        for (auto* pair : {&reader, &other}) {
-            int ends[2];
-            BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-            *pair = test_support::unique_descriptor(ends[0]);
-            (pair == &reader ? writer : other_writer) = test_support::unique_descriptor(ends[1]);
-        }
+        std::tie(reader, writer) = test_support::pipe_descriptor_pair();
+        std::tie(other, other_writer) = test_support::pipe_descriptor_pair();
     }
     safer_ring::owned_buffer buffer() { return std::move(*pool.try_acquire()); }
     auto read() { return ring->read(reader.get(), buffer()); }

@@ -103,22 +103,11 @@ BOOST_AUTO_TEST_SUITE(cancelled_accept)
 
 namespace {
 
-struct pending_accept : simulated_loop {
-    test_support::unique_descriptor listener = test_support::loopback_listener();
-    ring::descriptor* handle = loop.open(listener.get());
+struct pending_accept : listening_loop {
     std::size_t address_size = 0;
     record& r = start<accept_one>(*handle, direction::read, &address_size);
 
     pending_accept() { poll(); }
-    ~pending_accept()
-    {
-        if (handle != nullptr)
-            loop.close(handle);
-    }
-    test_support::unique_descriptor client() const
-    {
-        return test_support::loopback_client(test_support::local_port(listener.get()));
-    }
     /// Cancels; then a connection comes.
     test_support::unique_descriptor late_client()
     {

@@ -9,6 +9,7 @@
 
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <tuple>
 
 using namespace unit;
 
@@ -59,10 +60,7 @@ struct piped : simulated_loop {
     piped() : piped(simulation_plan{}) {}
     explicit piped(const simulation_plan& plan) : simulated_loop(small_options(), plan)
     {
-        int ends[2];
-        test_support::check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
-        read_end = unique_descriptor(ends[0]);
-        write_end = unique_descriptor(ends[1]);
+        std::tie(read_end, write_end) = test_support::pipe_descriptor_pair();
         reader = open(read_end);
         writer = open(write_end);
     }
@@ -153,9 +151,7 @@ BOOST_AUTO_TEST_SUITE(descriptor_operations)
 
 BOOST_AUTO_TEST_CASE(mode_follows_from_the_kind_of_file)
 {
-    int ends[2];
-    test_support::check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
-    const unique_descriptor read_end(ends[0]), write_end(ends[1]);
+    const auto [read_end, write_end] = test_support::pipe_descriptor_pair();
     BOOST_TEST((mode_of(read_end) == transfer_mode::settable));
     BOOST_TEST((mode_of(write_end) == transfer_mode::settable));
     BOOST_TEST((mode_of(test_support::local_descriptor_pair().first) == transfer_mode::nowait));
@@ -169,9 +165,7 @@ BOOST_AUTO_TEST_CASE(mode_follows_from_the_kind_of_file)
 
 BOOST_AUTO_TEST_CASE(pipe_of_a_standard_stream_is_not_to_be_made_nonblocking)
 {
-    int ends[2];
-    test_support::check_call(::pipe2(ends, O_CLOEXEC), "pipe2", -1);
-    const unique_descriptor read_end(ends[0]), write_end(ends[1]);
+    const auto [read_end, write_end] = test_support::pipe_descriptor_pair();
     const unique_descriptor before(::dup(STDIN_FILENO));
     test_support::check_call(::dup2(read_end.get(), STDIN_FILENO), "dup2", read_end.get());
     const transfer_mode mode = mode_of(read_end);

@@ -1,14 +1,13 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-#include "simulated_loop.hpp"
+#include "open_file.hpp"
 
-#include <safer_ring/ring/file_operations.hpp>
 #include <safer_ring/ring/file_requests.hpp>
 
 #include <boost/test/unit_test.hpp>
 
-#include <cstdlib>
+#include <cerrno>
 
 using namespace unit;
 
@@ -21,32 +20,14 @@ protected:
     int final_result() const noexcept { return outcome(); }
 };
 
-/// A file of the loop's.
-struct open_file {
-    explicit open_file(simulated_loop& l) : loop(l)
-    {
-        char path[] = "/tmp/safer_ring_XXXXXX";
-        file = test_support::unique_descriptor(::mkstemp(path));
-        BOOST_REQUIRE(file.get() >= 0);
-        ::unlink(path);
-        handle = l.loop.open(file.get());
-        ring::look_at_file(*handle);
-        handle->concurrent = true;
-    }
-    ~open_file()
-    {
-        if (handle != nullptr)
-            close();
-    }
-    void close() { loop.loop.close(std::exchange(handle, nullptr)); }
+/// A file of the loop that is brought to the disk.
+struct file_to_sync : open_file {
+    explicit file_to_sync(simulated_loop& l) : open_file(l, "") {}
+
     record& sync(bool data_only)
     {
         return loop.start<sync_of_test>(*handle, direction::write, data_only);
     }
-
-    simulated_loop& loop;
-    test_support::unique_descriptor file;
-    ring::descriptor* handle = nullptr;
 };
 
 } // namespace
@@ -56,7 +37,7 @@ BOOST_AUTO_TEST_SUITE(file_requests)
 BOOST_AUTO_TEST_CASE(sync_asks_for_what_was_wanted)
 {
     simulated_loop loop;
-    open_file f(loop);
+    file_to_sync f(loop);
     record& data = f.sync(true);
     record& everything = f.sync(false);
     loop.run();
@@ -73,7 +54,7 @@ BOOST_AUTO_TEST_CASE(what_the_disk_said_to_a_cancelled_sync_is_told)
 {
     for (const int error : {EIO, 0, EINTR}) {
         simulated_loop loop;
-        open_file f(loop);
+        file_to_sync f(loop);
         loop.kernel->hold(opcode::fsync);
         record& sync = f.sync(false);
         loop.poll();
@@ -95,7 +76,7 @@ BOOST_AUTO_TEST_CASE(what_the_disk_said_to_a_cancelled_sync_is_told)
 BOOST_AUTO_TEST_CASE(closed_file_tells_nothing_of_the_disk)
 {
     simulated_loop loop;
-    open_file f(loop);
+    file_to_sync f(loop);
     loop.kernel->hold(opcode::fsync);
     record& sync = f.sync(false);
     loop.poll();
@@ -110,7 +91,7 @@ BOOST_AUTO_TEST_CASE(interrupted_sync_is_made_again)
 {
     for (const int error : {EINTR, 512}) {
         simulated_loop loop;
-        open_file f(loop);
+        file_to_sync f(loop);
         loop.kernel->fail_nth(opcode::fsync, 1, error);
         record& sync = f.sync(false);
         loop.run();

@@ -9,6 +9,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <optional>
@@ -18,8 +19,8 @@
 #include <utility>
 #include <vector>
 
-// Streams of items at the moments that a real kernel hardly ever has. The simulated
-// one has no multishot; completions of one are posted by hand.
+// Streams of items at the moments that a real kernel hardly ever has. A request of
+// the simulated one completes once; further completions are posted by hand.
 
 using namespace unit;
 
@@ -92,6 +93,21 @@ private:
 using receiving = open_stream<ring::receive_source>;
 using accepting = open_stream<ring::accept_source>;
 
+/// Somebody waits for an item, and the kernel does not let go of the request.
+struct held_stream : simulated_loop {
+    held_stream()
+    {
+        kernel->hold(opcode::poll_add);
+        waiting = &stream.next(text);
+        poll();
+    }
+
+    connection c{*this};
+    receiving stream{*this, *c, stream_limits()};
+    std::string text;
+    const record* waiting = nullptr;
+};
+
 std::uint64_t request_in_flight(const simulation& kernel, opcode op)
 {
     for (const auto& r : kernel.in_flight())
@@ -158,19 +174,13 @@ BOOST_FIXTURE_TEST_CASE(error_that_nobody_took_is_left_by_stop, simulated_loop)
     BOOST_TEST(plain.result == -EIO);
 }
 
-BOOST_FIXTURE_TEST_CASE(reads_behind_a_dropped_stream_wait_for_its_request, simulated_loop)
+BOOST_FIXTURE_TEST_CASE(reads_behind_a_dropped_stream_wait_for_its_request, held_stream)
 {
-    connection c(*this);
-    kernel->hold(opcode::poll_add);
-    receiving stream(*this, *c, stream_limits());
-    std::string text;
-    const record& waiting = stream.next(text);
-    poll();
     stream.close();
     std::string buffer(16, ' ');
     const record& plain = start<receive_into>(*c, direction::read, buffer);
     poll();
-    BOOST_TEST(waiting.result == -ECANCELED);
+    BOOST_TEST(waiting->result == -ECANCELED);
     BOOST_TEST(submitted(opcode::recv).empty());
     kernel->release();
     turn();
@@ -183,18 +193,12 @@ BOOST_FIXTURE_TEST_CASE(reads_behind_a_dropped_stream_wait_for_its_request, simu
     BOOST_TEST(everything_is_back());
 }
 
-BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_nothing, simulated_loop)
+BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_nothing, held_stream)
 {
-    connection c(*this);
-    kernel->hold(opcode::poll_add);
-    receiving stream(*this, *c, stream_limits());
-    std::string text;
-    const record& waiting = stream.next(text);
-    poll();
     BOOST_TEST(stream.stop(text) == -ETIMEDOUT);
     BOOST_TEST(stream.is_open());
     poll();
-    BOOST_TEST(waiting.result == -ECANCELED);
+    BOOST_TEST(waiting->result == -ECANCELED);
     c.peer.write("kept");
     kernel->release();
     turn();
@@ -205,11 +209,55 @@ BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_noth
     BOOST_TEST(!stream.is_open());
 }
 
-BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
-                        simulated_loop)
+BOOST_AUTO_TEST_CASE(receive_that_finds_no_buffer_waits_for_readiness_once)
 {
-    const test_support::unique_descriptor listener = test_support::loopback_listener();
-    ring::descriptor* const handle = loop.open(listener.get());
+    simulation_plan plan;
+    plan.multishot_receive = true;
+    for (const int error : {ENOBUFS, EAGAIN}) {
+        simulated_loop l(small_options(), plan);
+        connection c(l);
+        receiving stream(l, *c, stream_limits());
+        l.kernel->fail_nth(opcode::recv, 1, error);
+        std::string text;
+        stream.next(text);
+        for (int i = 0; i < 10; ++i)
+            l.poll();
+        BOOST_TEST(l.submitted(opcode::recv).size() == 1U);
+        BOOST_TEST(l.submitted(opcode::poll_add).size() == 1U);
+        c.peer.write("bytes");
+        l.run();
+        BOOST_TEST(text == "bytes");
+        l.turn(); // The buffers may be back.
+        BOOST_TEST(l.submitted(opcode::recv).size() == 2U);
+        BOOST_TEST(l.submitted(opcode::poll_add).size() == 1U);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(one_readiness_is_for_a_few_pieces, simulated_loop)
+{
+    constexpr std::size_t piece_bytes = 64; // As of small_options().
+    const auto pieces_after = [&](const std::string& bytes, bool then_ends, stream_limits limits) {
+        connection c(*this);
+        receiving stream(*this, *c, limits);
+        std::string text;
+        c.peer.write(bytes);
+        if (then_ends)
+            c.peer.shutdown_write();
+        stream.next(text);
+        run();
+        BOOST_TEST(text.size() == std::min(bytes.size(), piece_bytes));
+        return 1 + stream.held();
+    };
+    const std::string many(6 * piece_bytes, 'm'), few(piece_bytes + 1, 'f');
+    BOOST_TEST(pieces_after(many, false, stream_limits()) == 4U);
+    BOOST_TEST(pieces_after(many, false, stream_limits{2, 1}) == 2U);
+    // A short one is the last: what comes behind it is told by the next readiness.
+    BOOST_TEST(pieces_after(few, true, stream_limits()) == 2U);
+}
+
+BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
+                        listening_loop)
+{
     auto stream = std::make_unique<accepting>(*this, *handle, stream_limits{2, 1}, false);
     std::string text;
     stream->next(text);
@@ -246,7 +294,114 @@ BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_
     BOOST_TEST(::fcntl(late, F_GETFD) == -1);
     kernel->release();
     turn();
-    loop.close(handle);
+    BOOST_TEST(everything_is_back());
+}
+
+BOOST_FIXTURE_TEST_CASE(aborted_connections_are_passed_over_unless_asked_for, listening_loop)
+{
+    for (const int error : {ECONNABORTED, EPROTO})
+        for (const bool reports_aborted : {false, true}) {
+            accepting stream(*this, *handle, stream_limits(), reports_aborted);
+            std::string text;
+            kernel->fail_nth(opcode::accept, 1, error);
+            const auto peer = client();
+            const record& first = stream.next(text);
+            run();
+            BOOST_TEST(first.result == (reports_aborted ? -error : 0));
+            if (reports_aborted) {
+                BOOST_TEST(text == "");
+                stream.next(text);
+                run();
+            }
+            BOOST_TEST(text == "socket ");
+        }
+}
+
+BOOST_FIXTURE_TEST_CASE(lack_of_descriptors_is_told_only_when_there_is_a_connection, listening_loop)
+{
+    for (const int error : {EMFILE, ENFILE}) {
+        accepting stream(*this, *handle, stream_limits(), false);
+        std::string text;
+        const auto fails_without_connection = [&] {
+            const record& r = stream.next(text);
+            const unsigned before = kernel->count(opcode::accept);
+            for (int i = 0; i < 10; ++i)
+                poll();
+            BOOST_TEST(kernel->count(opcode::accept) <= before + 1);
+            BOOST_TEST(request_in_flight(*kernel, opcode::poll_add) != 0U);
+            return &r;
+        };
+        kernel->fail_nth(opcode::accept, 1, error);
+        const record* const first = fails_without_connection();
+        BOOST_TEST(first->open());
+        kernel->fail_nth(opcode::accept, 1, error);
+        const auto waiting = client();
+        run();
+        BOOST_TEST(first->result == -error);
+        // It has not gone, and is taken once there are descriptors again.
+        kernel->fail_nth(opcode::accept, 2, error);
+        stream.next(text);
+        run();
+        BOOST_TEST(text == "socket ");
+        // That there was a connection then does not mean that there is one now.
+        const record* const second = fails_without_connection();
+        BOOST_TEST(second->open());
+        const auto later = client();
+        run();
+        BOOST_TEST(text == "socket socket ");
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(other_errors_of_an_accept_are_told_and_end_nothing, listening_loop)
+{
+    for (const int error : {ENOBUFS, ENOMEM, EPERM}) {
+        accepting stream(*this, *handle, stream_limits(), false);
+        std::string text;
+        kernel->fail_nth(opcode::accept, 1, error);
+        const auto peer = client();
+        const record& first = stream.next(text);
+        run();
+        BOOST_TEST(first.result == -error);
+        const unsigned asked = kernel->count(opcode::accept);
+        turn();
+        turn();
+        BOOST_TEST(kernel->count(opcode::accept) == asked); // Not before somebody wants one.
+        stream.next(text);
+        run();
+        BOOST_TEST(text == "socket ");
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(refused_accept_is_told_when_it_is_refused_again, listening_loop)
+{
+    accepting stream(*this, *handle, stream_limits(), false);
+    std::string text;
+    kernel->fail_nth(opcode::accept, 1, EINVAL); // As for the multishot.
+    kernel->fail_nth(opcode::accept, 2, EINVAL);
+    const record& r = stream.next(text);
+    run();
+    BOOST_TEST(r.result == -EINVAL);
+    BOOST_TEST(kernel->count(opcode::accept) == 2U);
+}
+
+/// The result of a poll is no descriptor, although it looks like one.
+BOOST_FIXTURE_TEST_CASE(readiness_that_comes_too_late_closes_nothing, listening_loop)
+{
+    const test_support::unique_descriptor in_place_of_it(::dup(listener.get()));
+    accepting stream(*this, *handle, stream_limits(), false);
+    std::string text;
+    kernel->fail_nth(opcode::accept, 1, EMFILE);
+    stream.next(text);
+    kernel->hold(opcode::poll_add);
+    while (submitted(opcode::poll_add).empty())
+        poll();
+    const std::uint64_t request = request_in_flight(*kernel, opcode::poll_add);
+    stream.close();
+    kernel->post({request, in_place_of_it.get(), backend::completion_more});
+    turn();
+    BOOST_TEST(::fcntl(in_place_of_it.get(), F_GETFD) != -1);
+    kernel->release();
+    turn();
     BOOST_TEST(everything_is_back());
 }
 
@@ -323,6 +478,7 @@ BOOST_AUTO_TEST_CASE(bytes_come_in_order_whatever_happens)
             plan.enter_error = 0;
             plan.connection_error = 0;
             plan.refuses_when_overflowing = false;
+            plan.multishot_receive = seed % 2 == 0;
             simulated_loop l(small_options(), plan);
             connection c(l);
             std::mt19937_64 random(seed);

@@ -3,6 +3,8 @@
 
 #include "recorded_backend.hpp"
 
+#include "support/error_of.hpp"
+
 #include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/io_ring.hpp>
 
@@ -21,27 +23,11 @@
 
 using namespace safer_ring;
 using test_support::backend_record;
+using test_support::error_of;
+using test_support::has;
 using test_support::recorded_backend;
 
 namespace {
-
-/// What `f` throws, or nothing.
-template <class F>
-std::string error_of(F f, std::errc expected)
-{
-    try {
-        f();
-    } catch (const std::system_error& e) {
-        BOOST_TEST((e.code() == expected), e.what());
-        return e.what();
-    }
-    return "";
-}
-
-bool has(const std::string& text, const char* part)
-{
-    return text.find(part) != std::string::npos;
-}
 
 /// A ring whose kernel completes everything at once, and tells what it was told.
 struct recorded {

@@ -164,4 +164,20 @@ struct connection {
     ring::descriptor* handle;
 };
 
+/// A loop with a listening socket.
+struct listening_loop : simulated_loop {
+    test_support::unique_descriptor listener = test_support::loopback_listener();
+    ring::descriptor* handle = loop.open(listener.get());
+
+    ~listening_loop()
+    {
+        if (handle != nullptr)
+            loop.close(handle);
+    }
+    test_support::unique_descriptor client() const
+    {
+        return test_support::loopback_client(test_support::local_port(listener.get()));
+    }
+};
+
 } // namespace unit

@@ -11,21 +11,6 @@ using namespace unit;
 
 BOOST_AUTO_TEST_SUITE(accept_operation)
 
-namespace {
-
-struct listening_loop : simulated_loop {
-    test_support::unique_descriptor listener = test_support::loopback_listener();
-    ring::descriptor* handle = loop.open(listener.get());
-
-    ~listening_loop() { loop.close(handle); }
-    test_support::unique_descriptor client() const
-    {
-        return test_support::loopback_client(test_support::local_port(listener.get()));
-    }
-};
-
-} // namespace
-
 BOOST_FIXTURE_TEST_CASE(gives_the_socket_and_the_peers_address, listening_loop)
 {
     const auto peer = client();

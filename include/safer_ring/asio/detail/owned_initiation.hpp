@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/initiation_of.hpp>
 #include <safer_ring/ring/shared_buffer.hpp>
 
 #include <boost/asio/associated_allocator.hpp>
@@ -127,13 +128,9 @@ private:
 /// Starts a plain operation of `Object` on an owned buffer: `Start` makes the
 /// call, with the bytes, the handler, and what else it takes.
 template <typename Object, typename Way, typename Start>
-class initiate_with_buffer {
+class initiate_with_buffer : public initiation_of<Object> {
 public:
-    using executor_type = typename Object::executor_type;
-
-    explicit initiate_with_buffer(Object& object) noexcept : object_(&object) {}
-
-    executor_type get_executor() const noexcept { return object_->get_executor(); }
+    using initiation_of<Object>::initiation_of;
 
     template <typename Handler, typename Buffer, typename... Args>
     void operator()(Handler&& handler, Buffer&& buffer, std::size_t before, Args&&... args) const
@@ -142,11 +139,8 @@ public:
         handler_type bound(std::forward<Handler>(handler), std::move(buffer), before);
         // The bytes stay where they are when the handler moves, and with it the buffer.
         const auto view = bound.view();
-        Start{}(*object_, view, std::move(bound), std::forward<Args>(args)...);
+        Start{}(this->object(), view, std::move(bound), std::forward<Args>(args)...);
     }
-
-private:
-    Object* object_;
 };
 
 /// How much of a buffer a transfer is asked for: some bytes at least, or all.
@@ -204,13 +198,9 @@ private:
 /// Starts Asio's `async_read_until`, which looks at the size of the buffer while
 /// the handler moves: so the buffer is in memory of the handler's allocator.
 template <typename Stream>
-class initiate_read_until {
+class initiate_read_until : public initiation_of<Stream> {
 public:
-    using executor_type = typename Stream::executor_type;
-
-    explicit initiate_read_until(Stream& stream) noexcept : stream_(&stream) {}
-
-    executor_type get_executor() const noexcept { return stream_->get_executor(); }
+    using initiation_of<Stream>::initiation_of;
 
     template <typename Handler, typename Delimiter>
     void operator()(Handler&& handler, owned_buffer&& buffer, const Delimiter& delimiter) const
@@ -220,12 +210,9 @@ public:
         auto box = std::allocate_shared<owned_buffer>(net::get_associated_allocator(handler),
                                                       std::move(buffer));
         growing_view view(*box);
-        net::async_read_until(*stream_, view, delimiter,
+        net::async_read_until(this->object(), view, delimiter,
                               handler_type(std::forward<Handler>(handler), std::move(box), 0));
     }
-
-private:
-    Stream* stream_;
 };
 
 template <typename Stream, typename Token, typename Delimiter>
