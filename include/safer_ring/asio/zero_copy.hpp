@@ -40,25 +40,6 @@ protected:
     }
 };
 
-class zero_copy_starter : private native_service_base {
-public:
-    explicit zero_copy_starter(io_context& context)
-        : native_service_base(static_cast<net::execution_context&>(context))
-    {
-    }
-
-    template <typename Handler, typename IoExecutor, typename Buffer>
-    void start(ring::descriptor* socket, Buffer&& buffer, Handler& handler, const IoExecutor& io_ex)
-    {
-        using op = handler_operation<zero_copy_send<Buffer>, Handler, IoExecutor>;
-        struct {
-            ring::descriptor* descriptor_;
-        } implementation{socket};
-        native_service_base::start<op>(implementation, ring::direction::write, handler, io_ex,
-                                       std::move(buffer));
-    }
-};
-
 struct start_copying_send {
     void operator()(auto& socket, auto view, auto handler) const
     {
@@ -80,9 +61,10 @@ public:
             return initiate_with_buffer<Socket, write_from_buffer, start_copying_send>(
                 this->object())(std::forward<Handler>(handler), std::move(buffer), std::size_t{0});
         std::decay_t<Handler> own(std::forward<Handler>(handler));
-        zero_copy_starter(*answer.context())
-            .start(answer.descriptor(), std::decay_t<Buffer>(std::move(buffer)), own,
-                   this->get_executor());
+        native_starter(*answer.context())
+            .template start<zero_copy_send<std::decay_t<Buffer>>>(
+                answer.descriptor(), ring::direction::write, own, this->get_executor(),
+                std::move(buffer));
     }
 };
 

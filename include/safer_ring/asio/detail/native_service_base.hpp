@@ -193,4 +193,25 @@ protected:
     loop_service& service_;
 };
 
+/// Starts operations on an object of which only the descriptor is known.
+class native_starter : private native_service_base {
+public:
+    explicit native_starter(io_context& context)
+        : native_service_base(static_cast<net::execution_context&>(context))
+    {
+    }
+
+    /// `Base` is made of `args`. Where there is no descriptor, it fails with bad_descriptor.
+    template <typename Base, typename Handler, typename IoExecutor, typename... Args>
+    void start(ring::descriptor* descriptor, ring::direction dir, Handler& handler,
+               const IoExecutor& io_ex, Args&&... args)
+    {
+        struct {
+            ring::descriptor* descriptor_;
+        } implementation{descriptor};
+        native_service_base::start<handler_operation<Base, Handler, IoExecutor>>(
+            implementation, dir, handler, io_ex, std::forward<Args>(args)...);
+    }
+};
+
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

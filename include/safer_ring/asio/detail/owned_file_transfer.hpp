@@ -65,59 +65,32 @@ private:
     std::size_t before_;
 };
 
-class file_transfer_starter : private native_service_base {
-public:
-    explicit file_transfer_starter(io_context& context)
-        : native_service_base(static_cast<net::execution_context&>(context))
-    {
-    }
-
-    template <typename Base, typename Handler, typename IoExecutor, typename... Args>
-    void start(ring::descriptor* file, ring::direction way, Handler& handler,
-               const IoExecutor& io_ex, Args&&... args)
-    {
-        struct {
-            ring::descriptor* descriptor_;
-        } implementation{file};
-        native_service_base::start<handler_operation<Base, Handler, IoExecutor>>(
-            implementation, way, handler, io_ex, std::forward<Args>(args)...);
-    }
-};
-
 /// Of our own files only the kernel is asked to work on the buffer itself;
 /// elsewhere `Start` is called as ever.
 template <typename File, typename Way, typename Start, transfer_extent Extent>
-class initiate_file_transfer {
+class initiate_file_transfer : public initiation_of<File> {
 public:
-    using executor_type = typename File::executor_type;
-
-    explicit initiate_file_transfer(File& file) noexcept : file_(&file) {}
-
-    executor_type get_executor() const noexcept { return file_->get_executor(); }
+    using initiation_of<File>::initiation_of;
 
     template <typename Handler, typename Buffer>
     void operator()(Handler&& handler, Buffer&& buffer, std::size_t before,
                     std::uint64_t offset) const
     {
         using buffer_type = std::decay_t<Buffer>;
-        const native_question answer = ask(*file_);
+        const native_question answer = ask(this->object());
         ring::descriptor* const file = answer.descriptor();
         if (file == nullptr || file->kind != ring::file_kind::regular ||
             Way::view(buffer, before).size() == 0)
-            return initiate_with_buffer<File, Way, Start>(*file_)(
+            return initiate_with_buffer<File, Way, Start>(this->object())(
                 std::forward<Handler>(handler), std::move(buffer), before, offset);
         using transfer = owned_file_transfer<Way, buffer_type, Extent>;
         constexpr bool reads = std::same_as<Way, read_into_buffer>;
         std::decay_t<Handler> own(std::forward<Handler>(handler));
         auto memory = std::make_unique<ring::lent_buffer<buffer_type>>(std::move(buffer));
-        file_transfer_starter(*answer.context())
+        native_starter(*answer.context())
             .template start<transfer>(file, reads ? ring::direction::read : ring::direction::write,
-                                      own, executor_type(file_->get_executor()), std::move(memory),
-                                      before, offset);
+                                      own, this->get_executor(), std::move(memory), before, offset);
     }
-
-private:
-    File* file_;
 };
 
 template <typename Executor, typename Way, typename Start, typename Buffer>
