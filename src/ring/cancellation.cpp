@@ -145,15 +145,15 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
         await_kernel(
             held, [&d] { return has_any(d, owes_result); },
             mode == cancel_mode::release ? release_deadline : close_deadline);
+    // The lock was given up meanwhile, so that a thread may be performing again.
+    wait_until_performed(held, d);
+    hurry_late();
     if (mode != cancel_mode::cancel && kernel_ && kernel_->unsubmitted() != 0) {
         // The kernel takes nothing; the number is given up all the same.
         kernel_->disown(d.fd);
         if (d.place)
             kernel_->disown_registered(d.place->index);
     }
-    // The lock was given up meanwhile, so that a thread may be performing again.
-    wait_until_performed(held, d);
-    hurry_late();
     for (const direction dir : all_directions)
         for (io_operation* op = d.front(dir); op != nullptr;) {
             io_operation* const next = op->after_;

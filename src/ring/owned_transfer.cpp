@@ -45,7 +45,7 @@ void owned_transfer_operation::prepare(event_loop& loop, backend::submission_ent
 
 io_operation::step owned_transfer_operation::settle(event_loop&) noexcept
 {
-    range_.reset();
+    get_back();
     // The user made the descriptor non-blocking, which means nothing for a file on a
     // disk, but the ring takes it at its word where the file system has no RWF_NOWAIT.
     if (would_block(result_) && !file_of_worker_.is_open()) {
@@ -60,7 +60,7 @@ io_operation::step owned_transfer_operation::settle(event_loop&) noexcept
         return step::done;
     moved_bytes_ += static_cast<std::size_t>(result_);
     result_ = 0;
-    return is_all_moved() || cancel_requested() ? step::done : step::again;
+    return is_all_moved() ? step::done : step::again;
 }
 
 /// Before the descriptor is closed, or asked for something that comes after it.
@@ -103,11 +103,14 @@ void owned_transfer_operation::discard(event_loop&) noexcept
     get_back();
 }
 
-/// What a cancelled transfer has moved all the same is told.
+/// What a cancelled transfer has moved all the same is told, and that it was cancelled
+/// if there was more to move.
 void owned_transfer_operation::keep_for_later(event_loop&) noexcept
 {
-    if (result_ > 0)
+    if (result_ > 0) {
         moved_bytes_ += static_cast<std::size_t>(result_);
+        result_ = is_all_moved() ? 0 : -ECANCELED;
+    }
     get_back();
 }
 

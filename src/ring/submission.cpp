@@ -29,10 +29,13 @@ constexpr backend::backend::timeout retry_wait = 1ms;
 constexpr backend::backend::timeout longest_timer_wait = 5min;
 
 /// Of a registered file the kernel is told the place. Requests on another
-/// descriptor, as a splice makes, stay as they are.
+/// descriptor, as a splice makes, stay as they are; so does fsync, which a worker
+/// carries out, who looks in the place when that may be empty, or another file's
+/// (io_fsync_prep(), Linux 6.18).
 void name_place(const descriptor& d, backend::submission_entry& entry) noexcept
 {
-    if (!d.place || entry.fd != d.fd || entry.op == backend::opcode::nop)
+    if (!d.place || entry.fd != d.fd || entry.op == backend::opcode::nop ||
+        entry.op == backend::opcode::fsync)
         return;
     entry.fd = static_cast<std::int32_t>(d.place->index);
     entry.flags |= backend::entry_fixed_file;

@@ -30,6 +30,12 @@ native_question ask_open(Object& object, error_code& ec)
     return answer;
 }
 
+/// As Asio would tell it.
+inline error_code of_system(const std::system_error& failure) noexcept
+{
+    return {failure.code().value(), net::error::get_system_category()};
+}
+
 template <typename Object>
 concept has_native_handle = requires(Object& object)
 {
@@ -54,7 +60,7 @@ concept has_native_handle = requires(Object& object)
 /// *Errors*: `operation_not_supported` for an object that is Asio's own, or where the
 /// kernel or a sandbox allows no registration; `bad_descriptor` for one that is closed;
 /// ENFILE when `options::registered_file_count` are registered, EMFILE beyond
-/// RLIMIT_NOFILE. What is thrown names the likely cause.
+/// RLIMIT_NOFILE. Throws boost::system::system_error, whose text names the likely cause.
 ///
 /// *Thread safety*: as for a synchronous call of the object.
 ///
@@ -79,7 +85,11 @@ void register_file(Object& object)
     const detail::native_question answer = detail::ask_open(object, ec);
     if (ec)
         throw boost::system::system_error(ec, "safer_ring::register_file");
-    answer.context()->impl().loop().register_file(*answer.descriptor());
+    try {
+        answer.context()->impl().loop().register_file(*answer.descriptor());
+    } catch (const std::system_error& failure) {
+        throw boost::system::system_error(detail::of_system(failure), failure.what());
+    }
 }
 
 /// The same, without exceptions.
@@ -92,7 +102,7 @@ boost::system::error_code register_file(Object& object, boost::system::error_cod
     try {
         answer.context()->impl().loop().register_file(*answer.descriptor());
     } catch (const std::system_error& failure) {
-        ec.assign(failure.code().value(), boost::asio::error::get_system_category());
+        ec = detail::of_system(failure);
     }
     return ec;
 }

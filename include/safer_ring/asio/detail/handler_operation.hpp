@@ -100,13 +100,18 @@ private:
 /// not its address, so that a signal emitted too late finds nothing.
 class cancel_by_id {
 public:
-    explicit cancel_by_id(ring::event_loop& loop) noexcept : loop_(&loop) {}
+    /// `types` are those that it takes.
+    explicit cancel_by_id(ring::event_loop& loop,
+                          net::cancellation_type_t types = net::cancellation_type::terminal |
+                                                           net::cancellation_type::partial |
+                                                           net::cancellation_type::total) noexcept
+        : loop_(&loop), types_(types)
+    {
+    }
 
     void operator()(net::cancellation_type_t type)
     {
-        using net::cancellation_type;
-        if ((type & (cancellation_type::terminal | cancellation_type::partial |
-                     cancellation_type::total)) != cancellation_type::none)
+        if ((type & types_) != net::cancellation_type::none)
             loop_->cancel(id);
     }
 
@@ -114,6 +119,7 @@ public:
 
 private:
     ring::event_loop* loop_;
+    net::cancellation_type_t types_;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -171,8 +171,12 @@ protected:
         auto slot = net::get_associated_cancellation_slot(handler);
         auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
         ring::operation_id* id = nullptr;
-        if (slot.is_connected())
+        if constexpr (requires { Op::cancelled_by; }) {
+            if (slot.is_connected())
+                id = &slot.template emplace<cancel_by_id>(loop(), Op::cancelled_by).id;
+        } else if (slot.is_connected()) {
             id = &slot.template emplace<cancel_by_id>(loop()).id;
+        }
         loop().start(*impl.descriptor_, dir, *op, service_.current_loop(), id);
         op.release();
     }

@@ -10,6 +10,7 @@
 #if defined(BOOST_ASIO_HAS_FILE)
 
 #include <boost/asio/basic_random_access_file.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/error.hpp>
 
 #include <concepts>
@@ -26,6 +27,14 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 
 template <typename Way, typename Buffer, transfer_extent Extent>
 class owned_file_transfer : public ring::owned_transfer_operation {
+public:
+    /// Of several pieces the first may have been moved when the second is cancelled, so
+    /// that who wants all or nothing is not served: as with Asio's composed operations.
+    static constexpr net::cancellation_type_t cancelled_by =
+        net::cancellation_type::terminal | net::cancellation_type::partial |
+        (Extent == transfer_extent::all ? net::cancellation_type::none
+                                        : net::cancellation_type::total);
+
 protected:
     owned_file_transfer(std::unique_ptr<ring::lent_buffer<Buffer>>&& memory, std::size_t before,
                         std::uint64_t offset)
