@@ -46,9 +46,10 @@ concept has_native_handle = requires(Object& object)
 } // namespace detail
 
 /// Registers what an I/O object is open on, a socket, acceptor, pipe, descriptor or
-/// file, with the ring of its context: all its operations name it by its place there.
-/// Pays for what makes many requests, as a file of a database does; to register costs
-/// about what a system call does, and to end it too. Again is without effect.
+/// file, with the ring of its context: its operations name it by its place there, but for
+/// `async_sync`, which gains nothing by it. Pays for what makes many requests, as a file
+/// of a database does; to register costs about what a system call does, and to end it too.
+/// Again is without effect.
 ///
 /// *Lifetime*: until the object is closed, released or destroyed, or given to
 /// `unregister_file`; it goes with the object when that is moved.
