@@ -142,7 +142,8 @@ item_operation* event_loop::serve(item_source& s, bool keeps_first) noexcept
         }
         auto& next = static_cast<item_operation&>(*op);
         next.give(s.pop());
-        if (keeps_first && first == nullptr) {
+        // Behind one that has its item already, and is in the queue, it has to wait.
+        if (keeps_first && first == nullptr && next.before_ == nullptr) {
             first = &next;
             next.state_ = io_state::ready;
         } else {

@@ -64,10 +64,11 @@ public:
         if (source_ != nullptr)
             loop_.loop.close_stream(std::exchange(source_, nullptr));
     }
-    record& next(std::string& text)
+    record& next(std::string& text, std::string name = {}, std::function<void()> then = {})
     {
         record& r = loop_.note();
-        auto op = std::make_unique<recorded<next_into>>(reporter{&r, nullptr, "", {}}, text);
+        auto op = std::make_unique<recorded<next_into>>(
+            reporter{&r, &loop_.order, std::move(name), std::move(then)}, text);
         BOOST_REQUIRE(loop_.loop.start_next(*source_, *op, nullptr, &loop_.last_id));
         op.release();
         return r;
@@ -248,6 +249,45 @@ BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_
     turn();
     loop.close(handle);
     BOOST_TEST(everything_is_back());
+}
+
+/// One is held, and another comes in the turn in which a handler asks for two.
+BOOST_FIXTURE_TEST_CASE(who_waits_is_served_behind_who_has_been_served, simulated_loop)
+{
+    const test_support::unique_descriptor listeners[] = {test_support::loopback_listener(),
+                                                         test_support::loopback_listener()};
+    ring::descriptor* const handles[] = {loop.open(listeners[0].get()),
+                                         loop.open(listeners[1].get())};
+    {
+        accepting one(*this, *handles[0], stream_limits(), false);
+        accepting other(*this, *handles[1], stream_limits(), false);
+        std::string text;
+        const auto comes_in = [&](std::uint64_t request) {
+            kernel->post({request, ::dup(listeners[0].get()), backend::completion_more});
+        };
+        one.next(text);
+        poll();
+        const std::uint64_t request_of_one = request_in_flight(*kernel, opcode::accept);
+        comes_in(request_of_one);
+        comes_in(request_of_one);
+        run();
+        turn();
+        BOOST_REQUIRE(one.held() == 1U);
+        other.next(text, "other", [&] {
+            one.next(text, "first");
+            one.next(text, "second");
+        });
+        poll();
+        for (const auto& r : kernel->in_flight())
+            if (r.user_data != request_of_one)
+                comes_in(r.user_data);
+        comes_in(request_of_one);
+        run();
+        BOOST_TEST(order == (history{"", "other", "first", "second"}),
+                   boost::test_tools::per_element());
+    }
+    loop.close(handles[0]);
+    loop.close(handles[1]);
 }
 
 BOOST_AUTO_TEST_CASE(sources_end_with_the_loop_whoever_lets_go_last)
