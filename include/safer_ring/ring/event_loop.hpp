@@ -392,6 +392,7 @@ private:
     void wake_one(guard& held);
     void wake_waiter(guard& held);
     void stop_all(guard& held);
+    void end_rest(guard& held, const loop_thread* self);
 
     // driver.cpp
     SAFER_RING_API void wake_driver();
