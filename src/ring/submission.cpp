@@ -394,8 +394,13 @@ void event_loop::request_cancel(io_operation& op) noexcept
     entry->user_data = cancel_tag | static_cast<std::uint64_t>(op.id_);
 }
 
+/// Every other time: the answer ends the wait of who asks, and there may be one again
+/// and again, of a request that waits for a disk, say. In between, the loop sleeps.
 void event_loop::retry_missed_cancels() noexcept
 {
+    cancels_retried_ = !cancels_retried_;
+    if (!cancels_retried_)
+        return;
     cancel_missed_ = false;
     slots_.for_each([this](io_operation& op) {
         if (op.state_ == io_state::in_kernel && op.cancel_requested_ && !op.result_known_)

@@ -505,6 +505,7 @@ private:
                                     // a driver waits, which it always may.
     bool wake_sent_ = false;        // It has been woken already.
     bool cancel_missed_ = false;    // A cancellation did not find its request yet.
+    bool cancels_retried_ = false;  // When that was seen last.
     bool reaped_meanwhile_ = false; // Outside a turn, while a thread waited in the kernel.
     bool asked_for_stream_buffers_ = false;
     bool stopped_ = false;
