@@ -1,0 +1,126 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "open_file.hpp"
+
+#include <safer_ring/ring/splice_operation.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <memory>
+#include <unistd.h>
+#include <utility>
+
+using namespace unit;
+
+namespace {
+
+class splice_of_test : public ring::splice_operation {
+protected:
+    using ring::splice_operation::splice_operation;
+    ~splice_of_test() = default;
+    int final_result() const noexcept { return outcome(); }
+};
+
+int open_descriptors()
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; ++fd)
+        count += ::fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    return count;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(splice_operation)
+
+/// From a file to a pipe, which a worker of the kernel does.
+struct file_to_pipe {
+    explicit file_to_pipe(simulated_loop& l) : loop(l), from(l, digits)
+    {
+        int ends[2];
+        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        out = test_support::unique_descriptor(ends[0]);
+        in = test_support::unique_descriptor(ends[1]);
+        to = l.loop.open(in.get());
+        const auto target = std::make_shared<ring::splice_target>();
+        auto op = std::make_unique<recorded<splice_of_test>>(
+            reporter{&r, nullptr, "", {}}, target,
+            ring::splice_operation::end{ring::splice_kind::file, 0},
+            ring::splice_operation::end{ring::splice_kind::pipe, backend::file_position}, 4U);
+        target->start(l.loop, *to, *op);
+        l.loop.start(*from.handle, direction::read, *op, nullptr, &l.last_id);
+        op.release();
+        while (l.submitted(opcode::splice).empty())
+            l.poll();
+    }
+    ~file_to_pipe() { close_target(); }
+
+    void close_target()
+    {
+        if (to != nullptr)
+            loop.loop.close(std::exchange(to, nullptr));
+        in.reset();
+    }
+
+    simulated_loop& loop;
+    open_file from;
+    test_support::unique_descriptor out, in;
+    ring::descriptor* to = nullptr;
+    record& r = loop.note();
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(splice_operation)
+
+/// A worker looks the numbers up late: those of what was closed meanwhile may have
+/// become other files'.
+BOOST_AUTO_TEST_CASE(worker_has_descriptors_of_its_own_until_it_has_ended)
+{
+    for (const bool closes : {false, true}) {
+        const int before = open_descriptors();
+        {
+            simulated_loop l;
+            l.kernel->hold(opcode::splice);
+            file_to_pipe f(l);
+            const auto entry = l.submitted(opcode::splice).back();
+            BOOST_TEST(entry.fd != f.in.get());
+            BOOST_TEST(entry.file_index != f.from.file.get());
+            if (closes) {
+                f.close_target();
+                f.from.close();
+            }
+            BOOST_TEST(::fcntl(entry.fd, F_GETFD) >= 0);
+            BOOST_TEST(::fcntl(entry.file_index, F_GETFD) >= 0);
+            l.kernel->release();
+            l.run();
+            BOOST_TEST(f.r.result == 4);
+        }
+        BOOST_TEST(open_descriptors() == before);
+    }
+}
+
+/// It waits for a worker of the kernel then, and none has taken it on yet.
+BOOST_AUTO_TEST_CASE(cancelled_before_it_began_it_gives_the_descriptors_of_its_worker_up)
+{
+    simulation_plan plan;
+    plan.late_start = 1;
+    plan.longest_delay_enters = 64;
+    int cancelled = 0;
+    for (plan.seed = 1; plan.seed <= 20; ++plan.seed) {
+        const int before = open_descriptors();
+        {
+            simulated_loop l(small_options(), plan);
+            file_to_pipe f(l);
+            l.loop.cancel(l.last_id);
+            l.run();
+            BOOST_TEST((f.r.result == 4 || f.r.result == -ECANCELED));
+            cancelled += f.r.result == -ECANCELED ? 1 : 0;
+        }
+        BOOST_TEST(open_descriptors() == before);
+    }
+    BOOST_TEST(cancelled > 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
