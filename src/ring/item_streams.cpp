@@ -79,15 +79,14 @@ std::size_t event_loop::items_held(const item_source& s)
     return s.items_.size();
 }
 
-/// First in line now.
-void event_loop::begin_item(item_operation& op) noexcept
+/// First in line now. True when it has ended at once.
+bool event_loop::begin_item(item_operation& op) noexcept
 {
     item_source* const s = op.descriptor_->stream;
     if (s == nullptr || s->is_stopping_) {
         op.discard(*this);
         make_ready(op);
-        begin_next(op);
-        return;
+        return true;
     }
     op.state_ = io_state::queued;
     if (!s->has_item()) {
@@ -100,8 +99,7 @@ void event_loop::begin_item(item_operation& op) noexcept
         make_ready(op);
     }
     adjust(*s);
-    if (op.state_ == io_state::ready)
-        begin_next(op);
+    return op.state_ == io_state::ready;
 }
 
 /// A completion of the source's request. Answers who is to be told of it first,

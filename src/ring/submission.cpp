@@ -344,28 +344,39 @@ void event_loop::make_ready(io_operation& op) noexcept
     ready_.push_back(&op);
 }
 
+/// And those behind it, as long as they end at once; there may be very many.
 void event_loop::begin(io_operation& op) noexcept
+{
+    io_operation* next = &op;
+    while (begin_alone(*next)) {
+        next = next->after_;
+        if (next == nullptr || next->state_ != io_state::queued)
+            return;
+    }
+}
+
+/// True when it has ended at once.
+bool event_loop::begin_alone(io_operation& op) noexcept
 {
     if (op.cancel_requested_) { // Cancelled while it stood behind another.
         op.result_ = -ECANCELED;
         op.discard(*this);
         make_ready(op);
-        begin_next(op);
-        return;
+        return true;
     }
     if (op.role_ == io_operation::role::next_item)
         return begin_item(static_cast<item_operation&>(op));
     if (op.descriptor_->has_leftover() && op.complete_from_leftover(*this)) {
         make_ready(op);
-        begin_next(op);
-        return;
+        return true;
     }
     if (op.role_ == io_operation::role::in_two_lines && !op.takes_turn(*this)) {
         op.state_ = io_state::queued;
-        return;
+        return false;
     }
     op.state_ = io_state::pending;
     pending_.push_back(&op);
+    return false;
 }
 
 void event_loop::begin_next(io_operation& op) noexcept

@@ -415,6 +415,7 @@ private:
     void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
                   operation_id* id, bool counts);
     void begin(io_operation& op) noexcept;
+    [[nodiscard]] bool begin_alone(io_operation& op) noexcept;
     void make_ready(io_operation& op) noexcept;
     void begin_next(io_operation& op) noexcept;
     void detach(io_operation& op) noexcept;
@@ -443,7 +444,7 @@ private:
     void forget(descriptor* d) noexcept;
 
     // item_streams.cpp
-    void begin_item(item_operation& op) noexcept;
+    [[nodiscard]] bool begin_item(item_operation& op) noexcept;
     item_operation* take_in_item(item_source& s, bool keeps_first) noexcept;
     item_operation* serve(item_source& s, bool keeps_first) noexcept;
     void adjust(item_source& s) noexcept;

@@ -214,6 +214,20 @@ BOOST_FIXTURE_TEST_CASE(a_cancellation_that_missed_is_tried_again, pending_recei
     BOOST_TEST(everything_is_back());
 }
 
+BOOST_FIXTURE_TEST_CASE(very_many_behind_a_cancelled_one_end_without_recursion, pending_receive)
+{
+    constexpr int many = 300'000;
+    std::vector<record*> behind;
+    for (int i = 0; i < many; ++i)
+        behind.push_back(&start<receive_into>(*c, direction::read, buffer));
+    kernel->hold(opcode::recv);
+    loop.cancel(*c);
+    kernel->release();
+    run();
+    BOOST_TEST(std::all_of(behind.begin(), behind.end(),
+                           [](const record* each) { return each->result == -ECANCELED; }));
+}
+
 /// As one that waits for a disk: to ask again in each turn would keep the loop from
 /// sleeping for as long as that takes, since the answer ends the wait.
 BOOST_FIXTURE_TEST_CASE(what_cannot_be_cancelled_lets_the_loop_sleep, pending_receive)
