@@ -202,7 +202,8 @@ void event_loop::end_request(item_source& s) noexcept
     }
 }
 
-int event_loop::stop_stream(item_source& s, std::vector<stream_item>& left)
+int event_loop::stop_stream(item_source& s, std::vector<stream_item>& left,
+                            const std::function<void(std::size_t)>& make_room)
 {
     guard held(mutex_);
     if (!s.is_open_)
@@ -222,8 +223,11 @@ int event_loop::stop_stream(item_source& s, std::vector<stream_item>& left)
     if (s.state_ == io_state::in_kernel)
         result = -ETIMEDOUT;
     try {
-        if (result != -ETIMEDOUT)
+        if (result != -ETIMEDOUT) {
             left.reserve(s.items_.size());
+            if (make_room)
+                make_room(s.items_.size());
+        }
     } catch (...) {
         s.is_stopping_ = false;
         adjust(s);

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -272,8 +273,10 @@ public:
     /// Ends the stream: who waits gets operation_aborted, `left` what nobody has
     /// taken, the descriptor an error that came behind it. Answers -ETIMEDOUT, and
     /// then it goes on, when the kernel does not let go; -ENOMEM when an item was
-    /// lost for want of memory. Throws std::bad_alloc, and goes on.
-    SAFER_RING_API int stop_stream(item_source& s, std::vector<stream_item>& left);
+    /// lost for want of memory. Throws std::bad_alloc, and goes on; so it does when
+    /// `make_room`, which is told how many items there are, throws.
+    SAFER_RING_API int stop_stream(item_source& s, std::vector<stream_item>& left,
+                                   const std::function<void(std::size_t)>& make_room = {});
 
     /// Ends the stream and takes `s` over. What nobody has taken is dropped.
     SAFER_RING_API void close_stream(item_source* s) noexcept;

@@ -206,6 +206,36 @@ BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_noth
     BOOST_TEST(!stream.is_open());
 }
 
+BOOST_FIXTURE_TEST_CASE(stop_without_memory_for_what_is_left_loses_nothing, simulated_loop)
+{
+    connection c(*this);
+    auto* const source = new ring::receive_source(stream_limits());
+    BOOST_REQUIRE(loop.open_stream(*c, *source) == 0);
+    std::string text;
+    record& r = note();
+    auto op = std::make_unique<recorded<next_into>>(reporter{&r, nullptr, "", {}}, text);
+    BOOST_REQUIRE(loop.start_next(*source, *op, nullptr, nullptr));
+    op.release();
+    c.peer.write("told");
+    run();
+    turn();
+    c.peer.write("kept");
+    turn();
+    turn();
+    BOOST_REQUIRE(loop.items_held(*source) == 1U);
+    std::vector<ring::stream_item> left;
+    const auto has_no_room = [](std::size_t n) {
+        BOOST_TEST(n == 1U);
+        throw std::bad_alloc();
+    };
+    BOOST_CHECK_THROW(loop.stop_stream(*source, left, has_no_room), std::bad_alloc);
+    BOOST_TEST(loop.is_open(*source));
+    BOOST_TEST(loop.stop_stream(*source, left) == 0);
+    BOOST_REQUIRE(left.size() == 1U);
+    BOOST_TEST(left[0].buffer.text() == "kept");
+    loop.close_stream(source);
+}
+
 BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
                         simulated_loop)
 {
