@@ -422,7 +422,7 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     const io_operation* before = d.concurrent ? nullptr : op.before_;
     if (before != nullptr && (before->state_ != io_state::ready || before->needs_perform_)) {
         op.state_ = io_state::queued;
-        return;
+        return end_rest(held, self);
     }
     if (op.attempts_first(*this)) {
         if (perform_unlocked(held, op)) {
@@ -440,7 +440,16 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     }
     if (op.state_ == io_state::ready && (self == nullptr || !one_thread()))
         wake_one(held);
+    if (op.state_ == io_state::queued)
+        end_rest(held, self);
     submit_started(held, self);
+}
+
+/// What it waits for may be no work, as the request of a stream that is in the kernel.
+void event_loop::end_rest(guard& held, const loop_thread* self)
+{
+    if (driver_ != nullptr && self == nullptr)
+        wake_waiter(held);
 }
 
 void event_loop::complete_at_once(io_operation& op, int result, bool is_continuation,

@@ -26,12 +26,26 @@ bool was_interrupted(int result) noexcept
 
 void sync_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
+    // A worker looks the number up when it gets to it (Linux 6.18), when that of the
+    // file may have been closed and be another's, whose disk's error would be lost.
+    if (!file_of_worker_.is_open())
+        file_of_worker_ = owned_descriptor(::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0));
+    if (!file_of_worker_.is_open()) {
+        late_result_ = -errno;
+        entry.op = backend::opcode::nop; // `settle` tells.
+        return;
+    }
     entry.op = backend::opcode::fsync;
+    entry.fd = file_of_worker_.get();
     entry.op_flags = data_only_ ? backend::fsync_data_only : 0;
 }
 
 io_operation::step sync_operation::settle(event_loop&) noexcept
 {
+    if (!file_of_worker_.is_open()) {
+        result_ = late_result_;
+        return step::done;
+    }
     return was_interrupted(result_) ? step::again : step::done;
 }
 
@@ -43,7 +57,15 @@ void sync_operation::discard(event_loop&) noexcept
 void sync_operation::keep_for_later(event_loop&) noexcept
 {
     is_late_ = true;
-    late_result_ = was_interrupted(result_) ? -ECANCELED : result_;
+    if (file_of_worker_.is_open())
+        late_result_ = was_interrupted(result_) ? -ECANCELED : result_;
+}
+
+/// As of a file_operation.
+std::unique_ptr<lent_memory> sync_operation::surrender() noexcept
+{
+    static_cast<void>(file_of_worker_.release());
+    return nullptr;
 }
 
 // ------------------------------------------------------------------- open

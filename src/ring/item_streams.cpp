@@ -79,15 +79,14 @@ std::size_t event_loop::items_held(const item_source& s)
     return s.items_.size();
 }
 
-/// First in line now.
-void event_loop::begin_item(item_operation& op) noexcept
+/// First in line now. True when it has ended at once.
+bool event_loop::begin_item(item_operation& op) noexcept
 {
     item_source* const s = op.descriptor_->stream;
     if (s == nullptr || s->is_stopping_) {
         op.discard(*this);
         make_ready(op);
-        begin_next(op);
-        return;
+        return true;
     }
     op.state_ = io_state::queued;
     if (!s->has_item()) {
@@ -100,8 +99,7 @@ void event_loop::begin_item(item_operation& op) noexcept
         make_ready(op);
     }
     adjust(*s);
-    if (op.state_ == io_state::ready)
-        begin_next(op);
+    return op.state_ == io_state::ready;
 }
 
 /// A completion of the source's request. Answers who is to be told of it first,
@@ -142,7 +140,8 @@ item_operation* event_loop::serve(item_source& s, bool keeps_first) noexcept
         }
         auto& next = static_cast<item_operation&>(*op);
         next.give(s.pop());
-        if (keeps_first && first == nullptr) {
+        // Behind one that has its item already, and is in the queue, it has to wait.
+        if (keeps_first && first == nullptr && next.before_ == nullptr) {
             first = &next;
             next.state_ = io_state::ready;
         } else {
@@ -203,7 +202,8 @@ void event_loop::end_request(item_source& s) noexcept
     }
 }
 
-int event_loop::stop_stream(item_source& s, std::vector<stream_item>& left)
+int event_loop::stop_stream(item_source& s, std::vector<stream_item>& left,
+                            const std::function<void(std::size_t)>& make_room)
 {
     guard held(mutex_);
     if (!s.is_open_)
@@ -223,8 +223,11 @@ int event_loop::stop_stream(item_source& s, std::vector<stream_item>& left)
     if (s.state_ == io_state::in_kernel)
         result = -ETIMEDOUT;
     try {
-        if (result != -ETIMEDOUT)
+        if (result != -ETIMEDOUT) {
             left.reserve(s.items_.size());
+            if (make_room)
+                make_room(s.items_.size());
+        }
     } catch (...) {
         s.is_stopping_ = false;
         adjust(s);

@@ -151,16 +151,17 @@ splice_operation::splice_operation(std::shared_ptr<splice_target> target, end fr
 
 splice_operation::~splice_operation()
 {
-    // A worker of a kernel that has not let go in time may still look the number
-    // up: it must not become another file's.
+    // A worker of a kernel that has not let go in time may still look the numbers
+    // up: they must not become other files'.
     if (waiting_ != waiting::for_worker)
         end_worker();
 }
 
 void splice_operation::end_worker() noexcept
 {
-    if (source_of_worker_ >= 0)
-        ::close(std::exchange(source_of_worker_, -1));
+    for (int* const number : {&source_of_worker_, &target_of_worker_})
+        if (*number >= 0)
+            ::close(std::exchange(*number, -1));
 }
 
 void splice_operation::stage(event_loop& loop)
@@ -195,7 +196,7 @@ void splice_operation::prepare(event_loop&, backend::submission_entry& entry) no
         return prepare_poll(entry, POLLOUT);
     case waiting::for_worker:
         entry.op = backend::opcode::splice;
-        entry.fd = target_->native();
+        entry.fd = target_of_worker_;
         entry.file_index = source_of_worker_;
         entry.address = from_.offset;
         entry.offset = to_.offset;
@@ -221,11 +222,14 @@ io_operation::step splice_operation::settle(event_loop&) noexcept
         return step::done;
     if (!by_worker())
         return step::perform;
-    // A worker looks this number up when it gets to it, when that of the file may
-    // have been closed and be another's.
+    // A worker looks both numbers up when it gets to it (Linux 6.18), when those of
+    // the files may have been closed and be others'.
     source_of_worker_ = ::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0);
-    if (source_of_worker_ < 0) {
+    if (source_of_worker_ >= 0)
+        target_of_worker_ = ::fcntl(target_->native(), F_DUPFD_CLOEXEC, 0);
+    if (target_of_worker_ < 0) {
         result_ = -errno;
+        end_worker();
         return step::done;
     }
     waiting_ = waiting::for_worker;
@@ -290,6 +294,7 @@ void splice_operation::conclude_with(ssize_t result) noexcept
 
 void splice_operation::deliver(event_loop& loop) noexcept
 {
+    end_worker(); // Of one that was cancelled before it began: `settle` has not seen it.
     target_->let_go(loop);
 }
 

@@ -347,28 +347,39 @@ void event_loop::make_ready(io_operation& op) noexcept
     ready_.push_back(&op);
 }
 
+/// And those behind it, as long as they end at once; there may be very many.
 void event_loop::begin(io_operation& op) noexcept
+{
+    io_operation* next = &op;
+    while (begin_alone(*next)) {
+        next = next->after_;
+        if (next == nullptr || next->state_ != io_state::queued)
+            return;
+    }
+}
+
+/// True when it has ended at once.
+bool event_loop::begin_alone(io_operation& op) noexcept
 {
     if (op.cancel_requested_) { // Cancelled while it stood behind another.
         op.result_ = -ECANCELED;
         op.discard(*this);
         make_ready(op);
-        begin_next(op);
-        return;
+        return true;
     }
     if (op.role_ == io_operation::role::next_item)
         return begin_item(static_cast<item_operation&>(op));
     if (op.descriptor_->has_leftover() && op.complete_from_leftover(*this)) {
         make_ready(op);
-        begin_next(op);
-        return;
+        return true;
     }
     if (op.role_ == io_operation::role::in_two_lines && !op.takes_turn(*this)) {
         op.state_ = io_state::queued;
-        return;
+        return false;
     }
     op.state_ = io_state::pending;
     pending_.push_back(&op);
+    return false;
 }
 
 void event_loop::begin_next(io_operation& op) noexcept
@@ -397,8 +408,13 @@ void event_loop::request_cancel(io_operation& op) noexcept
     entry->user_data = cancel_tag | static_cast<std::uint64_t>(op.id_);
 }
 
+/// Every other time: the answer ends the wait of who asks, and there may be one again
+/// and again, of a request that waits for a disk, say. In between, the loop sleeps.
 void event_loop::retry_missed_cancels() noexcept
 {
+    cancels_retried_ = !cancels_retried_;
+    if (!cancels_retried_)
+        return;
     cancel_missed_ = false;
     slots_.for_each([this](io_operation& op) {
         if (op.state_ == io_state::in_kernel && op.cancel_requested_ && !op.result_known_)

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <new>
 #include <sstream>
 #include <string>
 
@@ -130,10 +131,16 @@ bool event_loop::drain(guard& held)
 /// write to stays until the ring is really gone.
 void event_loop::set_aside(guard& held)
 {
+    std::string text;
+    try {
+        text = describe_locked();
+    } catch (const std::bad_alloc&) {
+        text = "  (no memory to list them)\n";
+    }
     std::fprintf(stderr,
                  "safer_ring: %zu operations did not end within %u ms of the context's "
                  "destruction; their memory is set aside until the kernel lets go:\n%s",
-                 in_kernel_, options_.drain_deadline_ms, describe_locked().c_str());
+                 in_kernel_, options_.drain_deadline_ms, text.c_str());
     registry_.leave();
     operation_queue stuck;
     lent_memories lent;

@@ -8,6 +8,8 @@
 #include "support/run_until.hpp"
 #include "support/skip.hpp"
 
+#include <safer_ring/asio/receive_stream.hpp>
+
 #include <boost/test/unit_test.hpp>
 
 #include <array>
@@ -60,6 +62,22 @@ BOOST_FIXTURE_TEST_CASE(its_host_runs_it_and_both_kinds_of_objects, attached_pai
     net::post(ring, checks.once([] {}));
     host.run();
     BOOST_TEST(std::string(text.data(), 4) == "ping");
+}
+
+/// The kernel still has the request of the stream then, which is no work.
+BOOST_FIXTURE_TEST_CASE(host_that_has_run_out_of_work_is_told_of_who_waits_for_an_item,
+                        attached_pair)
+{
+    safer_ring::receive_stream stream(b);
+    for (const char* text : {"one", "two"}) {
+        stream.async_next(checks.once([&](error_code ec, safer_ring::owned_buffer piece) {
+            BOOST_TEST(!ec);
+            BOOST_TEST(piece.text() == text);
+        }));
+        net::post(host, [&] { net::write(a, net::buffer(text, 3)); });
+        host.run();
+        host.restart();
+    }
 }
 
 BOOST_AUTO_TEST_CASE(its_work_keeps_the_host_running_until_it_is_done)

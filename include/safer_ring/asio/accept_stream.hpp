@@ -169,7 +169,7 @@ public:
     /// Throws, or sets `ec` to, timed_out when the kernel does not let go within a
     /// second, with the stream still open; another error, with the stream over, when
     /// a connection could not be kept or made a socket, and was closed. Throws
-    /// std::bad_alloc.
+    /// std::bad_alloc, with the stream still open.
     SAFER_RING_NOT_AFTER_MOVE std::vector<socket_type> stop()
     {
         boost::system::error_code ec;
@@ -180,9 +180,8 @@ public:
     }
     SAFER_RING_NOT_AFTER_MOVE std::vector<socket_type> stop(boost::system::error_code& ec)
     {
-        std::vector<ring::stream_item> items = stream_.stop(ec);
         std::vector<socket_type> left;
-        left.reserve(items.size());
+        std::vector<ring::stream_item> items = stream_.stop(left, ec);
         for (ring::stream_item& item : items) {
             boost::system::error_code failure;
             left.push_back(detail::to_socket<socket_type>(std::move(item.socket), protocol_,

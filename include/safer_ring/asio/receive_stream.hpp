@@ -161,9 +161,8 @@ public:
     }
     SAFER_RING_NOT_AFTER_MOVE std::vector<owned_buffer> stop(boost::system::error_code& ec)
     {
-        std::vector<ring::stream_item> items = stream_.stop(ec);
         std::vector<owned_buffer> left;
-        left.reserve(items.size());
+        std::vector<ring::stream_item> items = stream_.stop(left, ec);
         for (ring::stream_item& item : items)
             left.push_back(std::move(item.buffer));
         return left;

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -272,8 +273,10 @@ public:
     /// Ends the stream: who waits gets operation_aborted, `left` what nobody has
     /// taken, the descriptor an error that came behind it. Answers -ETIMEDOUT, and
     /// then it goes on, when the kernel does not let go; -ENOMEM when an item was
-    /// lost for want of memory. Throws std::bad_alloc, and goes on.
-    SAFER_RING_API int stop_stream(item_source& s, std::vector<stream_item>& left);
+    /// lost for want of memory. Throws std::bad_alloc, and goes on; so it does when
+    /// `make_room`, which is told how many items there are, throws.
+    SAFER_RING_API int stop_stream(item_source& s, std::vector<stream_item>& left,
+                                   const std::function<void(std::size_t)>& make_room = {});
 
     /// Ends the stream and takes `s` over. What nobody has taken is dropped.
     SAFER_RING_API void close_stream(item_source* s) noexcept;
@@ -392,6 +395,7 @@ private:
     void wake_one(guard& held);
     void wake_waiter(guard& held);
     void stop_all(guard& held);
+    void end_rest(guard& held, const loop_thread* self);
 
     // driver.cpp
     SAFER_RING_API void wake_driver();
@@ -414,6 +418,7 @@ private:
     void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
                   operation_id* id, bool counts);
     void begin(io_operation& op) noexcept;
+    [[nodiscard]] bool begin_alone(io_operation& op) noexcept;
     void make_ready(io_operation& op) noexcept;
     void begin_next(io_operation& op) noexcept;
     void detach(io_operation& op) noexcept;
@@ -442,7 +447,7 @@ private:
     void forget(descriptor* d) noexcept;
 
     // item_streams.cpp
-    void begin_item(item_operation& op) noexcept;
+    [[nodiscard]] bool begin_item(item_operation& op) noexcept;
     item_operation* take_in_item(item_source& s, bool keeps_first) noexcept;
     item_operation* serve(item_source& s, bool keeps_first) noexcept;
     void adjust(item_source& s) noexcept;
@@ -504,6 +509,7 @@ private:
                                     // a driver waits, which it always may.
     bool wake_sent_ = false;        // It has been woken already.
     bool cancel_missed_ = false;    // A cancellation did not find its request yet.
+    bool cancels_retried_ = false;  // When that was seen last.
     bool reaped_meanwhile_ = false; // Outside a turn, while a thread waited in the kernel.
     bool asked_for_stream_buffers_ = false;
     bool stopped_ = false;

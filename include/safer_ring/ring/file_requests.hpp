@@ -5,8 +5,10 @@
 
 #include <safer_ring/ring/descriptor.hpp>
 #include <safer_ring/ring/event_loop.hpp>
+#include <safer_ring/ring/owned_descriptor.hpp>
 
 #include <cstddef>
+#include <memory>
 
 /// What files are asked for besides bytes, without handlers.
 namespace safer_ring::inline SAFER_RING_ABI::ring {
@@ -28,8 +30,10 @@ protected:
     step settle(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
     void keep_for_later(event_loop& loop) noexcept final;
+    std::unique_ptr<lent_memory> surrender() noexcept final;
 
 private:
+    owned_descriptor file_of_worker_;
     int late_result_ = 0;
     bool data_only_;
     bool is_late_ = false;

@@ -116,7 +116,8 @@ private:
     end to_;
     std::uint32_t size_bytes_;
     int moved_ = 0;
-    int source_of_worker_ = -1; // A descriptor of our own.
+    int source_of_worker_ = -1; // Descriptors of our own.
+    int target_of_worker_ = -1;
     waiting waiting_;
     bool has_turn_ = false;
 };

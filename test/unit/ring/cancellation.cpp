@@ -214,6 +214,38 @@ BOOST_FIXTURE_TEST_CASE(a_cancellation_that_missed_is_tried_again, pending_recei
     BOOST_TEST(everything_is_back());
 }
 
+BOOST_FIXTURE_TEST_CASE(very_many_behind_a_cancelled_one_end_without_recursion, pending_receive)
+{
+    constexpr int many = 300'000;
+    std::vector<record*> behind;
+    for (int i = 0; i < many; ++i)
+        behind.push_back(&start<receive_into>(*c, direction::read, buffer));
+    kernel->hold(opcode::recv);
+    loop.cancel(*c);
+    kernel->release();
+    run();
+    BOOST_TEST(std::all_of(behind.begin(), behind.end(),
+                           [](const record* each) { return each->result == -ECANCELED; }));
+}
+
+/// As one that waits for a disk: to ask again in each turn would keep the loop from
+/// sleeping for as long as that takes, since the answer ends the wait.
+BOOST_FIXTURE_TEST_CASE(what_cannot_be_cancelled_lets_the_loop_sleep, pending_receive)
+{
+    kernel->hold(opcode::recv);
+    loop.cancel(*c);
+    constexpr int turns = 20;
+    for (int i = 0; i < turns; ++i)
+        loop.run_one(self, std::chrono::hours(1));
+    const auto asked = submitted(opcode::async_cancel).size();
+    BOOST_TEST(asked > 1U);
+    BOOST_TEST(asked <= 1U + turns / 2);
+    BOOST_TEST(r.open());
+    kernel->release();
+    run();
+    BOOST_TEST(r.result == -ECANCELED);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_cancellation_is_not_lost_when_the_kernel_takes_nothing, pending_receive)
 {
     // Neither the full queue nor the refusals may swallow it.

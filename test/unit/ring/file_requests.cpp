@@ -7,7 +7,13 @@
 
 #include <boost/test/unit_test.hpp>
 
+<<<<<<< HEAD
 #include <cerrno>
+=======
+#include <cstdlib>
+#include <sys/resource.h>
+#include <sys/stat.h>
+>>>>>>> rev_streams
 
 using namespace unit;
 
@@ -20,10 +26,38 @@ protected:
     int final_result() const noexcept { return outcome(); }
 };
 
+<<<<<<< HEAD
 /// A file of the loop that is brought to the disk.
 struct file_to_sync : open_file {
     explicit file_to_sync(simulated_loop& l) : open_file(l, "") {}
 
+=======
+bool is_same_file(int a, int b)
+{
+    struct stat of_a {
+    }, of_b{};
+    return ::fstat(a, &of_a) == 0 && ::fstat(b, &of_b) == 0 && of_a.st_ino == of_b.st_ino;
+}
+
+/// A file of the loop's.
+struct open_file {
+    explicit open_file(simulated_loop& l) : loop(l)
+    {
+        char path[] = "/tmp/safer_ring_XXXXXX";
+        file = test_support::unique_descriptor(::mkstemp(path));
+        BOOST_REQUIRE(file.get() >= 0);
+        ::unlink(path);
+        handle = l.loop.open(file.get());
+        ring::look_at_file(*handle);
+        handle->concurrent = true;
+    }
+    ~open_file()
+    {
+        if (handle != nullptr)
+            close();
+    }
+    void close() { loop.loop.close(std::exchange(handle, nullptr)); }
+>>>>>>> rev_streams
     record& sync(bool data_only)
     {
         return loop.start<sync_of_test>(*handle, direction::write, data_only);
@@ -85,6 +119,43 @@ BOOST_AUTO_TEST_CASE(closed_file_tells_nothing_of_the_disk)
     loop.kernel->release();
     loop.run();
     BOOST_TEST(sync.result == -ECANCELED);
+}
+
+/// A worker looks the number up late: what was closed meanwhile may have become
+/// another file's, which is then told nothing of its own disk.
+BOOST_AUTO_TEST_CASE(worker_that_syncs_has_a_descriptor_of_its_own_until_it_has_ended)
+{
+    for (const bool closes : {false, true}) {
+        simulated_loop loop;
+        open_file f(loop);
+        loop.kernel->hold(opcode::fsync);
+        record& sync = f.sync(false);
+        loop.poll();
+        const int number = loop.submitted(opcode::fsync).back().fd;
+        BOOST_TEST(number != f.file.get());
+        BOOST_TEST(is_same_file(number, f.file.get()));
+        if (closes)
+            f.close();
+        BOOST_TEST(::fcntl(number, F_GETFD) >= 0);
+        loop.kernel->release();
+        loop.run();
+        BOOST_TEST(sync.result == (closes ? -ECANCELED : 0));
+        BOOST_TEST(::fcntl(number, F_GETFD) < 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(sync_without_a_descriptor_for_its_worker_is_an_error)
+{
+    simulated_loop loop;
+    open_file f(loop);
+    record& sync = f.sync(false);
+    rlimit before{};
+    BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit all_in_use{STDERR_FILENO + 1, before.rlim_max};
+    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &all_in_use) == 0);
+    loop.run();
+    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    BOOST_TEST(sync.result == -EMFILE);
 }
 
 BOOST_AUTO_TEST_CASE(interrupted_sync_is_made_again)

@@ -65,10 +65,11 @@ public:
         if (source_ != nullptr)
             loop_.loop.close_stream(std::exchange(source_, nullptr));
     }
-    record& next(std::string& text)
+    record& next(std::string& text, std::string name = {}, std::function<void()> then = {})
     {
         record& r = loop_.note();
-        auto op = std::make_unique<recorded<next_into>>(reporter{&r, nullptr, "", {}}, text);
+        auto op = std::make_unique<recorded<next_into>>(
+            reporter{&r, &loop_.order, std::move(name), std::move(then)}, text);
         BOOST_REQUIRE(loop_.loop.start_next(*source_, *op, nullptr, &loop_.last_id));
         op.release();
         return r;
@@ -209,6 +210,7 @@ BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_noth
     BOOST_TEST(!stream.is_open());
 }
 
+<<<<<<< HEAD
 BOOST_AUTO_TEST_CASE(receive_that_finds_no_buffer_waits_for_readiness_once)
 {
     simulation_plan plan;
@@ -257,6 +259,40 @@ BOOST_FIXTURE_TEST_CASE(one_readiness_is_for_a_few_pieces, simulated_loop)
 
 BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
                         listening_loop)
+=======
+BOOST_FIXTURE_TEST_CASE(stop_without_memory_for_what_is_left_loses_nothing, simulated_loop)
+{
+    connection c(*this);
+    auto* const source = new ring::receive_source(stream_limits());
+    BOOST_REQUIRE(loop.open_stream(*c, *source) == 0);
+    std::string text;
+    record& r = note();
+    auto op = std::make_unique<recorded<next_into>>(reporter{&r, nullptr, "", {}}, text);
+    BOOST_REQUIRE(loop.start_next(*source, *op, nullptr, nullptr));
+    op.release();
+    c.peer.write("told");
+    run();
+    turn();
+    c.peer.write("kept");
+    turn();
+    turn();
+    BOOST_REQUIRE(loop.items_held(*source) == 1U);
+    std::vector<ring::stream_item> left;
+    const auto has_no_room = [](std::size_t n) {
+        BOOST_TEST(n == 1U);
+        throw std::bad_alloc();
+    };
+    BOOST_CHECK_THROW(loop.stop_stream(*source, left, has_no_room), std::bad_alloc);
+    BOOST_TEST(loop.is_open(*source));
+    BOOST_TEST(loop.stop_stream(*source, left) == 0);
+    BOOST_REQUIRE(left.size() == 1U);
+    BOOST_TEST(left[0].buffer.text() == "kept");
+    loop.close_stream(source);
+}
+
+BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
+                        simulated_loop)
+>>>>>>> rev_streams
 {
     auto stream = std::make_unique<accepting>(*this, *handle, stream_limits{2, 1}, false);
     std::string text;
@@ -403,6 +439,97 @@ BOOST_FIXTURE_TEST_CASE(readiness_that_comes_too_late_closes_nothing, listening_
     kernel->release();
     turn();
     BOOST_TEST(everything_is_back());
+}
+
+/// One is held, and another comes in the turn in which a handler asks for two.
+BOOST_FIXTURE_TEST_CASE(who_waits_is_served_behind_who_has_been_served, simulated_loop)
+{
+    const test_support::unique_descriptor listeners[] = {test_support::loopback_listener(),
+                                                         test_support::loopback_listener()};
+    ring::descriptor* const handles[] = {loop.open(listeners[0].get()),
+                                         loop.open(listeners[1].get())};
+    {
+        accepting one(*this, *handles[0], stream_limits(), false);
+        accepting other(*this, *handles[1], stream_limits(), false);
+        std::string text;
+        const auto comes_in = [&](std::uint64_t request) {
+            kernel->post({request, ::dup(listeners[0].get()), backend::completion_more});
+        };
+        one.next(text);
+        poll();
+        const std::uint64_t request_of_one = request_in_flight(*kernel, opcode::accept);
+        comes_in(request_of_one);
+        comes_in(request_of_one);
+        run();
+        turn();
+        BOOST_REQUIRE(one.held() == 1U);
+        other.next(text, "other", [&] {
+            one.next(text, "first");
+            one.next(text, "second");
+        });
+        poll();
+        for (const auto& r : kernel->in_flight())
+            if (r.user_data != request_of_one)
+                comes_in(r.user_data);
+        comes_in(request_of_one);
+        run();
+        BOOST_TEST(order == (history{"", "other", "first", "second"}),
+                   boost::test_tools::per_element());
+    }
+    loop.close(handles[0]);
+    loop.close(handles[1]);
+}
+
+struct counting_driver final : ring::driver {
+    void wake() noexcept override { ++wakes; }
+    void wait_for(backend::backend::timeout) noexcept override { is_resting = false; }
+    void rest() noexcept override { is_resting = true; }
+
+    int wakes = 0;
+    bool is_resting = false;
+};
+
+/// The request of a stream is no work, so that the loop rests while the kernel has it.
+BOOST_AUTO_TEST_CASE(who_waits_for_a_request_in_flight_ends_the_rest_of_a_driven_loop)
+{
+    for (const bool is_dropped : {false, true}) {
+        simulated_loop l(small_options(), {}, ring::threading::many);
+        counting_driver driver;
+        l.loop.hand_to(driver);
+        const auto drive = [&] {
+            do
+                l.loop.drive(l.self, [] { return true; });
+            while (std::exchange(driver.wakes, 0) != 0);
+        };
+        connection c(l);
+        receiving stream(l, *c, stream_limits());
+        std::string text;
+        stream.next(text);
+        drive();
+        c.peer.write("one");
+        drive();
+        drive();
+        BOOST_TEST(text == "one");
+        BOOST_TEST(driver.is_resting);
+        BOOST_TEST(l.kernel->in_flight_count() == 1U);
+        std::string buffer(16, ' ');
+        if (is_dropped) {
+            l.kernel->hold(opcode::poll_add);
+            stream.close();
+            drive();
+            BOOST_TEST(driver.is_resting);
+            l.start<receive_into>(*c, direction::read, buffer);
+        } else {
+            stream.next(text);
+        }
+        BOOST_TEST(driver.wakes == 1);
+        drive();
+        BOOST_TEST(!driver.is_resting);
+        l.kernel->release();
+        stream.close();
+        c.close();
+        drive();
+    }
 }
 
 BOOST_AUTO_TEST_CASE(sources_end_with_the_loop_whoever_lets_go_last)

@@ -1,7 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-#include "simulated_loop.hpp"
+#include "open_file.hpp"
 
 #include <safer_ring/ring/splice_operation.hpp>
 
@@ -10,29 +10,63 @@
 #include <array>
 #include <fcntl.h>
 #include <memory>
-#include <sys/mman.h>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
-
-// What a splice asks of the kernel.
 
 using namespace unit;
 
 namespace {
 
-using test_support::unique_descriptor;
-
-class splice_through : public ring::splice_operation {
+class splice_of_test : public ring::splice_operation {
 protected:
-    splice_through(std::shared_ptr<ring::splice_target> target, end from, end to,
-                   std::size_t size_bytes) noexcept
-        : ring::splice_operation(std::move(target), from, to, size_bytes)
-    {
-    }
-    ~splice_through() = default;
-
+    using ring::splice_operation::splice_operation;
+    ~splice_of_test() = default;
     int final_result() const noexcept { return outcome(); }
 };
+
+int open_descriptors()
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; ++fd)
+        count += ::fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    return count;
+}
+
+/// From a file to a pipe, which a worker of the kernel does.
+struct file_to_pipe {
+    explicit file_to_pipe(simulated_loop& l) : loop(l), from(l, digits)
+    {
+        std::tie(out, in) = test_support::pipe_descriptor_pair();
+        to = l.loop.open(in.get());
+        const auto target = std::make_shared<ring::splice_target>();
+        auto op = std::make_unique<recorded<splice_of_test>>(
+            reporter{&r, nullptr, "", {}}, target,
+            ring::splice_operation::end{ring::splice_kind::file, 0},
+            ring::splice_operation::end{ring::splice_kind::pipe, backend::file_position}, 4U);
+        target->start(l.loop, *to, *op);
+        l.loop.start(*from.handle, direction::read, *op, nullptr, &l.last_id);
+        op.release();
+        while (l.submitted(opcode::splice).empty())
+            l.poll();
+    }
+    ~file_to_pipe() { close_target(); }
+
+    void close_target()
+    {
+        if (to != nullptr)
+            loop.loop.close(std::exchange(to, nullptr));
+        in.reset();
+    }
+
+    simulated_loop& loop;
+    open_file from;
+    test_support::unique_descriptor out, in;
+    ring::descriptor* to = nullptr;
+    record& r = loop.note();
+};
+
+} // namespace
 
 BOOST_AUTO_TEST_SUITE(splice_operation)
 
@@ -40,34 +74,64 @@ BOOST_AUTO_TEST_SUITE(splice_operation)
 /// worker is one of few.
 BOOST_FIXTURE_TEST_CASE(worker_does_not_wait_for_the_pipe, simulated_loop)
 {
-    const unique_descriptor file(::memfd_create("spliced", MFD_CLOEXEC));
-    BOOST_REQUIRE(::pwrite(file.get(), "0123456789", 10, 0) == 10);
-    const auto [reader, writer] = test_support::pipe_descriptor_pair();
-    ring::descriptor* const source = loop.open(file.get());
-    ring::descriptor* const target = loop.open(writer.get());
-
-    record& moved = note();
-    auto place = std::make_shared<ring::splice_target>();
-    auto op = std::make_unique<recorded<splice_through>>(
-        reporter{&moved, nullptr, "", {}}, place,
-        ring::splice_operation::end{ring::splice_kind::file, 4},
-        ring::splice_operation::end{ring::splice_kind::pipe, backend::file_position}, 3U);
-    place->start(loop, *target, *op);
-    loop.start(*source, direction::read, *op, nullptr, &last_id);
-    op.release();
+    file_to_pipe f(*this);
     run();
-
-    BOOST_TEST(moved.result == 3);
+    BOOST_TEST(f.r.result == 4);
     const auto requests = submitted(opcode::splice);
     BOOST_REQUIRE(requests.size() == 1U);
     BOOST_TEST(requests[0].op_flags == SPLICE_F_NONBLOCK);
-    std::array<char, 4> bytes{};
-    BOOST_TEST(::read(reader.get(), bytes.data(), bytes.size()) == 3);
-    BOOST_TEST(bytes.data() == "456");
-    loop.close(source);
-    loop.close(target);
+    std::array<char, 5> bytes{};
+    BOOST_TEST(::read(f.out.get(), bytes.data(), bytes.size()) == 4);
+    BOOST_TEST(bytes.data() == "0123");
+}
+
+/// A worker looks the numbers up late: those of what was closed meanwhile may have
+/// become other files'.
+BOOST_AUTO_TEST_CASE(worker_has_descriptors_of_its_own_until_it_has_ended)
+{
+    for (const bool closes : {false, true}) {
+        const int before = open_descriptors();
+        {
+            simulated_loop l;
+            l.kernel->hold(opcode::splice);
+            file_to_pipe f(l);
+            const auto entry = l.submitted(opcode::splice).back();
+            BOOST_TEST(entry.fd != f.in.get());
+            BOOST_TEST(entry.file_index != f.from.file.get());
+            if (closes) {
+                f.close_target();
+                f.from.close();
+            }
+            BOOST_TEST(::fcntl(entry.fd, F_GETFD) >= 0);
+            BOOST_TEST(::fcntl(entry.file_index, F_GETFD) >= 0);
+            l.kernel->release();
+            l.run();
+            BOOST_TEST(f.r.result == 4);
+        }
+        BOOST_TEST(open_descriptors() == before);
+    }
+}
+
+/// It waits for a worker of the kernel then, and none has taken it on yet.
+BOOST_AUTO_TEST_CASE(cancelled_before_it_began_it_gives_the_descriptors_of_its_worker_up)
+{
+    simulation_plan plan;
+    plan.late_start = 1;
+    plan.longest_delay_enters = 64;
+    int cancelled = 0;
+    for (plan.seed = 1; plan.seed <= 20; ++plan.seed) {
+        const int before = open_descriptors();
+        {
+            simulated_loop l(small_options(), plan);
+            file_to_pipe f(l);
+            l.loop.cancel(l.last_id);
+            l.run();
+            BOOST_TEST((f.r.result == 4 || f.r.result == -ECANCELED));
+            cancelled += f.r.result == -ECANCELED ? 1 : 0;
+        }
+        BOOST_TEST(open_descriptors() == before);
+    }
+    BOOST_TEST(cancelled > 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
-
-} // namespace

@@ -73,12 +73,15 @@ public:
         return source_ != nullptr ? loop().items_held(*source_) : 0;
     }
 
-    std::vector<ring::stream_item> stop(error_code& ec)
+    /// `out` has room for what there is before the stream is over.
+    template <typename T>
+    std::vector<ring::stream_item> stop(std::vector<T>& out, error_code& ec)
     {
         std::vector<ring::stream_item> left;
         ec = {};
         if (source_ != nullptr)
-            ec = to_error_code(loop().stop_stream(*source_, left));
+            ec = to_error_code(
+                loop().stop_stream(*source_, left, [&out](std::size_t n) { out.reserve(n); }));
         return left;
     }
 
