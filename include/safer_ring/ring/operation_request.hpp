@@ -26,6 +26,11 @@ public:
         if constexpr (requires { Op::begins_once; })
             may_be_repeated = !Op::begins_once;
     }
+    ~request() override
+    {
+        if constexpr (requires { op_.drop(); })
+            op_.drop();
+    }
 
     /// What it may use of its ring's registrations; `file` if it is made on one.
     void use(ring::registry& registered, ring::registration_share&& file) noexcept
