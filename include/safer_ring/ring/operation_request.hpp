@@ -89,7 +89,7 @@ public:
     [[nodiscard]] bool is_on(int fd) const noexcept override
     {
         if constexpr (requires { op_.from; })
-            if (op_.from == fd)
+            if (fd >= 0 && op_.from == fd)
                 return true;
         return ring::request::is_on(fd);
     }
