@@ -270,19 +270,21 @@ bool ring_core::write_no_op() noexcept
 }
 
 /// As far as the kernel takes it; what is left goes with the next call, or
-/// with the thread that comes back from the kernel.
-void ring_core::flush(guard&) noexcept
+/// with the thread that comes back from the kernel. True when it has taken
+/// completions on the way.
+bool ring_core::flush(guard&) noexcept
 {
     constexpr int most_failures = 64;
     if (claim_ == claim::fresh && kernel_->unsubmitted() == 0)
         claim_ = claim::none; // It has taken its entries itself.
     bool called_back = false;
+    bool has_reaped = false;
     for (int failures = 0; failures < most_failures;) {
         fill_submissions();
         if (kernel_->unsubmitted() == 0) {
             if (called_back || queued_.front() == nullptr || !may_begin() ||
                 !next_might_be_broken())
-                return;
+                return has_reaped;
             // It has to wait for the thread in the kernel.
             flush_missed_ = true;
             called_back = write_no_op();
@@ -297,11 +299,12 @@ void ring_core::flush(guard&) noexcept
         }
         ++failures;
         if (!in_kernel_)
-            reap(); // EBUSY: it wants room for completions first.
+            has_reaped = reap() || has_reaped; // EBUSY: it wants room for completions first.
         else if (taken == -EBUSY)
             break;
     }
     flush_missed_ = true;
+    return has_reaped;
 }
 
 /// One system call: flush, and wait for something to complete. No thread may
@@ -316,8 +319,9 @@ void ring_core::enter(guard& held, duration limit)
     flush_missed_ = false;
     const bool gave_something = supply();
     fill_submissions();
-    if (queued_.front() != nullptr) // More than the queue holds.
-        flush(held);
+    // More than the queue holds. What completes meanwhile may be what the caller waits for.
+    if (queued_.front() != nullptr && flush(held))
+        limit = duration::zero();
     // Asked again by the call after this one, which has to wait in between: what a
     // disk is doing may answer EALREADY for long.
     cancel_again_ = std::exchange(cancel_missed_, false);
@@ -364,11 +368,12 @@ void ring_core::ask_for_cancellation(request& r) noexcept
 
 // --------------------------------------------------------------- completion
 
-/// By the thread that was in the kernel, or while there is none.
-void ring_core::reap() noexcept
+/// By the thread that was in the kernel, or while there is none. False when there
+/// were no completions.
+bool ring_core::reap() noexcept
 {
-    kernel_->for_each_completion(
-        [this](const backend::completion_entry& entry) { complete(entry); });
+    return kernel_->for_each_completion(
+               [this](const backend::completion_entry& entry) { complete(entry); }) != 0;
 }
 
 void ring_core::reap_and_flush(guard& held) noexcept
@@ -411,18 +416,21 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     r->pausing_ = false;
     // Of two completions of one request the first has the result, errors too.
     const bool is_notification = (entry.flags & backend::completion_notification) != 0;
-    int result = is_notification ? r->result_ : entry.result;
-    bool undone = false;
-    if (result < 0 && !r->in_chain_ && !r->cancel_requested_) {
-        if (result == -ECANCELED && r->limit_is_running_ && is_over(r->time_limit))
-            result = -ETIMEDOUT;
-        // A polled request of a thread that has exited is failed with ECANCELED
-        // when its descriptor becomes ready, with nothing consumed.
-        undone = (result == -EINTR || result == -ECANCELED) && r->may_be_repeated;
-    }
+    const int result = is_notification ? r->result_ : entry.result;
+    // A polled request of a thread that has exited is failed with ECANCELED
+    // when its descriptor becomes ready, with nothing consumed.
+    const bool undone = (result == -EINTR || result == -ECANCELED) && !r->in_chain_ &&
+                        !r->cancel_requested_ && r->may_be_repeated && !ran_out_of_time(*r, result);
     if (undone || r->goes_on(result, entry.flags))
         return go_on(*r);
     finish(*r, result, entry.flags);
+}
+
+/// Whether it was its time limit that cancelled it.
+bool ring_core::ran_out_of_time(const request& r, int result) noexcept
+{
+    return result == -ECANCELED && r.limit_is_running_ && !r.in_chain_ && !r.cancel_requested_ &&
+           is_over(r.time_limit);
 }
 
 /// A request that the kernel has completed, and that is not over.
@@ -474,7 +482,10 @@ bool ring_core::supply() noexcept
 /// The request is the program's again, or, when that has given it up, gone.
 void ring_core::finish(request& r, int result, std::uint32_t flags) noexcept
 {
+    // The operation is told that it was cancelled: it may have to do something then.
     r.result_ = r.take_back(result, flags);
+    if (ran_out_of_time(r, r.result_))
+        r.result_ = -ETIMEDOUT;
     r.state_ = request::state::idle;
     slots_.erase(std::exchange(r.id_, operation_id::none));
     if (r.abandoned_)

@@ -141,8 +141,10 @@ void ring_core::continue_with(request& r, continuation& c)
 
 void ring_core::discontinue(request& r) noexcept
 {
-    const guard held(mutex_);
+    guard held(mutex_);
     stop_continuing(r);
+    if (continuations_ == 0) // Who runs the ring for the others has none to wait for.
+        wake(held);
 }
 
 void ring_core::stop_continuing(request& r) noexcept

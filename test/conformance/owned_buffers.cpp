@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+
 // Operations that own their buffer, on objects of Asio's own contexts as on ours.
 namespace conformance {
 namespace {
@@ -472,6 +474,30 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(receive_without_a_buffer_is_cancelled_and_awaited,
         return coming.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
     });
     BOOST_TEST(coming.get().text() == "future");
+}
+
+// Both see that there is something, and one is faster: the other one waits on, and does not keep
+// its thread.
+BOOST_AUTO_TEST_CASE_TEMPLATE(receive_without_a_buffer_that_finds_nothing_waits_on, Ctx, contexts)
+{
+    connected<Ctx> c;
+    local_socket_of<Ctx> same(*c.ctx, net::local::stream_protocol(),
+                              ::fcntl(c.near.native_handle(), F_DUPFD_CLOEXEC, 0));
+    arrival one, other;
+    safer_ring::async_receive(c.near, c.checks.once(one.store()));
+    safer_ring::async_receive(same, c.checks.once(other.store()));
+    c.ctx->poll();
+    net::write(c.far, net::buffer("a", 1));
+    run_until(*c.ctx, [&] { return one.done || other.done; });
+    for (int i = 0; i < 20; ++i)
+        c.ctx->poll();
+    BOOST_TEST((one.done != other.done));
+    net::write(c.far, net::buffer("b", 1));
+    run_until(*c.ctx, [&] { return one.done && other.done; });
+    BOOST_TEST(one.ec == error_code());
+    BOOST_TEST(other.ec == error_code());
+    const std::string both = std::string(one.buffer.text()) + std::string(other.buffer.text());
+    BOOST_TEST((both == "ab" || both == "ba"));
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(unqualified_calls_with_plain_memory_are_asios, Ctx, contexts)

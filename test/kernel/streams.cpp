@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <functional>
+#include <future>
 #include <optional>
 #include <string>
 #include <thread>
@@ -455,6 +456,26 @@ BOOST_AUTO_TEST_CASE(who_waits_for_a_stream_that_is_destroyed_is_not_called)
     }
     BOOST_TEST(ring.run() == 0U);
     BOOST_TEST(c->receiving.next().wait().second.text() == "kept");
+}
+
+// The last one that is waited for: there is nothing more to run for.
+BOOST_AUTO_TEST_CASE(thread_that_runs_the_ring_returns_when_who_waits_for_an_item_goes)
+{
+    io_ring ring;
+    auto ticking = ring.timeout_stream(1h);
+    std::future<std::size_t> running;
+    {
+        const task waiting = [](stream<streams::timeout>& from) -> task {
+            co_await from.next();
+            BOOST_ERROR("resumed");
+        }(ticking);
+        running = std::async(std::launch::async, [&ring] { return ring.run(); });
+        while (ring.describe().find("in the kernel") == std::string::npos)
+            std::this_thread::yield();
+    }
+    BOOST_TEST((running.wait_for(test_support::watchdog_time) == std::future_status::ready));
+    ticking.cancel();
+    BOOST_TEST(running.get() == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(item_is_waited_for_no_longer_than_asked)

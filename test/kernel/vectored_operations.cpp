@@ -18,6 +18,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -247,6 +248,47 @@ BOOST_AUTO_TEST_CASE(descriptor_is_passed_in_ancillary_data)
     BOOST_TEST(::write(passed, "x", 1) == 1);
     char c = 0;
     BOOST_TEST(::read(reader.get(), &c, 1) == 1);
+}
+
+// Whoever waits for the end of the pipe waits for the last descriptor of it.
+BOOST_AUTO_TEST_CASE(descriptors_in_a_message_that_nobody_takes_are_closed)
+{
+    ends_of_pair pair(SOCK_STREAM);
+    io_ring ring;
+    for (const bool is_over : {false, true}) {
+        int ends[2];
+        BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        const unique_descriptor reader(ends[0]);
+        unique_descriptor writers[] = {unique_descriptor(ends[1]),
+                                       unique_descriptor(::fcntl(ends[1], F_DUPFD_CLOEXEC, 0))};
+        alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+        char byte = 'x';
+        iovec part{&byte, 1};
+        msghdr header{};
+        header.msg_iov = &part;
+        header.msg_iovlen = 1;
+        header.msg_control = control;
+        header.msg_controllen = sizeof control;
+        cmsghdr* const ancillary = CMSG_FIRSTHDR(&header);
+        ancillary->cmsg_level = SOL_SOCKET;
+        ancillary->cmsg_type = SCM_RIGHTS;
+        ancillary->cmsg_len = CMSG_LEN(2 * sizeof(int));
+        const int passed[] = {writers[0].get(), writers[1].get()};
+        std::memcpy(CMSG_DATA(ancillary), passed, sizeof passed);
+        {
+            auto receiving = ring.receive_message(pair.b.get(), room({1}, 256)).submit();
+            ring.flush();
+            BOOST_REQUIRE(::sendmsg(pair.a.get(), &header, 0) == 1);
+            if (is_over)
+                BOOST_TEST(receiving.wait_for(test_support::watchdog_time));
+        }
+        BOOST_TEST(ring.shutdown(20s));
+        for (unique_descriptor& writer : writers)
+            writer.reset();
+        pollfd at_its_end{reader.get(), POLLIN, 0};
+        BOOST_TEST(::poll(&at_its_end, 1, 0) == 1);
+        BOOST_TEST((at_its_end.revents & POLLHUP) != 0);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(what_comes_in_is_put_behind_what_is_there)

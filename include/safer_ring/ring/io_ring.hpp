@@ -397,6 +397,9 @@ private:
                                                           operation<Ops, building>&... chain)
     {
         const std::array<ring::request*, sizeof...(Ops)> all{&chain.request("submit_chain()")...};
+        if (((chain.core_ != &core_) || ...))
+            ring::stop_program("submit_linked() or submit_in_order() with an operation of another "
+                               "ring; a chain is of operations of the ring that submits it");
         core_.submit(all.data(), all.size(), link);
         return {operation<Ops, submitted>(core_, std::move(chain.request_))...};
     }

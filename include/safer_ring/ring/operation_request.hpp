@@ -26,6 +26,11 @@ public:
         if constexpr (requires { Op::begins_once; })
             may_be_repeated = !Op::begins_once;
     }
+    ~request() override
+    {
+        if constexpr (requires { op_.drop(); })
+            op_.drop();
+    }
 
     /// What it may use of its ring's registrations; `file` if it is made on one.
     void use(ring::registry& registered, ring::registration_share&& file) noexcept
@@ -84,7 +89,7 @@ public:
     [[nodiscard]] bool is_on(int fd) const noexcept override
     {
         if constexpr (requires { op_.from; })
-            if (op_.from == fd)
+            if (fd >= 0 && op_.from == fd)
                 return true;
         return ring::request::is_on(fd);
     }

@@ -7,6 +7,7 @@
 #include <safer_ring/ring/annotations.hpp>
 
 #include <cstddef>
+#include <new>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
@@ -20,6 +21,16 @@ public:
 #if !defined(SAFER_RING_ADDRESS_SANITIZER)
     [[nodiscard]] SAFER_RING_API static void* operator new(std::size_t size_bytes);
     SAFER_RING_API static void operator delete(void* memory, std::size_t size_bytes) noexcept;
+    /// For what is aligned more than all memory is, such as a callback may be by what
+    /// it has captured: the heap.
+    [[nodiscard]] static void* operator new(std::size_t size_bytes, std::align_val_t alignment)
+    {
+        return ::operator new(size_bytes, alignment);
+    }
+    static void operator delete(void* memory, std::align_val_t alignment) noexcept
+    {
+        ::operator delete(memory, alignment);
+    }
 #endif
 
 protected:

@@ -126,6 +126,7 @@ private:
     void submit_again(request& r) noexcept;
     [[nodiscard]] bool may_begin() noexcept;
     SAFER_RING_API void unpause(guard& held, request& r) noexcept;
+    [[nodiscard]] static bool ran_out_of_time(const request& r, int result) noexcept;
     void go_on(request& r) noexcept;
     [[nodiscard]] bool supply() noexcept;
     void stop_continuing(request& r) noexcept;
@@ -136,9 +137,9 @@ private:
     void write_next() noexcept;
     void write_entry(request& r) noexcept;
     bool write_no_op() noexcept;
-    void flush(guard& held) noexcept;
+    bool flush(guard& held) noexcept;
     void enter(guard& held, duration limit);
-    void reap() noexcept;
+    bool reap() noexcept;
     void reap_and_flush(guard& held) noexcept;
     void complete(const backend::completion_entry& entry) noexcept;
     void finish(request& r, int result, std::uint32_t flags) noexcept;

@@ -6,7 +6,9 @@
 #include <safer_ring/ring/operations.hpp>
 
 #include <climits>
+#include <cstring>
 #include <sys/uio.h>
+#include <unistd.h>
 #include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI {
@@ -19,7 +21,8 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// MSG_CTRUNC). To be sent, an address of no length is none.
 ///
 /// Descriptors that come in as ancillary data (SCM_RIGHTS) are close-on-exec,
-/// and belong to who reads `control`.
+/// and belong to who reads `control`. They are closed when the operation is
+/// dropped before anybody has taken the message.
 ///
 /// @code
 /// int ends[2];
@@ -205,24 +208,50 @@ struct with_message {
     }
 };
 
+/// Closes the descriptors that the kernel has put into ancillary data.
+inline void close_descriptors_in(owned_buffer& control) noexcept
+{
+    constexpr int pidfd = 4; // SCM_PIDFD of Linux 6.5: a descriptor, too.
+    msghdr header{};
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+        if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != pidfd))
+            continue;
+        const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            ::close(fd);
+        }
+    }
+}
+
 /// recvmsg(2): at least one byte of a stream, zero at its end; one datagram.
 struct receive_message : with_message<owned_buffer, true> {
     using value_type = std::size_t;
     int fd;
     int flags;
+    bool has_come = false;
 
+    /// Of what was taken nothing is left here.
+    void drop() noexcept
+    {
+        if (has_come)
+            close_descriptors_in(message.control);
+    }
     void take_back(int result) noexcept
     {
         get_all_back(message.buffers);
         ring::buffer_access::get_back(message.control);
         resize_all(message.buffers, result);
-        const bool came = result >= 0;
+        has_come = result >= 0;
         message.address_size_bytes =
-            came ? std::min<socklen_t>(header.msg_namelen, sizeof message.address) : 0;
-        message.control.resize(came ? std::min(header.msg_controllen, message.control.capacity())
-                                    : 0);
+            has_come ? std::min<socklen_t>(header.msg_namelen, sizeof message.address) : 0;
+        message.control.resize(
+            has_come ? std::min(header.msg_controllen, message.control.capacity()) : 0);
         // The kernel repeats this one, which says nothing about the message.
-        message.flags = came ? header.msg_flags & ~MSG_CMSG_CLOEXEC : 0;
+        message.flags = has_come ? header.msg_flags & ~MSG_CMSG_CLOEXEC : 0;
     }
     void prepare(backend::submission_entry& entry) noexcept
     {

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -22,12 +23,15 @@ struct backend_record {
     std::map<unsigned, int> files;
     std::map<unsigned, std::pair<void*, std::size_t>> buffers;
     std::vector<safer_ring::backend::submission_entry> entries;
-    std::vector<int> failures; ///< Of the next updates, zero for success.
-    int result = 0;            ///< Of all operations.
+    std::vector<int> failures;  ///< Of the next updates, zero for success.
+    int result = 0;             ///< Of all operations.
+    bool holds_reads = false;   ///< They complete when this is over.
+    unsigned endless_waits = 0; ///< With no limit, and nothing completed to end them.
     bool gone = false;
 };
 
-/// Completes everything at once, and records entries and registrations.
+/// Completes everything at once, and records entries and registrations. Never
+/// waits.
 class recorded_backend final : public safer_ring::backend::backend {
 public:
     explicit recorded_backend(backend_record& record, const safer_ring::features& found = all())
@@ -56,9 +60,12 @@ public:
         return found;
     }
 
-    int enter(unsigned to_submit, unsigned, const timeout*) noexcept override
+    int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override
     {
         const std::lock_guard held(mutex_);
+        if (!record_.holds_reads)
+            for (const std::uint64_t read : std::exchange(reads_, {}))
+                complete(read);
         // Another thread may have taken them meanwhile.
         to_submit = std::min(to_submit, std::atomic_ref(counters_[1]).load() - counters_[0]);
         const unsigned waiting = counters_[4] - std::atomic_ref(counters_[3]).load();
@@ -67,10 +74,15 @@ public:
         for (unsigned i = 0; i < to_submit; ++i) {
             const auto& entry = entries_[(counters_[0] + i) & sq_mask_];
             record_.entries.push_back(entry);
-            completions_[(counters_[4] + i) & cq_mask_] = {entry.user_data, record_.result, 0};
+            if (record_.holds_reads && entry.op == safer_ring::backend::opcode::read)
+                reads_.push_back(entry.user_data);
+            else
+                complete(entry.user_data);
         }
-        for (unsigned* const counter : {&counters_[0], &counters_[4]})
-            std::atomic_ref(*counter).fetch_add(to_submit, std::memory_order_release);
+        std::atomic_ref(counters_[0]).fetch_add(to_submit, std::memory_order_release);
+        if (min_complete != 0 && wait == nullptr &&
+            counters_[4] == std::atomic_ref(counters_[3]).load())
+            ++record_.endless_waits;
         return static_cast<int>(to_submit);
     }
     int register_buffer_ring(safer_ring::backend::provided_buffer*, unsigned,
@@ -112,6 +124,11 @@ public:
 private:
     static constexpr unsigned size = 16;
 
+    void complete(std::uint64_t user_data) noexcept
+    {
+        completions_[counters_[4] & cq_mask_] = {user_data, record_.result, 0};
+        std::atomic_ref(counters_[4]).fetch_add(1, std::memory_order_release);
+    }
     int next_failure() noexcept
     {
         if (record_.failures.empty())
@@ -125,6 +142,7 @@ private:
     std::mutex mutex_;
     std::vector<safer_ring::backend::submission_entry> entries_;
     std::vector<safer_ring::backend::completion_entry> completions_;
+    std::vector<std::uint64_t> reads_;
     unsigned counters_[5] = {};
 };
 

@@ -1,6 +1,10 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include "recorded_backend.hpp"
+
+#include "support/child_process.hpp"
+
 #include <safer_ring/ring/io_ring.hpp>
 
 #include <boost/test/unit_test.hpp>
@@ -14,7 +18,11 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 using namespace std::chrono_literals;
 namespace backend = safer_ring::backend;
@@ -149,6 +157,66 @@ BOOST_AUTO_TEST_CASE(thread_on_its_way_into_the_kernel_breaks_no_chain)
     const auto limited_entry = std::find_if(call->begin(), call->end(), is_limited);
     BOOST_REQUIRE(limited_entry + 1 != call->end());
     BOOST_TEST(((limited_entry + 1)->op == backend::opcode::link_timeout));
+}
+
+// The kernel wants its completions taken before it takes more, and among them is the one waited
+// for: nothing else may ever complete.
+BOOST_AUTO_TEST_CASE(what_completed_on_the_way_into_the_kernel_is_not_waited_for)
+{
+    test_support::backend_record record;
+    safer_ring::io_ring ring(std::make_unique<test_support::recorded_backend>(record));
+    record.holds_reads = true;
+    auto first = ring.nop().submit();
+    std::vector<decltype(first)> others;
+    for (unsigned i = 1; i < 2 * ring.found().submission_entries; ++i)
+        others.push_back(ring.nop().submit());
+    auto reading = ring.read(7, safer_ring::owned_buffer(8)).submit();
+    const auto over = std::move(first).wait();
+    BOOST_TEST(over.result().has_value());
+    BOOST_TEST(record.endless_waits == 0U);
+    record.holds_reads = false;
+    for (auto& other : others)
+        static_cast<void>(std::move(other).wait());
+    static_cast<void>(std::move(reading).wait());
+}
+
+BOOST_AUTO_TEST_CASE(descriptor_is_closed_also_when_the_time_of_its_close_is_over)
+{
+    test_support::backend_record record;
+    safer_ring::io_ring ring(std::make_unique<test_support::recorded_backend>(record));
+    record.result = -ECANCELED;
+    const int fd = ::dup(0);
+    BOOST_REQUIRE(fd >= 0);
+    auto closing = ring.close(safer_ring::owned_descriptor(fd)).within(0s).submit();
+    const auto result = std::move(closing).wait().result();
+    BOOST_TEST(result.code().value() == ETIMEDOUT);
+    BOOST_TEST(::fcntl(fd, F_GETFD) == -1);
+}
+
+BOOST_AUTO_TEST_CASE(no_descriptor_stands_for_no_operation)
+{
+    test_support::backend_record record;
+    safer_ring::io_ring ring(std::make_unique<test_support::recorded_backend>(record));
+    const safer_ring::registered_file from = ring.register_file(7);
+    const safer_ring::registered_file to = ring.register_file(8);
+    auto splicing = ring.splice(from, 0, to, 0, 1).submit();
+    ring.cancel(-1);
+    BOOST_TEST(std::move(splicing).wait().result().has_value());
+}
+
+// Its place among the registered files would be another ring's file.
+BOOST_AUTO_TEST_CASE(chain_with_an_operation_of_another_ring_stops_the_program)
+{
+    const std::string said = test_support::last_words([] {
+        test_support::backend_record record, elsewhere;
+        safer_ring::io_ring ring(std::make_unique<test_support::recorded_backend>(record));
+        safer_ring::io_ring other(std::make_unique<test_support::recorded_backend>(elsewhere));
+        const safer_ring::registered_file file = other.register_file(7);
+        auto reading = other.read(file, safer_ring::owned_buffer(8));
+        auto both = ring.submit_linked(ring.nop(), std::move(reading));
+        ring.flush();
+    });
+    BOOST_TEST(said.find("an operation of another ring") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/native_service_base.hpp>
 #include <safer_ring/ring/owned_buffer.hpp>
 
 #include <boost/asio/buffer.hpp>
@@ -10,6 +11,7 @@
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <new>
 #include <sys/socket.h>
@@ -58,10 +60,29 @@ private:
         } catch (const std::bad_alloc&) {
             return net::error::no_memory;
         }
-        const std::size_t size_bytes =
-            socket_->receive(net::buffer(received.data(), received.size()), MSG_DONTWAIT, error);
-        received.resize(size_bytes);
+        received.resize(receive_at_once(received, error));
         return error;
+    }
+
+    /// Asio's own sockets wait behind MSG_DONTWAIT unless their user has made them
+    /// non-blocking, so they are not asked.
+    std::size_t receive_at_once(owned_buffer& into, boost::system::error_code& error)
+    {
+        if (ask(*socket_).context() != nullptr)
+            return socket_->receive(net::buffer(into.data(), into.size()), MSG_DONTWAIT, error);
+        const int fd = socket_->native_handle();
+        ssize_t n = 0;
+        do
+            n = ::recv(fd, into.data(), into.size(), MSG_DONTWAIT);
+        while (n < 0 && errno == EINTR);
+        int type = SOCK_STREAM;
+        socklen_t size = sizeof type;
+        if (n < 0)
+            error = to_error_code(-errno);
+        else if (n == 0 && ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+                 type == SOCK_STREAM)
+            error = net::error::eof;
+        return n > 0 ? static_cast<std::size_t>(n) : 0;
     }
 
     Socket* socket_;

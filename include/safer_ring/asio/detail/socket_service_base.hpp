@@ -237,8 +237,13 @@ public:
                 ec = to_error_code(error);
                 return 0;
             }
-        return socket_ops::sync_recv(impl.socket_, impl.state_, vectors.data(), vectors.size(),
-                                     flags, vectors.all_empty(), ec);
+        // Asio waits in poll(2) behind a call that was told not to.
+        const auto state = (flags & MSG_DONTWAIT) != 0
+                               ? static_cast<socket_ops::state_type>(
+                                     impl.state_ | socket_ops::user_set_non_blocking)
+                               : impl.state_;
+        return socket_ops::sync_recv(impl.socket_, state, vectors.data(), vectors.size(), flags,
+                                     vectors.all_empty(), ec);
     }
 
     std::size_t receive(base_implementation_type& impl, const net::null_buffers&,
