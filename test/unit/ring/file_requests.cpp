@@ -134,6 +134,9 @@ BOOST_AUTO_TEST_CASE(worker_that_syncs_has_a_descriptor_of_its_own_until_it_has_
         loop.kernel->release();
         loop.run();
         BOOST_TEST(sync.result == (closes ? -ECANCELED : 0));
+        BOOST_TEST((::fcntl(number, F_GETFD) < 0) == closes);
+        if (!closes)
+            f.close();
         BOOST_TEST(::fcntl(number, F_GETFD) < 0);
     }
 }
