@@ -30,10 +30,6 @@ int open_descriptors()
     return count;
 }
 
-} // namespace
-
-BOOST_AUTO_TEST_SUITE(splice_operation)
-
 /// From a file to a pipe, which a worker of the kernel does.
 struct file_to_pipe {
     explicit file_to_pipe(simulated_loop& l) : loop(l), from(l, digits)
