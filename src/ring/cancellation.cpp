@@ -37,19 +37,23 @@ void event_loop::cancel(descriptor& d)
 
 int event_loop::close(descriptor* d)
 {
+    worker_descriptor for_workers; // Closed without the lock, since a file may be flushed then.
     guard held(mutex_);
     cancel_all(held, *d, cancel_mode::close);
     const int fd = d->fd;
+    for_workers = std::move(d->for_workers);
     forget(d);
     return fd;
 }
 
 int event_loop::release(descriptor* d)
 {
+    worker_descriptor for_workers;
     guard held(mutex_);
     cancel_all(held, *d, cancel_mode::release);
     drop_leftovers(*d);
     const int fd = d->fd;
+    for_workers = std::move(d->for_workers);
     forget(d);
     return fd;
 }

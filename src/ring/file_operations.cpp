@@ -195,12 +195,10 @@ io_operation::step file_operation::settle(event_loop&) noexcept
     // system has no RWF_NOWAIT.
     if (would_block(result_) && !by_worker_) {
         by_worker_ = true;
-        // A worker looks the number up when it gets to it (Linux 6.18), when that of
-        // the file may have been closed and be another's.
-        file_of_worker_ = owned_descriptor(::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0));
-        if (file_of_worker_.is_open())
+        const int error = descriptor_->share_for_worker(file_of_worker_);
+        if (error == 0)
             return step::again;
-        result_ = -errno;
+        result_ = error;
     }
     if (result_ <= 0) {
         conclude_with(result_);
@@ -269,7 +267,7 @@ void file_operation::keep_for_later(event_loop& loop) noexcept
 /// that stays open, so that it never becomes another file's.
 std::unique_ptr<lent_memory> file_operation::surrender() noexcept
 {
-    static_cast<void>(file_of_worker_.release());
+    file_of_worker_.leak();
     return nullptr;
 }
 

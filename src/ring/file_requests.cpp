@@ -26,12 +26,10 @@ bool was_interrupted(int result) noexcept
 
 void sync_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
-    // A worker looks the number up when it gets to it (Linux 6.18), when that of the
-    // file may have been closed and be another's, whose disk's error would be lost.
-    if (!file_of_worker_.is_open())
-        file_of_worker_ = owned_descriptor(::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0));
-    if (!file_of_worker_.is_open()) {
-        late_result_ = -errno;
+    // Each is left to a worker. Another file that it found there would be told nothing
+    // of its own disk any more.
+    late_result_ = descriptor_->share_for_worker(file_of_worker_);
+    if (late_result_ != 0) {
         entry.op = backend::opcode::nop; // `settle` tells.
         return;
     }
@@ -64,7 +62,7 @@ void sync_operation::keep_for_later(event_loop&) noexcept
 /// As of a file_operation.
 std::unique_ptr<lent_memory> sync_operation::surrender() noexcept
 {
-    static_cast<void>(file_of_worker_.release());
+    file_of_worker_.leak();
     return nullptr;
 }
 

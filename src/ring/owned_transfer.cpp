@@ -49,12 +49,10 @@ io_operation::step owned_transfer_operation::settle(event_loop&) noexcept
     // The user made the descriptor non-blocking, which means nothing for a file on a
     // disk, but the ring takes it at its word where the file system has no RWF_NOWAIT.
     if (would_block(result_) && !file_of_worker_.is_open()) {
-        // A worker looks the number up when it gets to it (Linux 6.18), when that of
-        // the file may have been closed and be another's.
-        file_of_worker_ = owned_descriptor(::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0));
-        if (file_of_worker_.is_open())
+        const int error = descriptor_->share_for_worker(file_of_worker_);
+        if (error == 0)
             return step::again;
-        result_ = -errno;
+        result_ = error;
     }
     if (result_ <= 0) // The end of the file, or an error.
         return step::done;
@@ -118,7 +116,7 @@ void owned_transfer_operation::keep_for_later(event_loop&) noexcept
 /// that stays open, so that it never becomes another file's.
 std::unique_ptr<lent_memory> owned_transfer_operation::surrender() noexcept
 {
-    static_cast<void>(file_of_worker_.release());
+    file_of_worker_.leak();
     return std::move(memory_);
 }
 

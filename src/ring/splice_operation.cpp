@@ -154,14 +154,15 @@ splice_operation::~splice_operation()
     // A worker of a kernel that has not let go in time may still look the numbers
     // up: they must not become other files'.
     if (waiting_ != waiting::for_worker)
-        end_worker();
+        return;
+    source_of_worker_.leak();
+    target_of_worker_.leak();
 }
 
 void splice_operation::end_worker() noexcept
 {
-    for (int* const number : {&source_of_worker_, &target_of_worker_})
-        if (*number >= 0)
-            ::close(std::exchange(*number, -1));
+    source_of_worker_.reset();
+    target_of_worker_.reset();
 }
 
 void splice_operation::stage(event_loop& loop)
@@ -196,8 +197,8 @@ void splice_operation::prepare(event_loop&, backend::submission_entry& entry) no
         return prepare_poll(entry, POLLOUT);
     case waiting::for_worker:
         entry.op = backend::opcode::splice;
-        entry.fd = target_of_worker_;
-        entry.file_index = source_of_worker_;
+        entry.fd = target_of_worker_.get();
+        entry.file_index = source_of_worker_.get();
         entry.address = from_.offset;
         entry.offset = to_.offset;
         entry.length = size_bytes_;
@@ -222,14 +223,11 @@ io_operation::step splice_operation::settle(event_loop&) noexcept
         return step::done;
     if (!by_worker())
         return step::perform;
-    // A worker looks both numbers up when it gets to it (Linux 6.18), when those of
-    // the files may have been closed and be others'.
-    source_of_worker_ = ::fcntl(descriptor_->fd, F_DUPFD_CLOEXEC, 0);
-    if (source_of_worker_ >= 0)
-        target_of_worker_ = ::fcntl(target_->native(), F_DUPFD_CLOEXEC, 0);
-    if (target_of_worker_ < 0) {
-        result_ = -errno;
-        end_worker();
+    int error = descriptor_->share_for_worker(source_of_worker_);
+    if (error == 0)
+        error = target_->share_for_worker(target_of_worker_);
+    if (error != 0) {
+        result_ = error;
         return step::done;
     }
     waiting_ = waiting::for_worker;

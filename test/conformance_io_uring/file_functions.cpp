@@ -16,6 +16,9 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <thread>
 #include <utility>
 
 // Bringing files to the disk on the ring, and the handlers and tokens of that and of
@@ -235,6 +238,30 @@ BOOST_AUTO_TEST_CASE(files_that_are_not_ours_are_refused)
         BOOST_TEST(!result->called_while_initiating);
     }
     BOOST_TEST(!file.is_open());
+}
+
+/// Closing any number of a file would end the locks that the process has on it (fcntl(2)).
+BOOST_AUTO_TEST_CASE_TEMPLATE(sync_leaves_the_locks_of_the_process_in_place, Ctx, our_contexts)
+{
+    const temporary_file there;
+    handler_checks checks;
+    Ctx ctx;
+    random_file_of<Ctx> file(ctx, there.path(), read_write);
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    BOOST_REQUIRE(::fcntl(file.native_handle(), F_SETLK, &lock) == 0);
+    io_result synced;
+    async_sync(file, checks.into(synced));
+    run_until_done(ctx, synced);
+    BOOST_TEST(!synced.ec);
+    const pid_t child = ::fork(); // To the process itself its own locks are none.
+    if (child == 0) {
+        ::fcntl(file.native_handle(), F_GETLK, &lock);
+        ::_exit(lock.l_type == F_UNLCK ? 1 : 0);
+    }
+    int status = -1;
+    BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
+    BOOST_TEST((WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

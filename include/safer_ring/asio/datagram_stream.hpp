@@ -162,9 +162,8 @@ public:
     }
     SAFER_RING_NOT_AFTER_MOVE std::vector<datagram_type> stop(boost::system::error_code& ec)
     {
-        std::vector<ring::stream_item> items = stream_.stop(ec);
         std::vector<datagram_type> left;
-        left.reserve(items.size());
+        std::vector<ring::stream_item> items = stream_.stop(left, ec);
         for (ring::stream_item& item : items)
             left.push_back(detail::unpack_datagram<endpoint_type>(std::move(item.buffer)));
         return left;

@@ -124,6 +124,8 @@ public:
 /// other call would be told any more.
 ///
 /// *Errors*: those of fsync(2); `invalid_argument` for what is no file on a disk.
+/// `no_descriptors` when there is none left for the kernel's worker, which needs
+/// another one of the file's; it is closed with the file.
 ///
 /// *Kernel*: Linux 5.1.
 ///

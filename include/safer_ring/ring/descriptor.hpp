@@ -5,6 +5,7 @@
 
 #include <safer_ring/ring/io_operation.hpp>
 #include <safer_ring/ring/registry.hpp>
+#include <safer_ring/ring/worker_descriptor.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -123,12 +124,22 @@ public:
     bool direct = false;
     /// A set of `direction` bits: the file system has no RWF_NOWAIT for them.
     std::uint8_t refuses_nowait = 0;
+    worker_descriptor for_workers;
     descriptor* previous = nullptr; // In the loop's list of open descriptors.
     descriptor* next = nullptr;
 
     [[nodiscard]] bool has_leftover() const noexcept
     {
         return leftover_buffer != none || leftover_error != 0 || leftover_socket >= 0;
+    }
+
+    /// Zero, or the negated errno.
+    [[nodiscard]] int share_for_worker(worker_descriptor& number) noexcept
+    {
+        const int error = for_workers.open(fd);
+        if (error == 0)
+            number = for_workers;
+        return error;
     }
 
     [[nodiscard]] io_operation* front(direction d) const noexcept { return lists[index(d)].head; }

@@ -5,7 +5,6 @@
 
 #include <safer_ring/ring/descriptor.hpp>
 #include <safer_ring/ring/event_loop.hpp>
-#include <safer_ring/ring/owned_descriptor.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -88,7 +87,7 @@ private:
     std::uint32_t size_bytes_;
     std::uint32_t done_bytes_ = 0;
     std::uint32_t in_block_bytes_ = 0; // Asked for; of a read that has ended, what has come.
-    owned_descriptor file_of_worker_;
+    worker_descriptor file_of_worker_;
     staged block_;
     direction way_;
     bool block_has_data_ = false; // To be copied to the caller.

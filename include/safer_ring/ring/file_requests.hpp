@@ -5,7 +5,6 @@
 
 #include <safer_ring/ring/descriptor.hpp>
 #include <safer_ring/ring/event_loop.hpp>
-#include <safer_ring/ring/owned_descriptor.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -33,7 +32,7 @@ protected:
     std::unique_ptr<lent_memory> surrender() noexcept final;
 
 private:
-    owned_descriptor file_of_worker_;
+    worker_descriptor file_of_worker_;
     int late_result_ = 0;
     bool data_only_;
     bool is_late_ = false;

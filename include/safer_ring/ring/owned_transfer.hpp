@@ -6,7 +6,6 @@
 #include <safer_ring/ring/descriptor.hpp>
 #include <safer_ring/ring/event_loop.hpp>
 #include <safer_ring/ring/lent_buffer.hpp>
-#include <safer_ring/ring/owned_descriptor.hpp>
 #include <safer_ring/ring/registry.hpp>
 
 #include <cstddef>
@@ -62,7 +61,7 @@ private:
     std::uint64_t offset_;
     std::size_t moved_bytes_ = 0;
     registered_range range_;
-    owned_descriptor file_of_worker_;
+    worker_descriptor file_of_worker_;
     direction way_;
     bool is_lent_ = false;
 };

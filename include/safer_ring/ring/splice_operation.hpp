@@ -50,6 +50,11 @@ public:
     std::mutex mutex;
     [[nodiscard]] bool ended() const noexcept { return ended_; }
     [[nodiscard]] int native() const noexcept { return native_; }
+    /// Of where the bytes go, if that has not `ended`.
+    [[nodiscard]] int share_for_worker(worker_descriptor& number) noexcept
+    {
+        return descriptor_->share_for_worker(number);
+    }
 
 private:
     bool takes_turn(event_loop& loop) noexcept override;
@@ -116,8 +121,8 @@ private:
     end to_;
     std::uint32_t size_bytes_;
     int moved_ = 0;
-    int source_of_worker_ = -1; // Descriptors of our own.
-    int target_of_worker_ = -1;
+    worker_descriptor source_of_worker_;
+    worker_descriptor target_of_worker_;
     waiting waiting_;
     bool has_turn_ = false;
 };

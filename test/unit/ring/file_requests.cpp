@@ -7,13 +7,8 @@
 
 #include <boost/test/unit_test.hpp>
 
-<<<<<<< HEAD
 #include <cerrno>
-=======
-#include <cstdlib>
 #include <sys/resource.h>
-#include <sys/stat.h>
->>>>>>> rev_streams
 
 using namespace unit;
 
@@ -26,38 +21,10 @@ protected:
     int final_result() const noexcept { return outcome(); }
 };
 
-<<<<<<< HEAD
 /// A file of the loop that is brought to the disk.
 struct file_to_sync : open_file {
     explicit file_to_sync(simulated_loop& l) : open_file(l, "") {}
 
-=======
-bool is_same_file(int a, int b)
-{
-    struct stat of_a {
-    }, of_b{};
-    return ::fstat(a, &of_a) == 0 && ::fstat(b, &of_b) == 0 && of_a.st_ino == of_b.st_ino;
-}
-
-/// A file of the loop's.
-struct open_file {
-    explicit open_file(simulated_loop& l) : loop(l)
-    {
-        char path[] = "/tmp/safer_ring_XXXXXX";
-        file = test_support::unique_descriptor(::mkstemp(path));
-        BOOST_REQUIRE(file.get() >= 0);
-        ::unlink(path);
-        handle = l.loop.open(file.get());
-        ring::look_at_file(*handle);
-        handle->concurrent = true;
-    }
-    ~open_file()
-    {
-        if (handle != nullptr)
-            close();
-    }
-    void close() { loop.loop.close(std::exchange(handle, nullptr)); }
->>>>>>> rev_streams
     record& sync(bool data_only)
     {
         return loop.start<sync_of_test>(*handle, direction::write, data_only);
@@ -127,7 +94,7 @@ BOOST_AUTO_TEST_CASE(worker_that_syncs_has_a_descriptor_of_its_own_until_it_has_
 {
     for (const bool closes : {false, true}) {
         simulated_loop loop;
-        open_file f(loop);
+        file_to_sync f(loop);
         loop.kernel->hold(opcode::fsync);
         record& sync = f.sync(false);
         loop.poll();
@@ -140,6 +107,9 @@ BOOST_AUTO_TEST_CASE(worker_that_syncs_has_a_descriptor_of_its_own_until_it_has_
         loop.kernel->release();
         loop.run();
         BOOST_TEST(sync.result == (closes ? -ECANCELED : 0));
+        BOOST_TEST((::fcntl(number, F_GETFD) < 0) == closes);
+        if (!closes)
+            f.close();
         BOOST_TEST(::fcntl(number, F_GETFD) < 0);
     }
 }
@@ -147,7 +117,7 @@ BOOST_AUTO_TEST_CASE(worker_that_syncs_has_a_descriptor_of_its_own_until_it_has_
 BOOST_AUTO_TEST_CASE(sync_without_a_descriptor_for_its_worker_is_an_error)
 {
     simulated_loop loop;
-    open_file f(loop);
+    file_to_sync f(loop);
     record& sync = f.sync(false);
     rlimit before{};
     BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);

@@ -210,7 +210,6 @@ BOOST_FIXTURE_TEST_CASE(stop_says_when_the_kernel_does_not_let_go_and_loses_noth
     BOOST_TEST(!stream.is_open());
 }
 
-<<<<<<< HEAD
 BOOST_AUTO_TEST_CASE(receive_that_finds_no_buffer_waits_for_readiness_once)
 {
     simulation_plan plan;
@@ -257,9 +256,6 @@ BOOST_FIXTURE_TEST_CASE(one_readiness_is_for_a_few_pieces, simulated_loop)
     BOOST_TEST(pieces_after(few, true, stream_limits()) == 2U);
 }
 
-BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
-                        listening_loop)
-=======
 BOOST_FIXTURE_TEST_CASE(stop_without_memory_for_what_is_left_loses_nothing, simulated_loop)
 {
     connection c(*this);
@@ -291,8 +287,7 @@ BOOST_FIXTURE_TEST_CASE(stop_without_memory_for_what_is_left_loses_nothing, simu
 }
 
 BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_ended,
-                        simulated_loop)
->>>>>>> rev_streams
+                        listening_loop)
 {
     auto stream = std::make_unique<accepting>(*this, *handle, stream_limits{2, 1}, false);
     std::string text;

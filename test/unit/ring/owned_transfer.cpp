@@ -16,13 +16,6 @@ using namespace unit;
 
 namespace {
 
-bool is_same_file(int a, int b)
-{
-    struct stat of_a {
-    }, of_b{};
-    return ::fstat(a, &of_a) == 0 && ::fstat(b, &of_b) == 0 && of_a.st_ino == of_b.st_ino;
-}
-
 std::uint64_t address_of(const void* memory)
 {
     return reinterpret_cast<std::uint64_t>(memory);
