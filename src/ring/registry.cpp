@@ -86,7 +86,7 @@ void require_handle(const registration_share& share, const char* what) noexcept
                      "by");
 }
 
-registry::registry(backend::backend& kernel) noexcept
+registry::registry(backend::backend& kernel)
     : kernel_(&kernel), gives_direct_descriptors_(kernel.found().direct_descriptors),
       takes_vectors_(kernel.found().registered_vectors)
 {

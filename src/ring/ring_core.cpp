@@ -160,14 +160,17 @@ void ring_core::write_entry(request& r) noexcept
 {
     backend::submission_entry* entry = kernel_->next_submission();
     *entry = {};
-    r.prepare(*entry);
+    if (r.cancel_requested_)
+        prepare_skipped(r, *entry);
+    else
+        r.prepare(*entry);
     entry->flags |= r.entry_flags & static_cast<std::uint8_t>(~backend::entry_drain);
     entry->user_data = static_cast<std::uint64_t>(r.id_);
     r.state_ = request::state::in_kernel;
     r.started_ = flushed_at_;
     ++requests_in_kernel_;
     draining_ = draining_ || (r.entry_flags & backend::entry_drain) != 0;
-    if (!r.has_time_limit)
+    if (!r.has_time_limit || r.is_skipped_)
         return;
     if (!std::exchange(r.limit_is_running_, true))
         r.time_limit = from_now(r.time_limit);
@@ -200,8 +203,6 @@ void ring_core::write_next() noexcept
         request& r = *queued_.pop_front();
         more = (r.entry_flags & link_flags) != 0;
         write_entry(r);
-        if (r.cancel_requested_)
-            cancel_missed_ = true; // Asked for again as soon as all are there.
     }
 }
 
@@ -416,7 +417,7 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     r->pausing_ = false;
     // Of two completions of one request the first has the result, errors too.
     const bool is_notification = (entry.flags & backend::completion_notification) != 0;
-    const int result = is_notification ? r->result_ : entry.result;
+    const int result = r->is_skipped_ ? -ECANCELED : is_notification ? r->result_ : entry.result;
     // A polled request of a thread that has exited is failed with ECANCELED
     // when its descriptor becomes ready, with nothing consumed.
     const bool undone = (result == -EINTR || result == -ECANCELED) && !r->in_chain_ &&

@@ -19,15 +19,23 @@ void ring_core::cancel(request& r) noexcept
     r.cancel_requested_ = true;
     if (r.state_ == request::state::in_kernel)
         return ask_for_cancellation(r);
-    if (r.in_chain_) { // It keeps its place, and is looked for when it is in the kernel.
-        cancel_missed_ = true;
+    if (r.in_chain_) // It keeps its place, and does nothing there.
         return;
-    }
     if (r.state_ == request::state::queued)
         queued_.remove(r);
     else if (std::exchange(r.starved_, false))
         starved_.remove(r);
     finish(r, -ECANCELED, 0);
+}
+
+/// Something that fails, as what was cancelled before it went does, and has no
+/// effect: the end of no descriptor.
+void ring_core::prepare_skipped(request& r, backend::submission_entry& entry) noexcept
+{
+    r.is_skipped_ = true;
+    r.has_begun_to_end = true;
+    entry.op = backend::opcode::close;
+    entry.fd = -1;
 }
 
 /// Also for requests that ended without the kernel's help.

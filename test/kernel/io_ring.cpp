@@ -267,6 +267,35 @@ BOOST_FIXTURE_TEST_CASE(time_limit_ends_what_takes_longer, piped)
     BOOST_TEST((ended.code() == std::errc::operation_canceled));
 }
 
+BOOST_AUTO_TEST_CASE(time_that_is_over_already_is_not_waited_for)
+{
+    io_ring ring;
+    for (const std::chrono::nanoseconds time : {0ns, -1ns, std::chrono::nanoseconds(-5s)}) {
+        const auto over = ring.timeout(time).submit().wait().result();
+        BOOST_TEST(over.has_value());
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(operation_of_a_chain_that_was_cancelled_before_it_went_ends_the_chain,
+                        piped)
+{
+    auto [first, cancelled, last] = ring.submit_linked(ring.nop(), write("x"), write("y"));
+    cancelled.cancel();
+    BOOST_TEST(std::move(first).wait().result().has_value());
+    const auto result = std::move(cancelled).wait().result();
+    BOOST_TEST(result.code().value() == ECANCELED);
+    const auto last_result = std::move(last).wait().result();
+    BOOST_TEST(last_result.code().value() == ECANCELED);
+
+    auto [before, dropped, behind] = ring.submit_in_order(ring.nop(), write("x"), write("z"));
+    dropped.cancel();
+    BOOST_TEST(std::move(before).wait().result().has_value());
+    const auto dropped_result = std::move(dropped).wait().result();
+    BOOST_TEST(dropped_result.code().value() == ECANCELED);
+    BOOST_TEST(std::move(behind).wait().result().has_value());
+    BOOST_TEST(read().submit().wait().take().second.text() == "z");
+}
+
 BOOST_FIXTURE_TEST_CASE(chain_ends_with_what_fails_in_it, piped)
 {
     const auto wrong = [this] { return ring.read(writer.get(), owned_buffer(8)); };

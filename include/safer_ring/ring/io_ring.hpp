@@ -12,6 +12,7 @@
 #include <safer_ring/ring/stream.hpp>
 #include <safer_ring/ring/vectored_operations.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <memory>
@@ -158,6 +159,8 @@ public:
     {
         // The flag is of Linux 5.16, which nothing else tells of.
         const std::uint32_t flags = found().submit_all ? backend::timeout_is_success : 0;
+        // The kernel refuses a time below zero, as is left of a point that has passed.
+        time = std::max(time, std::chrono::nanoseconds::zero());
         return make(ops::timeout{{}, ring::to_kernel_time(time), flags});
     }
 

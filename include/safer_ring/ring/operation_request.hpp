@@ -55,6 +55,9 @@ public:
     }
     void lend() noexcept override
     {
+        if constexpr (requires { op_.begin_in_chain(); })
+            if (is_in_chain())
+                op_.begin_in_chain();
         op_.lend();
         if constexpr (has_range && requires { op_.parts; })
             range_.find_all(op_.parts);

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
@@ -179,13 +180,26 @@ struct send : from_buffer<Buffer> {
     }
 };
 
+/// Whether the kernel can send without a copy on this socket, as far as is known.
+inline bool can_send_zero_copy(int fd) noexcept
+{
+    const auto option = [fd](int name) {
+        int value = -1;
+        socklen_t size = sizeof value;
+        return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+    };
+    const int domain = option(SO_DOMAIN), protocol = option(SO_PROTOCOL);
+    return (domain == AF_INET || domain == AF_INET6) && option(SO_TYPE) != SOCK_RAW &&
+           (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP);
+}
+
 /// send(2) without a copy where that can be had: the bytes go to the network
 /// from the buffer itself, which comes back when the kernel has let go of it,
 /// that is, for TCP, when the peer has acknowledged them. Pays for large
 /// messages; not a stream socket, where each send may send less than all.
 ///
 /// Linux 6.0; before that, and on sockets that cannot (local ones), it is an
-/// ordinary send.
+/// ordinary send. So it is in a chain on registered files, which cannot be asked.
 template <typename Buffer>
 struct send_zero_copy : from_buffer<Buffer> {
     static constexpr backend::opcode with_registered_buffer = backend::opcode::send_zc;
@@ -201,6 +215,8 @@ struct send_zero_copy : from_buffer<Buffer> {
         entry.op_flags = static_cast<std::uint32_t>(flags | MSG_NOSIGNAL);
         this->prepare_memory(entry);
     }
+    /// Where there is no second try.
+    void begin_in_chain() noexcept { copies = copies || !can_send_zero_copy(fd); }
     [[nodiscard]] bool goes_on(int result) noexcept
     {
         return result == -EOPNOTSUPP && !std::exchange(copies, true);

@@ -95,7 +95,7 @@ private:
 /// Thread safety: every member may be called from any thread.
 class registry {
 public:
-    SAFER_RING_API explicit registry(backend::backend& kernel) noexcept;
+    SAFER_RING_API explicit registry(backend::backend& kernel);
     registry(const registry&) = delete;
     registry& operator=(const registry&) = delete;
 

@@ -136,6 +136,7 @@ private:
     bool cancel_requested_ = false;
     bool abandoned_ = false; // Nobody holds it: it is destroyed when it completes.
     bool in_chain_ = false;
+    bool is_skipped_ = false; // Cancelled before it went; the kernel has its place in the chain.
     bool limit_is_running_ = false;
     bool due_ = false;     // Its continuation is to be resumed.
     bool pausing_ = false; // The kernel was asked to end it, so that it pauses.

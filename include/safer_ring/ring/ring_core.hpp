@@ -135,6 +135,7 @@ private:
     [[nodiscard]] std::size_t entries_of_next() const noexcept;
     [[nodiscard]] bool next_might_be_broken() const noexcept;
     void write_next() noexcept;
+    static void prepare_skipped(request& r, backend::submission_entry& entry) noexcept;
     void write_entry(request& r) noexcept;
     bool write_no_op() noexcept;
     bool flush(guard& held) noexcept;

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 using namespace std::chrono_literals;
@@ -217,6 +218,44 @@ BOOST_AUTO_TEST_CASE(chain_with_an_operation_of_another_ring_stops_the_program)
         ring.flush();
     });
     BOOST_TEST(said.find("an operation of another ring") != std::string::npos);
+}
+
+// It keeps its place, for the chain breaks there, or goes on.
+BOOST_AUTO_TEST_CASE(operation_of_a_chain_that_was_cancelled_before_it_went_is_not_begun)
+{
+    test_support::backend_record record;
+    safer_ring::io_ring ring(std::make_unique<test_support::recorded_backend>(record));
+    auto [first, cancelled, last] = ring.submit_in_order(
+        ring.nop(), ring.write(7, safer_ring::owned_buffer::copy_of("x")).within(1s), ring.nop());
+    cancelled.cancel();
+    const auto result = std::move(cancelled).wait().result();
+    BOOST_TEST(result.code().value() == ECANCELED);
+    BOOST_TEST(std::move(first).wait().result().has_value());
+    BOOST_TEST(std::move(last).wait().result().has_value());
+    BOOST_REQUIRE(record.entries.size() >= 3U);
+    BOOST_TEST((record.entries[1].flags & backend::entry_hard_link) != 0);
+    for (const auto& entry : record.entries)
+        BOOST_TEST((entry.op != backend::opcode::write));
+}
+
+// There is no second try in a chain.
+BOOST_AUTO_TEST_CASE(zero_copy_send_in_a_chain_is_an_ordinary_one_where_the_socket_cannot)
+{
+    test_support::backend_record record;
+    safer_ring::io_ring ring(std::make_unique<test_support::recorded_backend>(record));
+    const safer_ring::owned_descriptor local(::socket(AF_UNIX, SOCK_DGRAM, 0));
+    const safer_ring::owned_descriptor udp(::socket(AF_INET, SOCK_DGRAM, 0));
+    const auto send_on = [&ring](int fd) {
+        return ring.send_zero_copy(fd, safer_ring::owned_buffer::copy_of("x"));
+    };
+    auto [first, second] = ring.submit_linked(send_on(local.get()), send_on(udp.get()));
+    static_cast<void>(std::move(first).wait());
+    static_cast<void>(std::move(second).wait());
+    BOOST_REQUIRE(record.entries.size() == 2U);
+    BOOST_TEST((record.entries[0].op == backend::opcode::send));
+    BOOST_TEST((record.entries[1].op == backend::opcode::send_zc));
+    static_cast<void>(send_on(local.get()).submit().wait());
+    BOOST_TEST((record.entries[2].op == backend::opcode::send_zc)); // Tried.
 }
 
 BOOST_AUTO_TEST_SUITE_END()
