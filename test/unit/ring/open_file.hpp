@@ -138,7 +138,8 @@ inline const std::string digits = "0123456789";
 
 inline bool is_same_file(int a, int b)
 {
-    struct stat of_a {}, of_b {};
+    struct stat of_a {
+    }, of_b{};
     return ::fstat(a, &of_a) == 0 && ::fstat(b, &of_b) == 0 && of_a.st_ino == of_b.st_ino;
 }
 

@@ -24,7 +24,7 @@ class send_owned : public ring::zero_copy_send_operation {
 protected:
     explicit send_owned(owned_buffer&& buffer)
         : ring::zero_copy_send_operation(
-              std::make_unique<ring::sent_buffer<owned_buffer>>(std::move(buffer)))
+              std::make_unique<ring::lent_buffer<owned_buffer>>(std::move(buffer)))
     {
     }
     ~send_owned() = default;
