@@ -29,13 +29,11 @@ constexpr backend::backend::timeout retry_wait = 1ms;
 constexpr backend::backend::timeout longest_timer_wait = 5min;
 
 /// Of a registered file the kernel is told the place. Requests on another
-/// descriptor, as a splice makes, stay as they are; so does fsync, which a worker
-/// carries out, who looks in the place when that may be empty, or another file's
-/// (io_fsync_prep(), Linux 6.18).
+/// descriptor, as a splice makes, stay as they are, and so does what a worker carries
+/// out, who looks when the place may be empty, or another file's.
 void name_place(const descriptor& d, backend::submission_entry& entry) noexcept
 {
-    if (!d.place || entry.fd != d.fd || entry.op == backend::opcode::nop ||
-        entry.op == backend::opcode::fsync)
+    if (!d.place || entry.fd != d.fd || entry.op == backend::opcode::nop)
         return;
     entry.fd = static_cast<std::int32_t>(d.place->index);
     entry.flags |= backend::entry_fixed_file;

@@ -155,6 +155,7 @@ BOOST_FIXTURE_TEST_CASE(nonblocking_file_is_read_by_a_worker_with_a_descriptor_o
         kernel->release();
         run();
         BOOST_TEST(t.told.result == (closes ? -ECANCELED : 0));
+        f.close();
         BOOST_TEST(::fcntl(number, F_GETFD) < 0);
         BOOST_TEST(everything_is_back());
     }

@@ -38,7 +38,7 @@ protected:
 
 BOOST_AUTO_TEST_SUITE(zero_copy_send)
 
-/// Which the simulated kernel does not raise, and today's does not either.
+/// The simulated kernel raises none, and Linux 6.18 adds the flag itself (io_sendmsg_prep).
 BOOST_AUTO_TEST_CASE(request_says_that_it_wants_no_signal)
 {
     simulation_plan plan;
