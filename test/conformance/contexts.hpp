@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <tuple>
+#include <type_traits>
 
 #include <safer_ring/asio.hpp>
 
@@ -109,6 +110,16 @@ using signal_set_of = net::basic_signal_set<executor_of<Ctx>>;
 
 template <class Ctx>
 using strand_of = net::strand<executor_of<Ctx>>;
+
+/// Of a context of ours, or of one that ours is attached to.
+template <class Ctx>
+safer_ring::io_context& ring_of(Ctx& ctx)
+{
+    if constexpr (std::is_base_of_v<safer_ring::io_context, Ctx>)
+        return ctx;
+    else
+        return safer_ring::attach(ctx);
+}
 
 /// An acceptor that listens on an ephemeral loopback port.
 template <class Ctx>

@@ -7,27 +7,15 @@
 
 #include "support/watchdog.hpp"
 
-#include <safer_ring/asio/attach.hpp>
-
 #include <boost/test/unit_test.hpp>
 
 #include <chrono>
-#include <type_traits>
 
 // What the tests of receive_stream and accept_stream share.
 namespace conformance {
 
-/// A host gives its ring turns only while that has work.
-template <class Ctx>
-safer_ring::io_context& ring_of(Ctx& ctx)
-{
-    if constexpr (std::is_base_of_v<safer_ring::io_context, Ctx>)
-        return ctx;
-    else
-        return safer_ring::attach(ctx);
-}
-
-/// Lets the context run, also without work, until that is so.
+/// Lets the context run, also without work, until that is so. A host gives its ring
+/// turns only while that has work.
 template <class Ctx, class Predicate>
 void poll_until(Ctx& ctx, Predicate predicate)
 {

@@ -39,16 +39,6 @@ using test_support::run_until_done;
 template <class Buffer = owned_buffer>
 using outcome = test_support::owned_outcome<Buffer>;
 
-/// The ring of a context of ours, or of one that ours is attached to.
-template <class Ctx>
-safer_ring::io_context& ring_of(Ctx& ctx)
-{
-    if constexpr (std::is_base_of_v<net::io_context, Ctx>)
-        return safer_ring::attach(ctx);
-    else
-        return ctx;
-}
-
 template <class Ctx>
 void need_registrations(Ctx& ctx)
 {

@@ -176,9 +176,9 @@ BOOST_AUTO_TEST_CASE(what_completed_on_the_way_into_the_kernel_is_not_waited_for
     BOOST_TEST(over.result().has_value());
     BOOST_TEST(record.endless_waits == 0U);
     record.holds_reads = false;
+    static_cast<void>(std::move(reading).wait());
     for (auto& other : others)
         static_cast<void>(std::move(other).wait());
-    static_cast<void>(std::move(reading).wait());
 }
 
 BOOST_AUTO_TEST_CASE(descriptor_is_closed_also_when_the_time_of_its_close_is_over)
@@ -202,7 +202,8 @@ BOOST_AUTO_TEST_CASE(no_descriptor_stands_for_no_operation)
     const safer_ring::registered_file to = ring.register_file(8);
     auto splicing = ring.splice(from, 0, to, 0, 1).submit();
     ring.cancel(-1);
-    BOOST_TEST(std::move(splicing).wait().result().has_value());
+    const auto over = std::move(splicing).wait();
+    BOOST_TEST(over.result().has_value());
 }
 
 // Its place among the registered files would be another ring's file.
