@@ -19,6 +19,7 @@ PREAMBLE = """// Written by test/docstrings/extract.py from the headers; do not 
 
 #include <safer_ring/asio.hpp>
 #include <safer_ring/asio/accept_stream.hpp>
+#include <safer_ring/asio/datagram_stream.hpp>
 #include <safer_ring/asio/default_token.hpp>
 #include <safer_ring/asio/owned_buffers.hpp>
 #include <safer_ring/asio/receive_stream.hpp>
