@@ -326,6 +326,25 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(destroyed_stream_leaves_the_socket, Ctx, our_conte
     BOOST_TEST(std::string(memory, size) == "next");
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(operation_begun_when_the_stream_has_gone_fails, Ctx, our_contexts)
+{
+    receiving<Ctx> r;
+    using stream_type = receive_stream<local_socket_of<Ctx>>;
+    auto stream = std::make_unique<stream_type>(std::move(r.stream));
+    auto next = stream->async_next(net::deferred);
+    auto later = stream->async_next(net::deferred);
+    r.write("kept");
+    piece p;
+    std::move(next)(r.checks.once(p.store()));
+    run_until(*r.ctx, [&] { return p.done; });
+    BOOST_TEST(p.text == "kept");
+    stream.reset();
+    piece q;
+    std::move(later)(r.checks.once(q.store()));
+    run_until(*r.ctx, [&] { return q.done; });
+    BOOST_TEST(q.ec == net::error::bad_descriptor);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(destroyed_context_destroys_who_waits, Ctx, our_contexts)
 {
     handler_checks checks;

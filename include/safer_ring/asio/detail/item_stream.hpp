@@ -38,23 +38,22 @@ public:
 
     template <typename Source>
     item_stream(const native_question& bound, std::unique_ptr<Source> source, const Executor& ex)
-        : context_(bound.context()), executor_(ex)
+        : context_(bound.context()), place_(std::make_shared<ring::item_source*>()), executor_(ex)
     {
         const int result = loop().open_stream(*bound.descriptor(), *source);
         if (result != 0)
             throw boost::system::system_error(to_error_code(result), "safer_ring: stream");
-        source_ = source.release();
+        *place_ = source.release();
     }
     item_stream(item_stream&& other) noexcept
-        : context_(other.context_), source_(std::exchange(other.source_, nullptr)),
-          executor_(other.executor_)
+        : context_(other.context_), place_(std::move(other.place_)), executor_(other.executor_)
     {
     }
     item_stream& operator=(item_stream&& other) noexcept
     {
         item_stream taken(std::move(other));
         std::swap(context_, taken.context_);
-        std::swap(source_, taken.source_);
+        std::swap(place_, taken.place_);
         // Not every executor can be assigned.
         std::destroy_at(&executor_);
         std::construct_at(&executor_, taken.executor_);
@@ -62,15 +61,15 @@ public:
     }
     ~item_stream()
     {
-        if (source_ != nullptr)
-            loop().close_stream(source_);
+        if (source() != nullptr)
+            loop().close_stream(std::exchange(*place_, nullptr));
     }
 
     [[nodiscard]] const Executor& get_executor() const noexcept { return executor_; }
-    [[nodiscard]] bool is_open() const { return source_ != nullptr && loop().is_open(*source_); }
+    [[nodiscard]] bool is_open() const { return source() != nullptr && loop().is_open(*source()); }
     [[nodiscard]] std::size_t held() const
     {
-        return source_ != nullptr ? loop().items_held(*source_) : 0;
+        return source() != nullptr ? loop().items_held(*source()) : 0;
     }
 
     /// `out` has room for what there is before the stream is over.
@@ -79,20 +78,21 @@ public:
     {
         std::vector<ring::stream_item> left;
         ec = {};
-        if (source_ != nullptr)
+        if (source() != nullptr)
             ec = to_error_code(
-                loop().stop_stream(*source_, left, [&out](std::size_t n) { out.reserve(n); }));
+                loop().stop_stream(*source(), left, [&out](std::size_t n) { out.reserve(n); }));
         return left;
     }
 
-    /// Starts `Leaf`, made of `args`, as the next item's operation.
+    /// Starts `Leaf`, made of `args`, as the next item's operation. May be called when the
+    /// stream has gone, as a deferred operation is.
     template <typename Leaf>
     class start_next {
     public:
         using executor_type = Executor;
 
         explicit start_next(const item_stream& s)
-            : context_(s.context_), source_(s.source_), executor_(s.executor_)
+            : context_(s.context_), place_(s.place_), executor_(s.executor_)
         {
         }
         [[nodiscard]] const executor_type& get_executor() const noexcept { return executor_; }
@@ -108,8 +108,9 @@ public:
             ring::operation_id* id = nullptr;
             if (slot.is_connected())
                 id = &slot.template emplace<cancel_by_id>(service.loop()).id;
-            if (source_ != nullptr &&
-                service.loop().start_next(*source_, *op, service.current_loop(), id)) {
+            ring::item_source* const source = place_ != nullptr ? *place_ : nullptr;
+            if (source != nullptr &&
+                service.loop().start_next(*source, *op, service.current_loop(), id)) {
                 op.release();
                 return;
             }
@@ -123,15 +124,21 @@ public:
 
     private:
         io_context* context_;
-        ring::item_source* source_;
+        std::shared_ptr<ring::item_source*> place_;
         Executor executor_;
     };
 
 private:
+    [[nodiscard]] ring::item_source* source() const noexcept
+    {
+        return place_ != nullptr ? *place_ : nullptr;
+    }
     [[nodiscard]] ring::event_loop& loop() const noexcept { return context_->impl().loop(); }
 
     io_context* context_;
-    ring::item_source* source_ = nullptr;
+    // Of the source; null when the stream has gone, which operations that were made before
+    // and are begun afterwards find out here.
+    std::shared_ptr<ring::item_source*> place_;
     Executor executor_;
 };
 
