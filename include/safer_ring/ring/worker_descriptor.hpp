@@ -35,26 +35,23 @@ public:
         if (!number.is_open())
             return -errno;
         try {
-            number_ = std::make_shared<const owned_descriptor>(std::move(number));
+            number_ = std::make_shared<owned_descriptor>(std::move(number));
         } catch (const std::bad_alloc&) {
             return -ENOMEM;
         }
         return 0;
     }
 
-    /// Keeps the number open for the rest of the process, without memory for that.
+    /// Keeps the number open for the rest of the process, for all who share it; nobody
+    /// asks for it any more.
     void leak() noexcept
     {
-        union kept {
-            kept() {}
-            ~kept() {}
-            std::shared_ptr<const owned_descriptor> number;
-        } k;
-        std::construct_at(&k.number, std::move(number_));
+        if (is_open())
+            static_cast<void>(number_->release());
     }
 
 private:
-    std::shared_ptr<const owned_descriptor> number_;
+    std::shared_ptr<owned_descriptor> number_;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring
