@@ -149,16 +149,6 @@ splice_operation::splice_operation(std::shared_ptr<splice_target> target, end fr
 {
 }
 
-splice_operation::~splice_operation()
-{
-    // A worker of a kernel that has not let go in time may still look the numbers
-    // up: they must not become other files'.
-    if (waiting_ != waiting::for_worker)
-        return;
-    source_of_worker_.leak();
-    target_of_worker_.leak();
-}
-
 void splice_operation::end_worker() noexcept
 {
     source_of_worker_.reset();
@@ -304,6 +294,14 @@ void splice_operation::discard(event_loop& loop) noexcept
     waiting_ = waiting::for_source;
     result_ = -ECANCELED;
     target_->let_go(loop);
+}
+
+/// As of a file_operation.
+std::unique_ptr<lent_memory> splice_operation::surrender() noexcept
+{
+    source_of_worker_.leak();
+    target_of_worker_.leak();
+    return nullptr;
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

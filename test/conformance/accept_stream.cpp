@@ -4,6 +4,7 @@
 #include "item_streams.hpp"
 
 #include "support/handler_checks.hpp"
+#include "support/lowered_limit.hpp"
 #include "support/run_until.hpp"
 
 #include <safer_ring/asio/accept_stream.hpp>
@@ -12,7 +13,6 @@
 
 #include <deque>
 #include <optional>
-#include <sys/resource.h>
 #include <utility>
 
 // accept_stream on every kind of executor of ours.
@@ -195,19 +195,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(want_of_descriptors_is_told_once_for_each_that_ask
     a.stream.stop();
     socket_of<Ctx> late(*a.ctx);
     late.open(tcp::v4());
-    struct limit {
-        limit()
-        {
-            ::getrlimit(RLIMIT_NOFILE, &before);
-            rlimit none = before;
-            none.rlim_cur = 0;
-            ::setrlimit(RLIMIT_NOFILE, &none);
-        }
-        ~limit() { ::setrlimit(RLIMIT_NOFILE, &before); }
-        rlimit before;
-    };
     {
-        const limit none; // A request has that of the moment when it began.
+        const test_support::no_more_descriptors
+            limit; // A request has that of the moment when it began.
         a.stream = accept_stream(a.acceptor);
         connection<typename accepting<Ctx>::socket> first;
         a.stream.async_next(a.checks.once(first.store()));

@@ -383,10 +383,33 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closed_object_and_one_of_asio_are_refused, Ctx, co
     BOOST_TEST(safer_ring::unregister_file(closed, ec) == of_closed);
     BOOST_CHECK_EXCEPTION(register_file(closed), boost::system::system_error,
                           [&](const auto& e) { return e.code() == of_closed; });
+    BOOST_CHECK_EXCEPTION(safer_ring::unregister_file(closed), boost::system::system_error,
+                          [&](const auto& e) { return e.code() == of_closed; });
     if (!is_ours<Ctx>)
         BOOST_TEST(register_file(open, ec) == net::error::operation_not_supported);
     else if (ring_of(ctx).features().registered_files)
         BOOST_TEST(register_file(open, ec) == error_code());
+}
+
+BOOST_AUTO_TEST_CASE(what_was_thrown_names_the_cause_once)
+{
+    safer_ring::options settings;
+    settings.registered_file_count = 1;
+    safer_ring::io_context ctx(settings);
+    if (!ctx.features().registered_files)
+        SAFER_RING_SKIP("the kernel registers no files");
+    tcp::socket::rebind_executor<safer_ring::executor>::other one(ctx, tcp::v4()),
+        other(ctx, tcp::v4());
+    register_file(one);
+    const auto is_told_well = [](const boost::system::system_error& e) {
+        const std::string text = e.what(), message = e.code().message();
+        return e.code().value() == ENFILE &&
+               text.find("registered_file_count") != std::string::npos &&
+               text.find(message) == text.rfind(message) && text.find(message) != std::string::npos;
+    };
+    BOOST_CHECK_EXCEPTION(register_file(other), boost::system::system_error, is_told_well);
+    safer_ring::unregister_file(one);
+    register_file(other);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

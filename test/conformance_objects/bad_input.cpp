@@ -4,6 +4,7 @@
 #include "every_channel.hpp"
 
 #include "support/awkward_buffers.hpp"
+#include "support/lowered_limit.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -13,8 +14,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <sys/resource.h>
 
 // What no program should do: operations of every object that transfers bytes,
 // and of acceptors, on closed and on wrong descriptors, with memory that is
@@ -196,29 +195,16 @@ void expect_of_queries(const error_code& expected, Socket& socket)
     }
 }
 
-/// While it lives, there is no room for another 2 GiB.
-class limited_addresses {
-public:
-    limited_addresses()
-    {
-        ::getrlimit(RLIMIT_AS, &before_);
-        unsigned long pages = 0;
-        if (std::FILE* const file = std::fopen("/proc/self/statm", "r"); file != nullptr) {
-            BOOST_REQUIRE(std::fscanf(file, "%lu", &pages) == 1);
-            std::fclose(file);
-        }
-        rlimit limit = before_;
-        limit.rlim_cur = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (rlim_t{1} << 30);
-        if (limit.rlim_cur < before_.rlim_cur)
-            ::setrlimit(RLIMIT_AS, &limit);
+/// Of addresses, not enough for another 2 GiB.
+rlim_t little_more_than_now()
+{
+    unsigned long pages = 0;
+    if (std::FILE* const file = std::fopen("/proc/self/statm", "r"); file != nullptr) {
+        BOOST_REQUIRE(std::fscanf(file, "%lu", &pages) == 1);
+        std::fclose(file);
     }
-    limited_addresses(const limited_addresses&) = delete;
-    limited_addresses& operator=(const limited_addresses&) = delete;
-    ~limited_addresses() { ::setrlimit(RLIMIT_AS, &before_); }
-
-private:
-    rlimit before_{};
-};
+    return pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (rlim_t{1} << 30);
+}
 
 /// The kernel drops messages that it cannot store, and what terminals read.
 template <class T>
@@ -366,7 +352,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_gibibytes_are_transferred_as_far_as_they_go, T
 {
     const huge_region huge;
     trial<T> t;
-    const limited_addresses limit;
+    const test_support::lowered_limit limit(RLIMIT_AS, little_more_than_now());
     const std::array<net::mutable_buffer, 2> twice{huge.buffer(), huge.buffer()};
     t.give_message("one");
     t.give_message("two");

@@ -10,6 +10,7 @@
 
 #include <boost/system/system_error.hpp>
 
+#include <string>
 #include <system_error>
 
 /// Files and buffers that a context has registered with the kernel, which spares it
@@ -34,6 +35,15 @@ native_question ask_open(Object& object, error_code& ec)
 inline error_code of_system(const std::system_error& failure) noexcept
 {
     return {failure.code().value(), net::error::get_system_category()};
+}
+
+/// The same with its text, of which Boost appends the code's message itself.
+inline boost::system::system_error as_boost(const std::system_error& failure)
+{
+    std::string text = failure.what();
+    if (const std::string message = ": " + failure.code().message(); text.ends_with(message))
+        text.resize(text.size() - message.size());
+    return {of_system(failure), text};
 }
 
 template <typename Object>
@@ -89,7 +99,7 @@ void register_file(Object& object)
     try {
         answer.context()->impl().loop().register_file(*answer.descriptor());
     } catch (const std::system_error& failure) {
-        throw boost::system::system_error(detail::of_system(failure), failure.what());
+        throw detail::as_boost(failure);
     }
 }
 
@@ -120,6 +130,15 @@ boost::system::error_code unregister_file(Object& object, boost::system::error_c
     if (!ec && !answer.context()->impl().loop().unregister_file(*answer.descriptor()))
         ec = boost::asio::error::try_again;
     return ec;
+}
+
+/// The same, which throws boost::system::system_error.
+template <detail::has_native_handle Object>
+void unregister_file(Object& object)
+{
+    boost::system::error_code ec;
+    if (unregister_file(object, ec))
+        throw boost::system::system_error(ec, "safer_ring::unregister_file");
 }
 
 /// Registers the buffers of a pool with the ring of `context`, as

@@ -89,7 +89,7 @@ public:
 protected:
     splice_operation(std::shared_ptr<splice_target> target, end from, end to,
                      std::size_t size_bytes) noexcept;
-    ~splice_operation();
+    ~splice_operation() = default;
 
     /// What the handler is to be told.
     [[nodiscard]] int outcome() const noexcept { return moved_ != 0 ? moved_ : result_; }
@@ -102,6 +102,7 @@ protected:
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
+    std::unique_ptr<lent_memory> surrender() noexcept final;
 
 private:
     friend class splice_target;

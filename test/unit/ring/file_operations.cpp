@@ -3,8 +3,9 @@
 
 #include "open_file.hpp"
 
+#include "support/lowered_limit.hpp"
+
 #include <deque>
-#include <sys/resource.h>
 
 using namespace unit;
 
@@ -401,11 +402,7 @@ BOOST_FIXTURE_TEST_CASE(worker_has_a_descriptor_of_its_own_until_it_has_ended, s
         record& r = f.write(bytes, 0);
         poll();
         poll();
-        const auto entry = submitted(opcode::write).back();
-        BOOST_REQUIRE(int(entry.flags) == int(backend::entry_async));
-        const int number = entry.fd;
-        BOOST_TEST(number != f.file.get());
-        BOOST_TEST(is_same_file(number, f.file.get()));
+        const int number = number_of_writing_worker(f);
         if (closes)
             f.close();
         BOOST_TEST(::fcntl(number, F_GETFD) >= 0);
@@ -425,12 +422,10 @@ BOOST_FIXTURE_TEST_CASE(worker_without_a_descriptor_is_an_error, simulated_loop)
     std::string bytes(10, '.');
     kernel->fail_nth(opcode::read, 1, EAGAIN);
     record& r = f.read(bytes, 0);
-    rlimit before{};
-    BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-    const rlimit all_in_use{STDERR_FILENO + 1, before.rlim_max};
-    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &all_in_use) == 0);
-    run();
-    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    {
+        const test_support::no_more_descriptors limit;
+        run();
+    }
     BOOST_TEST(r.result == -EMFILE);
     BOOST_TEST(everything_is_back());
 }

@@ -3,12 +3,13 @@
 
 #include "open_file.hpp"
 
+#include "support/lowered_limit.hpp"
+
 #include <safer_ring/ring/file_requests.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <cerrno>
-#include <sys/resource.h>
 
 using namespace unit;
 
@@ -119,12 +120,10 @@ BOOST_AUTO_TEST_CASE(sync_without_a_descriptor_for_its_worker_is_an_error)
     simulated_loop loop;
     file_to_sync f(loop);
     record& sync = f.sync(false);
-    rlimit before{};
-    BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-    const rlimit all_in_use{STDERR_FILENO + 1, before.rlim_max};
-    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &all_in_use) == 0);
-    loop.run();
-    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    {
+        const test_support::no_more_descriptors limit;
+        loop.run();
+    }
     BOOST_TEST(sync.result == -EMFILE);
 }
 

@@ -143,4 +143,14 @@ inline bool is_same_file(int a, int b)
     return ::fstat(a, &of_a) == 0 && ::fstat(b, &of_b) == 0 && of_a.st_ino == of_b.st_ino;
 }
 
+/// By which a worker of the kernel, which was given the last write to `f`, knows the file.
+inline int number_of_writing_worker(const open_file& f)
+{
+    const auto entry = f.loop.submitted(opcode::write).back();
+    BOOST_REQUIRE(int(entry.flags) == int(backend::entry_async));
+    BOOST_TEST(entry.fd != f.file.get());
+    BOOST_TEST(is_same_file(entry.fd, f.file.get()));
+    return entry.fd;
+}
+
 } // namespace unit

@@ -4,11 +4,12 @@
 #include "owned_operations.hpp"
 #include "recorded_backend.hpp"
 
+#include "support/lowered_limit.hpp"
+
 #include <safer_ring/ring/quarantine.hpp>
 
 #include <deque>
 #include <optional>
-#include <sys/resource.h>
 
 using namespace unit;
 
@@ -144,11 +145,7 @@ BOOST_FIXTURE_TEST_CASE(nonblocking_file_is_read_by_a_worker_with_a_descriptor_o
         owned_transfer<> t(f, direction::write, bytes_of("abc"), 0);
         poll();
         poll();
-        const auto entry = submitted(opcode::write).back();
-        BOOST_REQUIRE(int(entry.flags) == int(backend::entry_async));
-        const int number = entry.fd;
-        BOOST_TEST(number != f.file.get());
-        BOOST_TEST(is_same_file(number, f.file.get()));
+        const int number = number_of_writing_worker(f);
         if (closes)
             f.close();
         BOOST_TEST(::fcntl(number, F_GETFD) >= 0);
@@ -166,12 +163,10 @@ BOOST_FIXTURE_TEST_CASE(worker_that_cannot_have_a_descriptor_is_an_error, simula
     open_file f(*this, digits);
     kernel->fail_nth(opcode::read, 1, EAGAIN);
     owned_transfer<> t(f, direction::read, owned_buffer(10), 0);
-    rlimit before{};
-    BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-    const rlimit all_in_use{STDERR_FILENO + 1, before.rlim_max};
-    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &all_in_use) == 0);
-    run();
-    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    {
+        const test_support::no_more_descriptors limit;
+        run();
+    }
     BOOST_TEST(t.told.result == -EMFILE);
     BOOST_TEST(everything_is_back());
 }

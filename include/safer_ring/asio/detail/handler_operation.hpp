@@ -100,11 +100,13 @@ private:
 /// not its address, so that a signal emitted too late finds nothing.
 class cancel_by_id {
 public:
+    static constexpr net::cancellation_type_t every_type = net::cancellation_type::terminal |
+                                                           net::cancellation_type::partial |
+                                                           net::cancellation_type::total;
+
     /// `types` are those that it takes.
     explicit cancel_by_id(ring::event_loop& loop,
-                          net::cancellation_type_t types = net::cancellation_type::terminal |
-                                                           net::cancellation_type::partial |
-                                                           net::cancellation_type::total) noexcept
+                          net::cancellation_type_t types = every_type) noexcept
         : loop_(&loop), types_(types)
     {
     }

@@ -161,6 +161,16 @@ protected:
         }
     }
 
+    /// An operation says so if not every type of cancellation ends it.
+    template <typename Op>
+    static constexpr net::cancellation_type_t cancelled_by() noexcept
+    {
+        if constexpr (requires { Op::cancelled_by; })
+            return Op::cancelled_by;
+        else
+            return cancel_by_id::every_type;
+    }
+
     template <typename Op, typename Implementation, typename Handler, typename IoExecutor,
               typename... Args>
     void start(Implementation& impl, ring::direction dir, Handler& handler, const IoExecutor& io_ex,
@@ -171,12 +181,8 @@ protected:
         auto slot = net::get_associated_cancellation_slot(handler);
         auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
         ring::operation_id* id = nullptr;
-        if constexpr (requires { Op::cancelled_by; }) {
-            if (slot.is_connected())
-                id = &slot.template emplace<cancel_by_id>(loop(), Op::cancelled_by).id;
-        } else if (slot.is_connected()) {
-            id = &slot.template emplace<cancel_by_id>(loop()).id;
-        }
+        if (slot.is_connected())
+            id = &slot.template emplace<cancel_by_id>(loop(), cancelled_by<Op>()).id;
         loop().start(*impl.descriptor_, dir, *op, service_.current_loop(), id);
         op.release();
     }
