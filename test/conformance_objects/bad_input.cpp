@@ -5,6 +5,7 @@
 
 #include "support/awkward_buffers.hpp"
 #include "support/lowered_limit.hpp"
+#include "support/skip.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -233,14 +234,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_of_a_closed_object_fail, T, every_chann
 BOOST_AUTO_TEST_CASE_TEMPLATE(operations_on_a_descriptor_that_was_closed_elsewhere_fail, T,
                               every_channel)
 {
+    if constexpr (!is_ours<typename T::context> && BOOST_ASIO_VERSION >= 103200)
+        SAFER_RING_SKIP("Asio from Boost 1.86 on no longer asks the descriptor first, and waits "
+                        "for good");
     trial<T> t;
     for (const int fd : {t.c.reader.native_handle(), t.c.writer.native_handle()})
         BOOST_REQUIRE(::close(fd) == 0);
     t.expect_of_transfers(net::error::bad_descriptor, t.usable);
-    // Asio's own from Boost 1.86 on does not touch the descriptor before it waits, and then
-    // waits for good.
-    if constexpr (is_ours<typename T::context> || BOOST_ASIO_VERSION < 103200)
-        t.expect_of_waits(net::error::bad_descriptor);
+    t.expect_of_waits(net::error::bad_descriptor);
     if constexpr (is_socket<decltype(t.c.reader)>)
         expect_of_queries(net::error::bad_descriptor, t.c.reader);
     error_code ec;
