@@ -3,6 +3,7 @@
 
 #include <safer_ring/backend/backend.hpp>
 
+#include "fork_watch.hpp"
 #include "kernel_abi.hpp"
 #include "limit_text.hpp"
 
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -21,6 +23,7 @@
 #include <sys/uio.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::backend {
 namespace {
@@ -64,7 +67,7 @@ std::string likely_cause(int error)
                                 " (likely cause: " + likely_cause(error) + ")");
 }
 
-class io_uring_backend final : public backend {
+class io_uring_backend final : public backend, private fork_watch {
 public:
     io_uring_backend(const options& settings, bool cooperative)
     {
@@ -75,12 +78,28 @@ public:
         }
         adopt_queues();
         record_features();
+        try {
+            watch_forks();
+        } catch (...) {
+            ::io_uring_queue_exit(&ring_);
+            throw;
+        }
     }
 
-    ~io_uring_backend() override { ::io_uring_queue_exit(&ring_); }
+    ~io_uring_backend() override
+    {
+        ignore_forks();
+        if (is_inherited_)
+            for_each_mapping(
+                [](void* memory, std::size_t size_bytes) { ::munmap(memory, size_bytes); });
+        else
+            ::io_uring_queue_exit(&ring_);
+    }
 
     int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override
     {
+        if (is_inherited_) [[unlikely]]
+            return answer_without_kernel(to_submit, min_complete);
         if (wait == nullptr)
             return call_enter(to_submit, min_complete, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
         if (*wait <= timeout::zero() || min_complete == 0)
@@ -174,6 +193,50 @@ public:
     }
 
 private:
+    template <typename F>
+    void for_each_mapping(F&& f) noexcept
+    {
+        f(ring_.sq.ring_ptr, ring_.sq.ring_sz);
+        if (ring_.cq.ring_ptr != ring_.sq.ring_ptr) // Before IORING_FEAT_SINGLE_MMAP.
+            f(ring_.cq.ring_ptr, ring_.cq.ring_sz);
+        f(ring_.sq.sqes, parameters_.sq_entries * sizeof(io_uring_sqe));
+    }
+
+    /// The queues are shared with the parent, whose they stay: here there are empty ones
+    /// in their place.
+    void forked() noexcept override
+    {
+        for_each_mapping([](void* memory, std::size_t size_bytes) {
+            if (::mmap(memory, size_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+                std::abort();
+        });
+        ::close(std::exchange(ring_.ring_fd, -1));
+        sq_tail_ = cq_head_ = 0;
+        is_inherited_ = true;
+    }
+
+    int answer_without_kernel(unsigned to_submit, unsigned min_complete) noexcept
+    {
+        unsigned tail = cq_head_ + completions();
+        unsigned head = sq_head();
+        unsigned taken = 0;
+        for (; taken != to_submit && head != sq_tail_; ++taken, ++head) {
+            if (tail - cq_head_ + 2 > cq_mask_ + 1)
+                break;
+            const submission_entry& entry = sq_[head & sq_mask_];
+            const bool cancels = entry.op == opcode::async_cancel;
+            if (cancels)
+                cq_[tail++ & cq_mask_] = {entry.address, -ECANCELED, 0};
+            cq_[tail++ & cq_mask_] = {entry.user_data, cancels ? 0 : -EBADF, 0};
+        }
+        std::atomic_ref(*sq_khead_).store(head, std::memory_order_release);
+        std::atomic_ref(*cq_ktail_).store(tail, std::memory_order_release);
+        if (taken != 0 || (to_submit == 0 && (min_complete == 0 || has_completions())))
+            return static_cast<int>(taken);
+        return to_submit == 0 ? -EBADF : -EBUSY;
+    }
+
     int register_buffers(provided_buffer* buffers, unsigned count, std::uint16_t group,
                          std::uint16_t flags) noexcept
     {

@@ -351,7 +351,10 @@ void ring_core::enter(guard& held, duration limit)
         changed_.notify_all();
     if (error < 0 && !backend::is_transient(error))
         throw std::system_error(-error, std::system_category(),
-                                "safer_ring: io_uring_enter failed; the ring cannot go on");
+                                kernel_->is_inherited()
+                                    ? "safer_ring: the ring belongs to the process that called "
+                                      "fork(); its child has to make one of its own"
+                                    : "safer_ring: io_uring_enter failed; the ring cannot go on");
 }
 
 void ring_core::ask_for_cancellation(request& r) noexcept

@@ -3,6 +3,8 @@
 
 #include <safer_ring/ring/signal_hub.hpp>
 
+#include "../backend/fork_watch.hpp"
+
 #include <atomic>
 #include <cerrno>
 #include <fcntl.h>
@@ -15,7 +17,7 @@
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
 /// What all hubs of the process share.
-struct signal_state {
+struct signal_state : private backend::fork_watch {
     std::mutex mutex;
     signal_hub* hubs = nullptr;
     int read_end = -1;
@@ -40,10 +42,31 @@ struct signal_state {
                                     "RLIMIT_NOFILE is used up)");
         read_end = ends[0];
         write_end = ends[1];
+        try {
+            watch_forks();
+        } catch (...) {
+            close_pipe();
+            throw;
+        }
+    }
+
+    /// A pipe of our own under the same numbers: what comes here is not for the parent.
+    void forked() noexcept override
+    {
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+            write_end = -1; // Rather heard by nobody than by the parent.
+            return;
+        }
+        ::dup3(ends[0], read_end, O_CLOEXEC);
+        ::dup3(ends[1], write_end, O_CLOEXEC);
+        ::close(ends[0]);
+        ::close(ends[1]);
     }
 
     void close_pipe() noexcept
     {
+        ignore_forks();
         ::close(read_end);
         ::close(write_end.exchange(-1));
         read_end = -1;

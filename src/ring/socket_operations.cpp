@@ -369,6 +369,7 @@ void connect_operation::prepare(event_loop&, backend::submission_entry& entry) n
         prepare_poll(entry, POLLOUT);
         return;
     }
+    is_repeated_ = std::exchange(was_submitted_, true);
     entry.op = backend::opcode::connect;
     entry.address = reinterpret_cast<std::uint64_t>(staged_.data);
     entry.offset = address_size_;
@@ -382,6 +383,9 @@ io_operation::step connect_operation::settle(event_loop&) noexcept
         by_readiness_ = true;
         return step::again;
     }
+    // By the request that the kernel gave back, or by the other process after a fork.
+    if (result_ == -EISCONN && is_repeated_)
+        result_ = 0;
     return step::done;
 }
 

@@ -80,6 +80,25 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
         reserve_[reserved_++] = static_cast<std::uint16_t>(id);
 }
 
+void receive_buffers::move_to(backend::backend& kernel) noexcept
+{
+    if (ring_ == nullptr)
+        return;
+    std::atomic_ref(ring_[0].tail).store(0, std::memory_order_relaxed);
+    tail_ = 0;
+    if (kernel.register_buffer_ring(ring_, count_, group) != 0) {
+        reason_ = "the kernel refused to register them";
+        ring_ = nullptr;
+        target_ = 0; // What is held still comes back, and is not offered.
+    }
+    reserved_ = 0;
+    for (unsigned id = count_; id-- > 0;)
+        if ((halvings_of_[id] & held) == 0)
+            reserve(id);
+    while (offered() < target_ && reserved_ > 0)
+        offer(reserve_[--reserved_]);
+}
+
 staging_pool::~staging_pool()
 {
     while (all_pages_ != nullptr)

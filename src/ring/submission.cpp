@@ -105,6 +105,8 @@ unsigned event_loop::fill_submissions() noexcept
 void event_loop::turn(guard& held, backend::backend::timeout wait)
 {
     const put_back at_the_end{ready_, turn_marker_};
+    if (kernel_->is_inherited()) [[unlikely]]
+        renew();
     ++turn_;
     if (cancel_missed_)
         retry_missed_cancels();
@@ -203,27 +205,31 @@ void event_loop::reap() noexcept
 {
     batch_ = 0;
     const unsigned count =
-        kernel_->for_each_completion([this](const backend::completion_entry& entry) {
-            io_operation* op = find_completed(entry);
-            if (op == nullptr)
-                return;
-            if (op->role_ == io_operation::role::source) {
-                take_in_item(static_cast<item_source&>(*op), false);
-                return;
-            }
-            const io_operation::step next = settle(*op);
-            if (next == io_operation::step::again)
-                return;
-            make_ready(*op);
-            if (next == io_operation::step::done)
-                begin_next(*op);
-        });
+        kernel_->for_each_completion([this](const backend::completion_entry& e) { take_in(e); });
     if (count != 0 && waiting_) {
         // These may have been what was to wake the waiting thread, the no-op
         // of an earlier wake-up among them.
         reaped_meanwhile_ = true;
         wake_sent_ = false;
     }
+}
+
+/// Takes in one completion; its operation goes to the end of the queue.
+void event_loop::take_in(const backend::completion_entry& entry) noexcept
+{
+    io_operation* op = find_completed(entry);
+    if (op == nullptr)
+        return;
+    if (op->role_ == io_operation::role::source) {
+        take_in_item(static_cast<item_source&>(*op), false);
+        return;
+    }
+    const io_operation::step next = settle(*op);
+    if (next == io_operation::step::again)
+        return;
+    make_ready(*op);
+    if (next == io_operation::step::done)
+        begin_next(*op);
 }
 
 /// The operation of the next completion of this turn, if its handler is to be
@@ -265,7 +271,7 @@ io_operation* event_loop::find_completed(const backend::completion_entry& entry)
     // kernel has it.
     const bool has_buffer = (entry.flags & backend::completion_buffer) != 0 && !is_source;
     if (has_buffer)
-        buffers_.taken();
+        buffers_.taken(entry.flags >> backend::completion_buffer_shift);
     if (op == nullptr || op->state_ != io_state::in_kernel) {
         ++stale_completions_;
         if (has_buffer)
@@ -389,8 +395,12 @@ void event_loop::begin_next(io_operation& op) noexcept
 void event_loop::request_cancel(io_operation& op) noexcept
 {
     op.cancel_requested_ = true;
-    if (op.result_known_)
-        return;
+    if (!op.result_known_)
+        write_cancellation(op);
+}
+
+void event_loop::write_cancellation(const io_operation& op) noexcept
+{
     backend::submission_entry* entry = kernel_->next_submission();
     if (entry == nullptr) {
         flush_published();

@@ -70,6 +70,8 @@ void event_loop::shutdown()
 {
     guard held(mutex_);
     shut_down_ = true;
+    if (kernel_ && kernel_->is_inherited())
+        take_back(ids_in_kernel());
     for (;;) {
         for (descriptor* d = descriptors_; d != nullptr && kernel_; d = d->next)
             cancel_all(held, *d, cancel_mode::close);

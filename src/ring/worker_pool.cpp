@@ -7,6 +7,8 @@
 #include <csignal>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
+#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 namespace {
@@ -45,6 +47,20 @@ void worker_pool::add_thread()
 {
     const signal_blocker blocked;
     threads_.emplace_back([this] { run(); });
+    process_ = ::getpid();
+}
+
+/// Of those that a child inherited there are the handles only: to join one would never
+/// end, and to detach it might hit a new thread that has its memory.
+void worker_pool::join(std::vector<std::thread>&& threads) const
+{
+    if (process_ != ::getpid()) {
+        static auto& kept = *new std::vector<std::vector<std::thread>>;
+        kept.push_back(std::move(threads));
+        return;
+    }
+    for (std::thread& thread : threads)
+        thread.join();
 }
 
 void worker_pool::start(background_operation& op)
@@ -78,7 +94,7 @@ void worker_pool::start(background_operation& op)
 void worker_pool::run() noexcept
 {
     std::unique_lock lock(mutex_);
-    while (!stopping_) {
+    while (!stopping_ && !pausing_) {
         auto* const op = static_cast<background_operation*>(queue_.pop_front());
         if (op == nullptr) {
             ++idle_;
@@ -108,9 +124,37 @@ void worker_pool::shutdown()
         queued_ = 0;
     }
     changed_.notify_all();
-    for (std::thread& thread : threads)
-        thread.join();
+    join(std::move(threads));
     loop_.post_deferred(rest, nullptr);
+}
+
+void worker_pool::pause()
+{
+    std::vector<std::thread> threads;
+    {
+        const std::lock_guard lock(mutex_);
+        pausing_ = true;
+        threads.swap(threads_);
+    }
+    changed_.notify_all();
+    join(std::move(threads));
+}
+
+void worker_pool::resume()
+{
+    const std::lock_guard lock(mutex_);
+    pausing_ = false;
+    if (stopping_)
+        return;
+    while (threads_.size() < std::min(queued_, most_threads_)) {
+        try {
+            add_thread();
+        } catch (...) {
+            if (threads_.empty())
+                throw;
+            return;
+        }
+    }
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -60,6 +60,13 @@ public:
 
 private:
     void shutdown() override { loop_.shutdown(); }
+    void notify_fork(boost::asio::execution_context::fork_event event) override
+    {
+        if (event == boost::asio::execution_context::fork_prepare)
+            loop_.prepare_fork();
+        else if (event == boost::asio::execution_context::fork_child)
+            loop_.continue_in_child();
+    }
 
     ring::event_loop loop_;
 };
@@ -71,8 +78,15 @@ private:
 ///
 /// *Thread safety*: distinct objects: safe. Shared objects: safe, with the
 /// exceptions that net::io_context names for restart() and the UNSAFE
-/// concurrency hints. A child after fork() must not use it: notify_fork() does
-/// nothing.
+/// concurrency hints.
+///
+/// *fork(2)*: as with net::io_context, call notify_fork() before and after; then what
+/// is pending goes on in both processes, and who comes first has the data. The child
+/// gets a ring of its own, in notify_fork(fork_child) or else when it runs the
+/// context; it throws std::system_error when the kernel refuses one. A child that does
+/// neither, and destroys the context or leaves it, does not touch the parent's ring.
+/// Files stay registered in the child, the buffers of pools do not. Reads and writes
+/// of files that the kernel has begun are made by both.
 ///
 /// *Concurrency hint*: with 1, the kernel runs completions only when the
 /// running thread enters it (cooperative task work, Linux 5.19), and work

@@ -166,6 +166,12 @@ public:
 
     [[nodiscard]] const features& found() const noexcept { return features_; }
 
+    /// This process is a child that was forked by the one to which the ring
+    /// belongs. Nothing that is done here reaches that ring: cancellations are
+    /// answered as if the kernel had ended their requests, other entries fail with
+    /// EBADF, and `enter` answers that where it would have to wait.
+    [[nodiscard]] bool is_inherited() const noexcept { return is_inherited_; }
+
 protected:
     backend() = default;
 
@@ -196,6 +202,7 @@ protected:
     unsigned cq_mask_ = 0;
     unsigned cq_head_ = 0;
     features features_;
+    bool is_inherited_ = false;
 };
 
 /// Whether a ring goes on after this answer of `enter`: a signal, a time-out, or

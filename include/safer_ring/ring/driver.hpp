@@ -25,6 +25,10 @@ public:
     /// running.
     virtual void rest() noexcept = 0;
 
+    /// The loop's descriptor is another one, since this process was forked. What it
+    /// throws, the loop throws.
+    virtual void moved_to_child() {}
+
 protected:
     ~driver() = default;
 };

@@ -328,6 +328,15 @@ public:
     /// Asks the kernel to end the request of `op`, if it has one.
     SAFER_RING_API void request_end(io_operation& op) noexcept;
 
+    // ---- fork(2): see io_context::notify_fork()
+
+    /// Takes back what the kernel has, as far as that is soon done, so that parent
+    /// and child submit it anew, each for itself.
+    SAFER_RING_API void prepare_fork();
+    /// In the child: gives the loop a ring of its own, as the next turn would. Throws
+    /// std::system_error and std::bad_alloc, and may be called again.
+    SAFER_RING_API void continue_in_child();
+
     // ---- end of life
 
     /// Cancels and drains everything, then destroys all handlers without
@@ -411,6 +420,7 @@ private:
     void submit_started(guard& held, loop_thread* self);
     void retry_missed_cancels() noexcept;
     void reap() noexcept;
+    void take_in(const backend::completion_entry& entry) noexcept;
     io_operation* take_completed() noexcept;
     io_operation* find_completed(const backend::completion_entry& entry) noexcept;
     void let_others_pass(io_operation& op) noexcept;
@@ -432,6 +442,7 @@ private:
     void wait_for_performed(guard& held);
     void hurry_late() noexcept;
     void request_cancel(io_operation& op) noexcept;
+    void write_cancellation(const io_operation& op) noexcept;
     void wake_for_ready(guard& held);
     void conclude(io_operation& op, cancel_mode mode) noexcept;
     void hand_back(guard& held);
@@ -458,6 +469,11 @@ private:
     void cancel_held_back() noexcept;
     void free_finished() noexcept;
     bool enter_briefly(guard& held) noexcept;
+
+    // fork.cpp
+    [[nodiscard]] std::vector<operation_id> ids_in_kernel() const;
+    void take_back(const std::vector<operation_id>& ids) noexcept;
+    void renew();
 
     // teardown.cpp
     bool drain(guard& held);

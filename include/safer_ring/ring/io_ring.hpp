@@ -37,6 +37,10 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// *Thread safety*: all members may be called from any threads at once. One of
 /// them waits in the kernel, the others for it.
 ///
+/// *fork(2)*: the ring stays the parent's. In the child, operations that were in flight
+/// can be cancelled and given up, others fail with EBADF, and to wait for one that the
+/// parent's kernel has throws; the child makes a ring of its own.
+///
 /// *Kernel requirement*: io_uring, Linux 5.10.
 ///
 /// @code

@@ -194,6 +194,7 @@ public:
         if (registry_ != nullptr)
             std::exchange(registry_, nullptr)->leave();
     }
+    void swap(registry_owner& other) noexcept { std::swap(registry_, other.registry_); }
 
 private:
     registry* registry_;

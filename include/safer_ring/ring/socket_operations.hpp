@@ -166,6 +166,8 @@ private:
     socklen_t address_size_;
     staged staged_;
     bool by_readiness_ = false;
+    bool was_submitted_ = false;
+    bool is_repeated_ = false;
 };
 
 /// Waits for readiness, then makes one non-blocking system call of the

@@ -57,6 +57,10 @@ public:
     /// To be called when the memory has been moved elsewhere.
     void forget() noexcept { ring_ = nullptr; }
 
+    /// Registers them with another ring, which is offered all that nobody holds; not
+    /// `available()` any more where that refuses them.
+    SAFER_RING_API void move_to(backend::backend& kernel) noexcept;
+
     /// Keeps the memory mapped for the rest of the process.
     void leak() noexcept
     {
@@ -73,14 +77,14 @@ public:
     /// The bytes of buffer `id`, which the kernel has just handed over.
     [[nodiscard]] const std::byte* data(std::uint32_t id) const noexcept
     {
-        const unsigned halvings = halvings_of_[id];
+        const unsigned halvings = halvings_of_[id] & ~held;
         return regions_[halvings] + std::size_t{id} * stride_bytes(halvings);
     }
 
     /// The length at which buffer `id` was offered.
     [[nodiscard]] unsigned length_bytes(std::uint32_t id) const noexcept
     {
-        return size_bytes_ >> halvings_of_[id];
+        return size_bytes_ >> (halvings_of_[id] & ~held);
     }
 
     /// Learns from a receive of `size` bytes. `filled`: all of its buffer,
@@ -100,8 +104,12 @@ public:
         }
     }
 
-    /// Notes that the kernel handed a buffer over.
-    void taken() noexcept { ++outstanding_; }
+    /// Notes that the kernel handed buffer `id` over.
+    void taken(std::uint32_t id) noexcept
+    {
+        halvings_of_[id] |= held;
+        ++outstanding_;
+    }
 
     /// Offers buffer `id` to the kernel again, or keeps it in reserve.
     void give_back(std::uint32_t id) noexcept
@@ -111,7 +119,7 @@ public:
         if (wanted)
             offer(id);
         else
-            reserve_[reserved_++] = static_cast<std::uint16_t>(id);
+            reserve(id);
     }
 
     /// A receive found no buffer: offer more of them from now on.
@@ -129,6 +137,8 @@ private:
     static constexpr unsigned first_target = 64;
     static constexpr unsigned least_length_bytes = 512;
     static constexpr unsigned max_halvings = 3;
+    /// Beside the halvings of a buffer that is not the kernel's, nor in reserve.
+    static constexpr std::uint8_t held = 0x80;
     /// So many small receives in a row halve the length.
     static constexpr unsigned patience = 1024;
 
@@ -138,6 +148,12 @@ private:
         return length < page_bytes ? length : length + padding_bytes;
     }
     [[nodiscard]] unsigned offered() const noexcept { return count_ - outstanding_ - reserved_; }
+
+    void reserve(std::uint32_t id) noexcept
+    {
+        halvings_of_[id] = 0;
+        reserve_[reserved_++] = static_cast<std::uint16_t>(id);
+    }
 
     void offer(std::uint32_t id) noexcept
     {

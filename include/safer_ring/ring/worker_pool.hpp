@@ -47,6 +47,13 @@ public:
     /// no thread and none can be made.
     SAFER_RING_API void start(background_operation& op);
 
+    /// Around fork(2), after which a child has no threads: lets the calls in progress
+    /// end and joins the threads, ...
+    SAFER_RING_API void pause();
+    /// ... and goes on, in parent and child, with what is still queued. Throws
+    /// std::system_error when there is no thread for it and none can be made.
+    SAFER_RING_API void resume();
+
     /// Lets the calls in progress end, joins the threads, and hands every
     /// operation back to the loop, which destroys what it does not run.
     /// A blocking call cannot be ended from outside, so this lasts as long as
@@ -56,6 +63,7 @@ public:
 private:
     void run() noexcept;
     void add_thread();
+    void join(std::vector<std::thread>&& threads) const;
 
     event_loop& loop_;
     const std::size_t most_threads_;
@@ -65,7 +73,9 @@ private:
     std::size_t queued_ = 0;
     std::size_t idle_ = 0; // Threads that wait for work.
     std::vector<std::thread> threads_;
+    int process_ = -1; // In which they are; a child of it has none.
     bool stopping_ = false;
+    bool pausing_ = false;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -82,8 +82,7 @@ public:
           reactor_(net::use_service<asio_descriptor_service>(host)), completions_(reactor_),
           timer_(reactor_), context_(BOOST_ASIO_CONCURRENCY_HINT_SAFE, settings)
     {
-        completions_.assign(::fcntl(loop().ready_descriptor(), F_DUPFD_CLOEXEC, 0), "the ring");
-        timer_.assign(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "a timerfd");
+        watch();
         context_.host_ = &host;
         loop().hand_to(*this);
     }
@@ -126,10 +125,22 @@ private:
 
     ring::event_loop& loop() noexcept { return context_.impl().loop(); }
 
+    void watch()
+    {
+        completions_.assign(::fcntl(loop().ready_descriptor(), F_DUPFD_CLOEXEC, 0), "the ring");
+        timer_.assign(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "a timerfd");
+    }
+
     void shutdown() override
     {
         ended_ = true;
         context_.shutdown();
+    }
+
+    /// The host's reactor, which is older, comes before it in the child.
+    void notify_fork(net::execution_context::fork_event event) override
+    {
+        context_.notify_fork(event);
     }
 
     void drive()
@@ -176,6 +187,16 @@ private:
         boost::system::error_code ignored;
         reactor_.cancel(completions_.implementation, ignored);
         reactor_.cancel(timer_.implementation, ignored);
+    }
+
+    /// A timerfd is shared with the parent, as the ring is. Closing ends the waits,
+    /// whose handlers take a turn.
+    void moved_to_child() override
+    {
+        boost::system::error_code ignored;
+        reactor_.close(completions_.implementation, ignored);
+        reactor_.close(timer_.implementation, ignored);
+        watch();
     }
 
     void wait_readable(watched& descriptor) noexcept

@@ -37,6 +37,14 @@ public:
     void shutdown() override { pool_.shutdown(); }
 
 private:
+    void notify_fork(net::execution_context::fork_event event) override
+    {
+        if (event == net::execution_context::fork_prepare)
+            pool_.pause();
+        else
+            pool_.resume();
+    }
+
     resolver_threads(net::execution_context& context, ring::event_loop& loop)
         : net::execution_context::service(context), pool_(loop, loop.settings().resolver_threads)
     {

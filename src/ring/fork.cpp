@@ -1,0 +1,110 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/ring/buffer_group.hpp>
+#include <safer_ring/ring/event_loop.hpp>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+// A loop in a process that forks. The ring stays the parent's, and its queues are
+// memory that both would write to: the backend cuts the child off from it (see
+// backend::is_inherited), and the loop goes on with a ring of its own there.
+
+namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What the kernel does not let go of in this time, such as a read from a disk, stays
+/// the parent's, and is made once more by the child.
+constexpr backend::backend::timeout fork_deadline = 100ms;
+
+} // namespace
+
+void event_loop::prepare_fork()
+{
+    using clock = std::chrono::steady_clock;
+    guard held(mutex_);
+    if (!kernel_)
+        return;
+    // What was started is to have begun, as on Asio: a connect must not be made twice.
+    while (!pending_.empty()) {
+        fill_submissions();
+        if (!flush_published())
+            break; // The kernel takes nothing; it stays pending.
+    }
+    reap();
+    for (const operation_id id : ids_in_kernel())
+        if (const io_operation* const op = slots_.find(id); op != nullptr && owes_result(*op))
+            write_cancellation(*op);
+    const auto deadline = clock::now() + fork_deadline;
+    do
+        reap();
+    while (in_kernel_ != 0 && clock::now() < deadline && enter_briefly(held));
+    hand_back(held);
+}
+
+void event_loop::continue_in_child()
+{
+    guard held(mutex_);
+    if (kernel_ && kernel_->is_inherited())
+        renew();
+    hand_back(held);
+}
+
+std::vector<operation_id> event_loop::ids_in_kernel() const
+{
+    std::vector<operation_id> ids;
+    slots_.for_each([&ids](const io_operation& op) {
+        if (is_in_kernel(op))
+            ids.push_back(op.id_);
+    });
+    return ids;
+}
+
+/// As if the kernel had lost the requests: those that nobody has cancelled are to be
+/// submitted again.
+void event_loop::take_back(const std::vector<operation_id>& ids) noexcept
+{
+    for (const operation_id id : ids) {
+        const io_operation& op = *slots_.find(id);
+        take_in({static_cast<std::uint64_t>(id), -ECANCELED,
+                 op.result_known_ ? backend::completion_notification : 0});
+    }
+}
+
+/// Everything that may throw comes before what cannot be taken back.
+void event_loop::renew()
+{
+    auto kernel = backend::make_io_uring(options_, threads_ != threading::many);
+    registry_owner registrations(*kernel);
+    registrations->set_limits(options_.registered_file_count, options_.registered_buffer_count);
+    const std::vector<operation_id> lost = ids_in_kernel();
+    batch_ = 0;
+    take_back(lost);
+    registry_.swap(registrations);
+    registrations.leave();
+    kernel_.swap(kernel);
+    buffers_.move_to(*kernel_);
+    features_.buffer_ring = buffers_.available();
+    if (stream_buffers_)
+        stream_buffers_->forget_ring();
+    stream_buffers_.reset();
+    asked_for_stream_buffers_ = false;
+    waiting_ = driver_ != nullptr;
+    cancel_missed_ = false;
+    for (descriptor* d = descriptors_; d != nullptr; d = d->next) {
+        if (!std::exchange(d->place, {}))
+            continue;
+        try {
+            d->place = registry_->register_file(d->fd);
+        } catch (const std::system_error&) { // It only costs the look-up.
+        }
+    }
+    if (driver_ != nullptr)
+        driver_->moved_to_child();
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::ring

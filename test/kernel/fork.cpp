@@ -1,0 +1,315 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "kernel.hpp"
+
+#include <support/connected_pair.hpp>
+#include <support/forking.hpp>
+#include <support/lowered_limit.hpp>
+#include <support/run_until.hpp>
+#include <support/skip.hpp>
+
+#include <safer_ring/asio/accept_stream.hpp>
+#include <safer_ring/asio/receive_stream.hpp>
+#include <safer_ring/asio/registrations.hpp>
+#include <safer_ring/asio/zero_copy.hpp>
+#include <safer_ring/ring.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+// What a child does with a ring that is its parent's, and what it gets in its place.
+
+namespace kernel {
+namespace {
+
+using test_support::connect_to_peer;
+using test_support::ended_well;
+using test_support::fork_child;
+using test_support::fork_with;
+using test_support::io_result;
+using test_support::run_until_done;
+
+/// Reads are pending, more than the queues of a ring hold.
+struct reading {
+    explicit reading(std::size_t count, const safer_ring::options& settings = {})
+        : ctx(std::make_unique<context>(1, settings)), bytes(count), results(count)
+    {
+        for (std::size_t i = 0; i != count; ++i) {
+            ends.push_back(connect_to_peer<socket>(*ctx));
+            ends[i].socket.async_read_some(
+                net::buffer(bytes[i]),
+                [this, i](error_code ec, std::size_t n) { results[i].store(ec, n); });
+        }
+        ctx->poll();
+    }
+
+    void write()
+    {
+        for (std::size_t i = 0; i != ends.size(); ++i)
+            ends[i].peer.write(std::to_string(i));
+    }
+    bool all_have_come()
+    {
+        for (std::size_t i = 0; i != ends.size(); ++i) {
+            run_until_done(*ctx, results[i]);
+            if (results[i].ec ||
+                std::string(bytes[i].data(), results[i].bytes) != std::to_string(i))
+                return false;
+        }
+        return true;
+    }
+
+    std::unique_ptr<context> ctx;
+    std::vector<std::array<char, 16>> bytes;
+    std::vector<io_result> results;
+    std::vector<test_support::socket_and_peer<socket>> ends;
+};
+
+safer_ring::options small_queues()
+{
+    safer_ring::options settings;
+    settings.submission_entries = 16;
+    settings.completion_entries = 32;
+    settings.receive_buffer_count = 4;
+    return settings;
+}
+
+BOOST_AUTO_TEST_SUITE(forks)
+
+BOOST_AUTO_TEST_CASE(child_that_destroys_the_context_leaves_the_parent_alone)
+{
+    for (const bool closes_first : {false, true}) {
+        reading r(100, small_queues());
+        const pid_t child = fork_child([&] {
+            if (closes_first)
+                for (auto& end : r.ends)
+                    end.socket.close();
+            r.ends.clear();
+            r.ctx.reset();
+            return true;
+        });
+        BOOST_TEST(ended_well(child));
+        r.write();
+        BOOST_TEST(r.all_have_come());
+    }
+}
+
+/// As a daemon, whose parent ends. Its reads go with it, and nobody else takes the bytes.
+BOOST_AUTO_TEST_CASE(child_that_runs_the_context_without_a_word_gets_a_ring_of_its_own)
+{
+    auto answer = test_support::pipe_descriptor_pair();
+    const pid_t parent = fork_child([&] {
+        reading r(100, small_queues());
+        auto while_it_lives = test_support::pipe_descriptor_pair();
+        fork_child([&] {
+            while_it_lives.second.reset();
+            char none = 0;
+            const bool has_ended = ::read(while_it_lives.first.get(), &none, 1) == 0;
+            r.write();
+            const char said = has_ended && r.all_have_come() ? 'y' : 'n';
+            return ::write(answer.second.get(), &said, 1) == 1;
+        });
+        ::_exit(0);
+        return true;
+    });
+    answer.second.reset();
+    BOOST_TEST(ended_well(parent));
+    char said = ' ';
+    BOOST_TEST(::read(answer.first.get(), &said, 1) == 1);
+    BOOST_TEST(said == 'y');
+}
+
+BOOST_AUTO_TEST_CASE(child_of_a_child_goes_on_and_so_does_the_parent)
+{
+    reading r(3);
+    const pid_t child = fork_with(*r.ctx, [&] {
+        const pid_t grandchild = fork_with(*r.ctx, [&] {
+            r.write();
+            return r.all_have_come();
+        });
+        return ended_well(grandchild);
+    });
+    BOOST_TEST(ended_well(child));
+    r.write();
+    BOOST_TEST(r.all_have_come());
+}
+
+BOOST_AUTO_TEST_CASE(more_than_the_queues_hold_goes_on_in_both)
+{
+    reading r(100, small_queues());
+    const pid_t child = fork_with(*r.ctx, [&] {
+        r.write();
+        return r.all_have_come();
+    });
+    BOOST_TEST(ended_well(child));
+    r.write();
+    BOOST_TEST(r.all_have_come());
+}
+
+BOOST_AUTO_TEST_CASE(child_without_room_for_a_ring_is_told_and_may_try_again)
+{
+    reading r(3);
+    r.ctx->notify_fork(net::execution_context::fork_prepare);
+    const pid_t child = fork_child([&] {
+        {
+            const test_support::no_more_descriptors limit;
+            try {
+                r.ctx->notify_fork(net::execution_context::fork_child);
+                return false;
+            } catch (const std::system_error& e) {
+                if (e.code().value() != EMFILE)
+                    return false;
+            }
+        }
+        r.ctx->notify_fork(net::execution_context::fork_child);
+        r.write();
+        return r.all_have_come();
+    });
+    BOOST_TEST(ended_well(child));
+}
+
+BOOST_AUTO_TEST_CASE(cancelled_operations_end_in_the_child_before_it_has_a_ring)
+{
+    reading r(3);
+    const pid_t child = fork_child([&] {
+        r.ends[0].socket.cancel();
+        r.ends[1].socket.close();
+        r.ends[2].socket.release();
+        for (io_result& result : r.results) {
+            run_until_done(*r.ctx, result);
+            if (result.ec != net::error::operation_aborted)
+                return false;
+        }
+        return true;
+    });
+    BOOST_TEST(ended_well(child));
+    r.write();
+    BOOST_TEST(r.all_have_come());
+}
+
+BOOST_AUTO_TEST_CASE(registered_files_are_registered_in_the_child)
+{
+    reading r(2);
+    if (!r.ctx->features().registered_files)
+        SAFER_RING_SKIP("the kernel registers no files");
+    safer_ring::register_file(r.ends[0].socket);
+    const pid_t child = fork_with(*r.ctx, [&] {
+        safer_ring::unregister_file(r.ends[0].socket);
+        safer_ring::register_file(r.ends[1].socket);
+        r.write();
+        return r.all_have_come();
+    });
+    BOOST_TEST(ended_well(child));
+    r.write();
+    BOOST_TEST(r.all_have_come());
+}
+
+BOOST_AUTO_TEST_CASE(streams_go_on_in_the_child)
+{
+    context ctx(1);
+    auto ends = connect_to_peer<socket>(ctx);
+    acceptor listener(ctx, tcp::endpoint(net::ip::address_v4::loopback(), 0));
+    safer_ring::receive_stream bytes(ends.socket);
+    safer_ring::accept_stream connections(listener);
+    std::string text;
+    io_result received, accepted;
+    const auto ask = [&] {
+        received = accepted = io_result();
+        bytes.async_next([&](error_code ec, safer_ring::owned_buffer piece) {
+            text += piece.text();
+            received.store(ec);
+        });
+        connections.async_next([&](error_code ec, auto) { accepted.store(ec); });
+    };
+    const auto happens = [&](const std::string& word) {
+        ends.peer.write(word);
+        net::io_context plain;
+        tcp::socket(plain).connect(listener.local_endpoint());
+        run_until_done(ctx, received);
+        run_until_done(ctx, accepted);
+        return !received.ec && !accepted.ec;
+    };
+    ask();
+    BOOST_TEST(happens("one "));
+    ask();
+    ctx.poll();
+    const pid_t child = fork_with(ctx, [&] {
+        if (!happens("two "))
+            return false;
+        ask();
+        return happens("three ") && text == "one two three ";
+    });
+    BOOST_TEST(ended_well(child));
+    BOOST_TEST(happens("four "));
+    BOOST_TEST(text == "one four ");
+}
+
+BOOST_AUTO_TEST_CASE(zero_copy_send_that_was_sent_is_told_in_both)
+{
+    context ctx(1);
+    if (!ctx.features().zero_copy_send)
+        SAFER_RING_SKIP("the kernel has no zero-copy send");
+    auto ends = connect_to_peer<socket>(ctx);
+    io_result sent;
+    constexpr std::size_t size_bytes = 1 << 17;
+    safer_ring::async_send_zero_copy(
+        ends.socket, safer_ring::owned_buffer(size_bytes),
+        [&](error_code ec, std::size_t n, safer_ring::owned_buffer) { sent.store(ec, n); });
+    ctx.poll();
+    const pid_t child = fork_with(ctx, [&] {
+        run_until_done(ctx, sent);
+        return !sent.ec && sent.bytes != 0;
+    });
+    BOOST_TEST(ended_well(child));
+    std::vector<std::byte> sink(size_bytes);
+    while (!sent.done) {
+        static_cast<void>(::recv(ends.peer.fd(), sink.data(), sink.size(), MSG_DONTWAIT));
+        ctx.poll();
+    }
+    BOOST_TEST(sent.ec == error_code());
+}
+
+BOOST_AUTO_TEST_CASE(rings_own_operations_end_in_the_child_and_go_on_in_the_parent)
+{
+    auto ring = std::make_unique<safer_ring::io_ring>();
+    auto [near, far] = test_support::local_descriptor_pair();
+    auto receive = ring->receive(near.get(), safer_ring::owned_buffer(16)).submit();
+    BOOST_TEST(!receive.wait_for(std::chrono::seconds(0)));
+    const pid_t child = fork_child([&] {
+        try {
+            static_cast<void>(ring->nop().submit().wait().result().value());
+            return false;
+        } catch (const std::system_error& e) {
+            if (e.code().value() != EBADF)
+                return false;
+        }
+        try {
+            static_cast<void>(receive.wait_for(std::chrono::hours(1)));
+            return false;
+        } catch (const std::system_error& e) {
+            if (std::string(e.what()).find("fork()") == std::string::npos)
+                return false;
+        }
+        receive.cancel();
+        if (std::move(receive).wait().result())
+            return false;
+        ring.reset();
+        return true;
+    });
+    BOOST_TEST(ended_well(child));
+    test_support::blocking_peer(std::move(far)).write("text");
+    auto [result, buffer] = std::move(receive).wait().take();
+    BOOST_TEST(result.value() == 4U);
+    BOOST_TEST(buffer.text().substr(0, 4) == "text");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace
+} // namespace kernel
