@@ -212,7 +212,7 @@ BOOST_FIXTURE_TEST_CASE(one_that_was_taken_is_on_offer_again_when_given_back, bu
     ring::receive_buffers buffers(backend, 2, 16);
     // More often than there are buffers, so that the ring wraps around.
     for (std::uint32_t i = 0; i < 100000; ++i) {
-        buffers.taken();
+        buffers.taken(i % 2);
         BOOST_REQUIRE(buffers.outstanding() == 1U);
         buffers.give_back(i % 2);
         BOOST_REQUIRE(buffers.outstanding() == 0U);
@@ -225,7 +225,7 @@ BOOST_FIXTURE_TEST_CASE(small_receives_shorten_the_buffers_and_one_cut_off_resto
     constexpr unsigned many = 1024;
     ring::receive_buffers buffers(backend, 4, 4096);
     const auto length_when_offered_again = [&](std::uint32_t id) {
-        buffers.taken();
+        buffers.taken(id);
         buffers.give_back(id);
         return buffers.length_bytes(id);
     };
@@ -245,7 +245,7 @@ BOOST_FIXTURE_TEST_CASE(filling_a_buffer_takes_back_one_step_where_the_rest_is_n
 {
     ring::receive_buffers buffers(backend, 4, 4096);
     const auto length_when_offered_again = [&] {
-        buffers.taken();
+        buffers.taken(0);
         buffers.give_back(0);
         return buffers.length_bytes(0);
     };
@@ -262,7 +262,7 @@ BOOST_FIXTURE_TEST_CASE(one_receive_that_is_not_small_keeps_the_length, buffers_
     ring::receive_buffers buffers(backend, 4, 4096);
     for (unsigned i = 0; i < 5000; ++i)
         buffers.learn(i % 1000 == 0 ? 2049 : 1, false, false);
-    buffers.taken();
+    buffers.taken(2);
     buffers.give_back(2);
     BOOST_TEST(buffers.length_bytes(2) == 4096U);
 }
@@ -272,7 +272,7 @@ BOOST_FIXTURE_TEST_CASE(buffers_of_different_lengths_do_not_overlap, buffers_on_
     constexpr std::uint32_t count = 8;
     ring::receive_buffers buffers(backend, count, 4096);
     for (std::uint32_t id = 0; id < count; ++id) {
-        buffers.taken();
+        buffers.taken(id);
         buffers.give_back(id);
         for (unsigned i = 0; i < 512; ++i) // Two of each length.
             buffers.learn(1, false, false);
@@ -315,6 +315,45 @@ BOOST_FIXTURE_TEST_CASE(a_refusal_by_the_kernel_is_told_apart_from_a_lack, buffe
     const ring::receive_buffers refused(backend, 4, 16);
     BOOST_TEST(!refused.available());
     BOOST_TEST(std::string(refused.reason()).find("refused") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(another_ring_is_offered_what_nobody_holds, buffers_on_a_backend)
+{
+    ring::receive_buffers buffers(backend, 128, 512); // Half of them in reserve.
+    const auto other_kernel = std::make_shared<simulation>();
+    decltype(backend) other{other_kernel, small_options()};
+    const auto is_offered = [&](std::uint32_t id) {
+        const auto offered = other_kernel->referenced_memory();
+        return std::any_of(offered.begin(), offered.end(),
+                           [&](const auto& r) { return r.begin == buffers.data(id); });
+    };
+    buffers.taken(3);
+    buffers.move_to(other);
+    BOOST_TEST(buffers.available());
+    BOOST_TEST(other_kernel->buffers_on_offer() == 64U);
+    BOOST_TEST(is_offered(2));
+    BOOST_TEST(!is_offered(3));
+    buffers.give_back(3);
+    BOOST_TEST(buffers.outstanding() == 0U);
+    buffers.ran_out();
+    BOOST_TEST(other_kernel->buffers_on_offer() == 128U);
+    BOOST_TEST(is_offered(3));
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_held_comes_back_where_another_ring_refuses_them,
+                        buffers_on_a_backend)
+{
+    ring::receive_buffers buffers(backend, 4, 512);
+    const auto other_kernel = std::make_shared<simulation>();
+    decltype(backend) other{other_kernel, small_options()};
+    other_kernel->fail_nth(simulation::call::register_buffer_ring, 1, EINVAL);
+    buffers.taken(3);
+    buffers.move_to(other);
+    BOOST_TEST(!buffers.available());
+    buffers.give_back(3);
+    buffers.ran_out();
+    BOOST_TEST(buffers.outstanding() == 0U);
+    BOOST_TEST(other_kernel->buffers_on_offer() == 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
