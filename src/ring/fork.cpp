@@ -82,6 +82,8 @@ void event_loop::renew()
     registry_owner registrations(*kernel);
     registrations->set_limits(options_.registered_file_count, options_.registered_buffer_count);
     const std::vector<operation_id> lost = ids_in_kernel();
+    if (driver_ != nullptr)
+        driver_->moved_to_child(kernel->ready_descriptor());
     batch_ = 0;
     take_back(lost);
     registry_.swap(registrations);
@@ -103,8 +105,6 @@ void event_loop::renew()
         } catch (const std::system_error&) { // It only costs the look-up.
         }
     }
-    if (driver_ != nullptr)
-        driver_->moved_to_child();
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -68,7 +68,7 @@ void worker_pool::start(background_operation& op)
     {
         const std::lock_guard lock(mutex_);
         if (!stopping_) {
-            if (queued_ >= idle_ && threads_.size() < most_threads_) {
+            if (queued_ >= idle_ && threads_.size() < most_threads_ && !pausing_) {
                 try {
                     add_thread();
                 } catch (...) {

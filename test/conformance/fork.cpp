@@ -197,14 +197,17 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(each_process_hears_its_own_signals, Ctx, contexts)
     signal_set_of<Ctx> signals(ctx, SIGUSR1);
     signals.async_wait(checks.into(heard));
     ctx.poll();
-    const pid_t child = fork_with(ctx, [&] {
-        ::raise(SIGUSR1);
-        test_support::run_until_done(ctx, heard);
-        return !heard.ec && heard.number == SIGUSR1;
-    });
-    BOOST_TEST(ended_well(child));
-    ctx.poll();
-    BOOST_TEST(!heard.done);
+    for (const bool listens : {false, true}) {
+        const pid_t child = fork_with(ctx, [&] {
+            ::raise(SIGUSR1);
+            if (listens)
+                test_support::run_until_done(ctx, heard);
+            return !listens || (!heard.ec && heard.number == SIGUSR1);
+        });
+        BOOST_TEST(ended_well(child));
+        ctx.poll();
+        BOOST_TEST(!heard.done);
+    }
     ::raise(SIGUSR1);
     test_support::run_until_done(ctx, heard);
     BOOST_TEST(heard.number == SIGUSR1);

@@ -25,9 +25,9 @@ public:
     /// running.
     virtual void rest() noexcept = 0;
 
-    /// The loop's descriptor is another one, since this process was forked. What it
-    /// throws, the loop throws.
-    virtual void moved_to_child() {}
+    /// This process was forked, and in place of `ready_descriptor()` there is another
+    /// one. What this throws, the loop throws, and asks again.
+    virtual void moved_to_child(int ready_descriptor) { static_cast<void>(ready_descriptor); }
 
 protected:
     ~driver() = default;

@@ -82,7 +82,7 @@ public:
           reactor_(net::use_service<asio_descriptor_service>(host)), completions_(reactor_),
           timer_(reactor_), context_(BOOST_ASIO_CONCURRENCY_HINT_SAFE, settings)
     {
-        watch();
+        watch(loop().ready_descriptor());
         context_.host_ = &host;
         loop().hand_to(*this);
     }
@@ -125,9 +125,9 @@ private:
 
     ring::event_loop& loop() noexcept { return context_.impl().loop(); }
 
-    void watch()
+    void watch(int ready_descriptor)
     {
-        completions_.assign(::fcntl(loop().ready_descriptor(), F_DUPFD_CLOEXEC, 0), "the ring");
+        completions_.assign(::fcntl(ready_descriptor, F_DUPFD_CLOEXEC, 0), "the ring");
         timer_.assign(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "a timerfd");
     }
 
@@ -191,12 +191,12 @@ private:
 
     /// A timerfd is shared with the parent, as the ring is. Closing ends the waits,
     /// whose handlers take a turn.
-    void moved_to_child() override
+    void moved_to_child(int ready_descriptor) override
     {
         boost::system::error_code ignored;
         reactor_.close(completions_.implementation, ignored);
         reactor_.close(timer_.implementation, ignored);
-        watch();
+        watch(ready_descriptor);
     }
 
     void wait_readable(watched& descriptor) noexcept
