@@ -3,8 +3,6 @@
 
 #include "open_stream.hpp"
 
-#include <safer_ring/ring/socket_operations.hpp>
-
 #include <boost/test/unit_test.hpp>
 
 #include <cerrno>
@@ -16,17 +14,6 @@
 using namespace unit;
 
 namespace {
-
-class connect_to : public ring::connect_operation {
-protected:
-    explicit connect_to(const sockaddr_in& address)
-        : ring::connect_operation(&address, sizeof address)
-    {
-    }
-    ~connect_to() = default;
-
-    int final_result() const noexcept { return result(); }
-};
 
 BOOST_AUTO_TEST_SUITE(forks)
 
@@ -109,7 +96,7 @@ BOOST_FIXTURE_TEST_CASE(connection_that_has_come_about_meanwhile_is_a_success, s
         } else {
             kernel->fail_nth(opcode::connect, 1, EISCONN);
         }
-        const record& r = start<connect_to>(*d, direction::write, address);
+        const record& r = start<connect_to>(*d, direction::write, &address, sizeof address);
         run();
         BOOST_TEST(r.result == (was_taken_back ? 0 : -EISCONN));
         loop.close(d);
