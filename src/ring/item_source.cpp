@@ -120,6 +120,15 @@ void receive_source::take_in(event_loop& loop, int result, std::uint32_t flags) 
     }
 }
 
+ssize_t receive_source::receive_uninterrupted(owned_buffer& buffer) noexcept
+{
+    ssize_t n = 0;
+    do
+        n = receive_once(buffer);
+    while (n == -EINTR);
+    return n;
+}
+
 /// A few buffers at once, so that the kernel is not asked for each; no more, since
 /// others wait meanwhile.
 void receive_source::receive_now(std::size_t size_bytes) noexcept
@@ -132,10 +141,7 @@ void receive_source::receive_now(std::size_t size_bytes) noexcept
         } catch (const std::bad_alloc&) {
             return push_end(-ENOMEM);
         }
-        ssize_t n = 0;
-        do
-            n = receive_once(buffer);
-        while (n == -EINTR);
+        const ssize_t n = receive_uninterrupted(buffer);
         if (would_block(n))
             return;
         if (n <= 0)

@@ -6,6 +6,7 @@
 #include <safer_ring/ring/owned_buffer.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 
 namespace safer_ring::inline SAFER_RING_ABI {

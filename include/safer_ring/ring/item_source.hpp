@@ -108,6 +108,7 @@ private:
     void take_leftover(event_loop& loop) noexcept override;
     void leave(int error) noexcept override;
     void receive_now(std::size_t size_bytes) noexcept;
+    ssize_t receive_uninterrupted(owned_buffer& buffer) noexcept;
 };
 
 /// Connections of a listening socket.

@@ -6,6 +6,7 @@
 #include <safer_ring/ring/operations.hpp>
 
 #include <climits>
+#include <cstdint>
 #include <cstring>
 #include <sys/uio.h>
 #include <unistd.h>

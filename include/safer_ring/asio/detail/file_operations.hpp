@@ -9,6 +9,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 
+#include <cstdint>
 #include <cstring>
 #include <sys/uio.h>
 #include <tuple>

@@ -8,6 +8,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <cstdint>
 #include <tuple>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
