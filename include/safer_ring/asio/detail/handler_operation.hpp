@@ -105,22 +105,22 @@ public:
                                                            net::cancellation_type::total;
 
     /// `types` are those that it takes.
-    explicit cancel_by_id(ring::event_loop& loop,
+    explicit cancel_by_id(loop_service& service,
                           net::cancellation_type_t types = every_type) noexcept
-        : loop_(&loop), types_(types)
+        : service_(&service), types_(types)
     {
     }
 
     void operator()(net::cancellation_type_t type)
     {
         if ((type & types_) != net::cancellation_type::none)
-            loop_->cancel(id);
+            service_->loop().cancel(id, service_->current_loop());
     }
 
     ring::operation_id id = ring::operation_id::none;
 
 private:
-    ring::event_loop* loop_;
+    loop_service* service_;
     net::cancellation_type_t types_;
 };
 

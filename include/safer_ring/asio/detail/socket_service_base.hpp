@@ -437,7 +437,7 @@ protected:
     {
         // Cancelling enters the kernel first, so that the file, and with it a
         // port, is free when close() returns.
-        loop().close(impl.descriptor_);
+        loop().close(impl.descriptor_, service_.current_loop());
         socket_ops::close(impl.socket_, impl.state_, destruction, ec);
         construct(impl);
     }
