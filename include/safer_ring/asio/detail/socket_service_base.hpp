@@ -195,7 +195,8 @@ public:
             using staged_op = handler_operation<staged_send, Handler, IoExecutor>;
             const iovec_array vectors(buffers);
             const auto [staged, lacks_memory] = vectors.measure();
-            if (staged != 0 && staged <= loop().settings().send_buffer_size_bytes && !lacks_memory)
+            if (staged != 0 && staged <= loop().settings().send_buffer_size_bytes &&
+                !lacks_memory && (flags & MSG_ZEROCOPY) == 0)
                 return start<staged_op>(impl, ring::direction::write, handler, io_ex, vectors,
                                         staged, flags);
         }
