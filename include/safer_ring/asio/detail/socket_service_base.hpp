@@ -93,8 +93,10 @@ public:
     error_code io_control(base_implementation_type& impl, Command& command, error_code& ec)
     {
         before_synchronous(impl);
-        socket_ops::ioctl(impl.socket_, impl.state_, command.name(),
-                          static_cast<net::detail::ioctl_arg_type*>(command.data()), ec);
+        auto* const argument = static_cast<net::detail::ioctl_arg_type*>(command.data());
+        socket_ops::ioctl(impl.socket_, impl.state_, command.name(), argument, ec);
+        if (!ec && command.name() == static_cast<int>(FIONREAD) && impl.descriptor_ != nullptr)
+            *argument += static_cast<int>(loop().leftover_size(*impl.descriptor_));
         return ec;
     }
 
