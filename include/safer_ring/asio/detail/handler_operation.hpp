@@ -49,7 +49,7 @@ public:
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
-    void complete(ring::event_loop&) override
+    void complete(ring::event_loop& loop) override
     {
         pointer self(net::get_associated_allocator(handler_), this);
         auto arguments = this->take_arguments();
@@ -58,7 +58,7 @@ public:
         // The memory is free before the upcall, so that the next operation of
         // this chain can use it again.
         self.reset();
-        work.complete(std::move(handler), std::move(arguments));
+        work.complete(std::move(handler), std::move(arguments), loop.is_driven());
     }
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
