@@ -1,7 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// Waiting for completions, calling who waits, and the end of a ring.
+// Waiting for completions, calling who waits, telling what is in flight, and the end of a ring.
 
 #include <safer_ring/ring/ring_core.hpp>
 
@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -216,6 +217,42 @@ std::size_t ring_core::run()
 std::size_t ring_core::run_one(duration limit)
 {
     return drive(limit, 1);
+}
+
+// ------------------------------------------------------------------- telling
+
+std::size_t ring_core::in_flight()
+{
+    const guard held(mutex_);
+    return slots_.size();
+}
+
+std::string ring_core::describe()
+{
+    const guard held(mutex_);
+    return describe_locked();
+}
+
+std::string ring_core::describe_locked() const
+{
+    std::ostringstream text;
+    const auto now = clock::now();
+    slots_.for_each([&](const request& r) {
+        text << "  " << r.subject().message();
+        if (const void* const memory = r.memory(); memory != nullptr)
+            text << ", buffer " << memory;
+        using milliseconds = std::chrono::milliseconds;
+        if (r.state_ == request::state::in_kernel)
+            text << ": in the kernel, submitted "
+                 << std::chrono::duration_cast<milliseconds>(now - r.started_).count() << " ms ago";
+        else
+            text << (r.state_ == request::state::queued ? ": not submitted yet"
+                     : r.starved_                       ? ": waits for a buffer"
+                                                        : ": waits until its items are taken");
+        text << (r.cancel_requested_ ? ", cancelled" : "")
+             << (r.abandoned_ ? ", given up by the program" : "") << '\n';
+    });
+    return text.str();
 }
 
 // ------------------------------------------------------------------- the end

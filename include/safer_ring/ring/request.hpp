@@ -136,6 +136,7 @@ private:
     bool cancel_requested_ = false;
     bool abandoned_ = false; // Nobody holds it: it is destroyed when it completes.
     bool in_chain_ = false;
+    bool waits_for_turn_ = false; // In a chain, until the one before has completed.
     bool is_skipped_ = false; // Cancelled before it went; the kernel has its place in the chain.
     bool limit_is_running_ = false;
     bool due_ = false;     // Its continuation is to be resumed.
@@ -145,6 +146,7 @@ private:
     int result_ = 0;
     operation_id id_ = operation_id::none; // While the engine has it.
     operation_id name_ = operation_id::none;
+    operation_id behind_ = operation_id::none; // In a chain, the one that waits for this one.
     request_hook to_submit_;
     request_hook to_continue_;
     continuation* continuation_ = nullptr;

@@ -143,6 +143,7 @@ private:
     bool reap() noexcept;
     void reap_and_flush(guard& held) noexcept;
     void complete(const backend::completion_entry& entry) noexcept;
+    void give_turn(request& r) noexcept;
     void finish(request& r, int result, std::uint32_t flags) noexcept;
     void take_message(const backend::completion_entry& entry) noexcept;
 
