@@ -546,7 +546,7 @@ std::shared_ptr<mailbox> ring_core::messages()
     return messages_;
 }
 
-void ring_core::give_messages_to(const request& r)
+void ring_core::give_messages_to(const request& r, std::uint64_t reader)
 {
     const guard held(mutex_);
     const request* const other = slots_.find(messages_to_);
@@ -554,6 +554,7 @@ void ring_core::give_messages_to(const request& r)
         throw std::logic_error("safer_ring: a ring has one stream of messages at a time, and "
                                "there is one that goes on");
     messages_to_ = r.id_;
+    messages_->pass_on(reader);
 }
 
 void ring_core::take_message(const backend::completion_entry& entry) noexcept

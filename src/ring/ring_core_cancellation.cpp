@@ -99,17 +99,19 @@ void ring_core::cancel_all()
     send_cancellations(held);
 }
 
-void ring_core::abandon(std::unique_ptr<request> r) noexcept
+continuation* ring_core::abandon(std::unique_ptr<request> r) noexcept
 {
     guard held(mutex_);
-    stop_continuing(*r);
+    continuation* const waiting = stop_continuing(*r);
     if (r->id_ == operation_id::none) {
         held.unlock();
-        return r.reset();
+        r.reset();
+        return waiting;
     }
     r->abandoned_ = true;
     cancel(*r.release());
     send_cancellations(held);
+    return waiting;
 }
 
 } // namespace ring

@@ -104,12 +104,11 @@ void ring_core::hand_over() noexcept
 bool ring_core::wait(const request& r, duration limit)
 {
     guard held(mutex_);
-    const auto has_news = [&r] { return r.id_ == operation_id::none || r.has_part(); };
     const auto deadline = deadline_of(limit);
-    for (bool goes_on = true; goes_on && !has_news();)
+    for (bool goes_on = true; goes_on && !has_news(r);)
         goes_on = wait_once(held, deadline);
     hand_over();
-    return has_news();
+    return has_news(r);
 }
 
 /// Ends the wait of the thread in the kernel, and of those that wait for it.
@@ -134,7 +133,7 @@ void ring_core::continue_with(request& r, continuation& c)
     guard held(mutex_);
     r.continuation_ = &c;
     ++continuations_;
-    if (r.id_ != operation_id::none && !r.has_part())
+    if (!has_news(r))
         return;
     make_due(r);
     wake(held);
@@ -148,12 +147,15 @@ void ring_core::discontinue(request& r) noexcept
         wake(held);
 }
 
-void ring_core::stop_continuing(request& r) noexcept
+/// Gives what was to be resumed.
+continuation* ring_core::stop_continuing(request& r) noexcept
 {
-    if (std::exchange(r.continuation_, nullptr) != nullptr)
+    continuation* const waiting = std::exchange(r.continuation_, nullptr);
+    if (waiting != nullptr)
         --continuations_;
     if (std::exchange(r.due_, false))
         due_.remove(r);
+    return waiting;
 }
 
 continuation& ring_core::take_due(request& r) noexcept
@@ -166,10 +168,16 @@ continuation& ring_core::take_due(request& r) noexcept
 
 bool ring_core::resume_one(guard& held)
 {
-    request* const r = due_.front();
+    request* r = due_.front();
+    // A stream of messages may have had some that are another one's by now.
+    for (; r != nullptr && !has_news(*r); r = due_.front()) {
+        due_.remove(*r);
+        r->due_ = false;
+    }
     if (r == nullptr)
         return false;
     continuation& c = take_due(*r);
+    c.claim(held); // With the lock given up, it may be destroyed.
     held.unlock();
     try {
         c.resume();

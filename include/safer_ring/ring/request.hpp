@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/ring/io_result.hpp>
+#include <safer_ring/ring/loop_mutex.hpp>
 #include <safer_ring/ring/recycled.hpp>
 #include <safer_ring/ring/slot_table.hpp>
 
@@ -11,13 +12,19 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+using engine_lock = std::unique_lock<loop_mutex>;
 
 /// What is called when a request has completed, once, by a thread that polls
 /// or runs the ring.
 class continuation : public recycled {
 public:
+    /// Under the engine's lock, before `resume`: whoever destroys what it waited for
+    /// comes too late from here on.
+    virtual void claim(engine_lock& held) noexcept { static_cast<void>(held); }
     virtual void resume() = 0;
     /// The ring goes away before anybody has polled or run it.
     virtual void drop() noexcept = 0;
