@@ -29,16 +29,18 @@ constexpr backend::backend::timeout close_deadline = 100ms;
 
 } // namespace
 
-void event_loop::cancel(descriptor& d)
+void event_loop::cancel(descriptor& d, loop_thread* self)
 {
     guard held(mutex_);
+    put_posted_first(self);
     cancel_all(held, d, cancel_mode::cancel);
 }
 
-int event_loop::close(descriptor* d)
+int event_loop::close(descriptor* d, loop_thread* self)
 {
     worker_descriptor for_workers; // Closed without the lock, since a file may be flushed then.
     guard held(mutex_);
+    put_posted_first(self);
     cancel_all(held, *d, cancel_mode::close);
     const int fd = d->fd;
     for_workers = std::move(d->for_workers);
@@ -46,10 +48,11 @@ int event_loop::close(descriptor* d)
     return fd;
 }
 
-int event_loop::release(descriptor* d)
+int event_loop::release(descriptor* d, loop_thread* self)
 {
     worker_descriptor for_workers;
     guard held(mutex_);
+    put_posted_first(self);
     cancel_all(held, *d, cancel_mode::release);
     drop_leftovers(*d);
     const int fd = d->fd;
@@ -71,9 +74,10 @@ bool event_loop::is_busy(const descriptor& d)
                        [&d](direction dir) { return d.front(dir) != nullptr; });
 }
 
-void event_loop::cancel(operation_id id)
+void event_loop::cancel(operation_id id, loop_thread* self)
 {
     guard held(mutex_);
+    put_posted_first(self);
     if (!wait_until_performed(held, id))
         return;
     hurry_late();

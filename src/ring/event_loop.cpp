@@ -389,6 +389,7 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
                                  operation_id* id, bool counts)
 {
     guard held(mutex_);
+    put_posted_first(self);
     if (!kernel_) { // Started by a handler's destructor after the memory was set aside.
         count_work();
         op.result_ = -ECANCELED;
@@ -443,6 +444,14 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     if (op.state_ == io_state::queued)
         end_rest(held, self);
     submit_started(held, self);
+}
+
+/// What a handler has posted runs before the handlers of operations that end at once
+/// in what it calls afterwards.
+void event_loop::put_posted_first(loop_thread* self) noexcept
+{
+    if (self != nullptr && one_thread())
+        ready_.splice_back(self->private_ready);
 }
 
 /// What it waits for may be no work, as the request of a stream that is in the kernel.

@@ -3,9 +3,11 @@
 
 #include <safer_ring/ring/io_ring.hpp>
 
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
@@ -30,8 +32,10 @@ operation<ops::connect, building> io_ring::connect(file_ref file, const sockaddr
 
 stream<streams::messages> io_ring::messages()
 {
-    stream<streams::messages> made(core_, streams::messages(core_.messages()), {});
-    core_.give_messages_to(*made.request_);
+    streams::messages of_ring(core_.messages());
+    const std::uint64_t reader = of_ring.reader();
+    stream<streams::messages> made(core_, std::move(of_ring), {});
+    core_.give_messages_to(*made.request_, reader);
     return made;
 }
 

@@ -126,10 +126,22 @@ void mailbox::close() noexcept
         ring_.close();
 }
 
-std::size_t mailbox::size() const noexcept
+std::uint64_t mailbox::new_reader() noexcept
 {
     const std::lock_guard held(mutex_);
-    return count_;
+    return ++readers_;
+}
+
+void mailbox::pass_on(std::uint64_t reader) noexcept
+{
+    const std::lock_guard held(mutex_);
+    reader_ = reader;
+}
+
+std::size_t mailbox::size(std::uint64_t reader) const noexcept
+{
+    const std::lock_guard held(mutex_);
+    return reader == reader_ ? count_ : 0;
 }
 
 std::uint64_t mailbox::pop() noexcept

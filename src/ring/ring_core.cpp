@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <ctime>
 #include <limits>
-#include <sstream>
 #include <stdexcept>
 #include <utility>
 
@@ -120,6 +119,8 @@ void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t
         request& r = *requests[i];
         r.entry_flags |= i + 1 != count ? link : std::uint8_t{0};
         r.in_chain_ = count > 1;
+        r.waits_for_turn_ = i != 0;
+        r.behind_ = i + 1 != count ? requests[i + 1]->id_ : operation_id::none;
         begin(r);
     }
     if (in_kernel_)
@@ -396,13 +397,17 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     request* const r = slots_.find(static_cast<operation_id>(entry.user_data & ~cancel_tag));
     if ((entry.user_data & cancel_tag) != 0) {
         // The request may be between two states, where nothing finds it (ENOENT)
-        // or where it goes on all the same (EALREADY).
-        cancel_missed_ =
-            cancel_missed_ || (entry.result < 0 && r != nullptr && !r->has_begun_to_end);
+        // or where it goes on all the same (EALREADY). Before its turn in a chain
+        // nothing finds it either, and then it is asked for again.
+        const bool has_to_come = r != nullptr && r->waits_for_turn_ && entry.result == -ENOENT;
+        cancel_missed_ = cancel_missed_ ||
+                         (entry.result < 0 && r != nullptr && !r->has_begun_to_end && !has_to_come);
         return;
     }
     if (r == nullptr || r->state_ != request::state::in_kernel)
         return;
+    if (r->behind_ != operation_id::none)
+        give_turn(*r);
     if ((entry.flags & backend::completion_more) != 0) {
         r->result_ = entry.result; // What the notification behind it is about.
         r->part(entry.result, entry.flags);
@@ -544,7 +549,7 @@ std::shared_ptr<mailbox> ring_core::messages()
     return messages_;
 }
 
-void ring_core::give_messages_to(const request& r)
+void ring_core::give_messages_to(const request& r, std::uint64_t reader)
 {
     const guard held(mutex_);
     const request* const other = slots_.find(messages_to_);
@@ -552,6 +557,7 @@ void ring_core::give_messages_to(const request& r)
         throw std::logic_error("safer_ring: a ring has one stream of messages at a time, and "
                                "there is one that goes on");
     messages_to_ = r.id_;
+    messages_->pass_on(reader);
 }
 
 void ring_core::take_message(const backend::completion_entry& entry) noexcept
@@ -561,42 +567,6 @@ void ring_core::take_message(const backend::completion_entry& entry) noexcept
     messages_->arrive(entry.user_data << 32 | static_cast<std::uint32_t>(entry.result));
     if (request* const r = slots_.find(messages_to_))
         make_due(*r);
-}
-
-// ------------------------------------------------------------------- telling
-
-std::size_t ring_core::in_flight()
-{
-    const guard held(mutex_);
-    return slots_.size();
-}
-
-std::string ring_core::describe()
-{
-    const guard held(mutex_);
-    return describe_locked();
-}
-
-std::string ring_core::describe_locked() const
-{
-    std::ostringstream text;
-    const auto now = clock::now();
-    slots_.for_each([&](const request& r) {
-        text << "  " << r.subject().message();
-        if (const void* const memory = r.memory(); memory != nullptr)
-            text << ", buffer " << memory;
-        using milliseconds = std::chrono::milliseconds;
-        if (r.state_ == request::state::in_kernel)
-            text << ": in the kernel, submitted "
-                 << std::chrono::duration_cast<milliseconds>(now - r.started_).count() << " ms ago";
-        else
-            text << (r.state_ == request::state::queued ? ": not submitted yet"
-                     : r.starved_                       ? ": waits for a buffer"
-                                                        : ": waits until its items are taken");
-        text << (r.cancel_requested_ ? ", cancelled" : "")
-             << (r.abandoned_ ? ", given up by the program" : "") << '\n';
-    });
-    return text.str();
 }
 
 } // namespace ring

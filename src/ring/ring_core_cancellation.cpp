@@ -28,6 +28,20 @@ void ring_core::cancel(request& r) noexcept
     finish(r, -ECANCELED, 0);
 }
 
+/// `r` has completed, or has but its notification to come: the next one of its
+/// chain begins, where a cancellation finds it.
+void ring_core::give_turn(request& r) noexcept
+{
+    request* const next = slots_.find(std::exchange(r.behind_, operation_id::none));
+    if (next == nullptr)
+        return;
+    next->waits_for_turn_ = false;
+    if (!next->cancel_requested_ || next->has_begun_to_end)
+        return;
+    ask_for_cancellation(*next);
+    flush_missed_ = true;
+}
+
 /// Something that fails, as what was cancelled before it went does, and has no
 /// effect: the end of no descriptor.
 void ring_core::prepare_skipped(request& r, backend::submission_entry& entry) noexcept
@@ -85,17 +99,19 @@ void ring_core::cancel_all()
     send_cancellations(held);
 }
 
-void ring_core::abandon(std::unique_ptr<request> r) noexcept
+continuation* ring_core::abandon(std::unique_ptr<request> r) noexcept
 {
     guard held(mutex_);
-    stop_continuing(*r);
+    continuation* const waiting = stop_continuing(*r);
     if (r->id_ == operation_id::none) {
         held.unlock();
-        return r.reset();
+        r.reset();
+        return waiting;
     }
     r->abandoned_ = true;
     cancel(*r.release());
     send_cancellations(held);
+    return waiting;
 }
 
 } // namespace ring

@@ -1,7 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// Waiting for completions, calling who waits, and the end of a ring.
+// Waiting for completions, calling who waits, telling what is in flight, and the end of a ring.
 
 #include <safer_ring/ring/ring_core.hpp>
 
@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -103,12 +104,11 @@ void ring_core::hand_over() noexcept
 bool ring_core::wait(const request& r, duration limit)
 {
     guard held(mutex_);
-    const auto has_news = [&r] { return r.id_ == operation_id::none || r.has_part(); };
     const auto deadline = deadline_of(limit);
-    for (bool goes_on = true; goes_on && !has_news();)
+    for (bool goes_on = true; goes_on && !has_news(r);)
         goes_on = wait_once(held, deadline);
     hand_over();
-    return has_news();
+    return has_news(r);
 }
 
 /// Ends the wait of the thread in the kernel, and of those that wait for it.
@@ -133,7 +133,7 @@ void ring_core::continue_with(request& r, continuation& c)
     guard held(mutex_);
     r.continuation_ = &c;
     ++continuations_;
-    if (r.id_ != operation_id::none && !r.has_part())
+    if (!has_news(r))
         return;
     make_due(r);
     wake(held);
@@ -147,12 +147,15 @@ void ring_core::discontinue(request& r) noexcept
         wake(held);
 }
 
-void ring_core::stop_continuing(request& r) noexcept
+/// Gives what was to be resumed.
+continuation* ring_core::stop_continuing(request& r) noexcept
 {
-    if (std::exchange(r.continuation_, nullptr) != nullptr)
+    continuation* const waiting = std::exchange(r.continuation_, nullptr);
+    if (waiting != nullptr)
         --continuations_;
     if (std::exchange(r.due_, false))
         due_.remove(r);
+    return waiting;
 }
 
 continuation& ring_core::take_due(request& r) noexcept
@@ -165,10 +168,16 @@ continuation& ring_core::take_due(request& r) noexcept
 
 bool ring_core::resume_one(guard& held)
 {
-    request* const r = due_.front();
+    request* r = due_.front();
+    // A stream of messages may have had some that are another one's by now.
+    for (; r != nullptr && !has_news(*r); r = due_.front()) {
+        due_.remove(*r);
+        r->due_ = false;
+    }
     if (r == nullptr)
         return false;
     continuation& c = take_due(*r);
+    c.claim(held); // With the lock given up, it may be destroyed.
     held.unlock();
     try {
         c.resume();
@@ -216,6 +225,42 @@ std::size_t ring_core::run()
 std::size_t ring_core::run_one(duration limit)
 {
     return drive(limit, 1);
+}
+
+// ------------------------------------------------------------------- telling
+
+std::size_t ring_core::in_flight()
+{
+    const guard held(mutex_);
+    return slots_.size();
+}
+
+std::string ring_core::describe()
+{
+    const guard held(mutex_);
+    return describe_locked();
+}
+
+std::string ring_core::describe_locked() const
+{
+    std::ostringstream text;
+    const auto now = clock::now();
+    slots_.for_each([&](const request& r) {
+        text << "  " << r.subject().message();
+        if (const void* const memory = r.memory(); memory != nullptr)
+            text << ", buffer " << memory;
+        using milliseconds = std::chrono::milliseconds;
+        if (r.state_ == request::state::in_kernel)
+            text << ": in the kernel, submitted "
+                 << std::chrono::duration_cast<milliseconds>(now - r.started_).count() << " ms ago";
+        else
+            text << (r.state_ == request::state::queued ? ": not submitted yet"
+                     : r.starved_                       ? ": waits for a buffer"
+                                                        : ": waits until its items are taken");
+        text << (r.cancel_requested_ ? ", cancelled" : "")
+             << (r.abandoned_ ? ", given up by the program" : "") << '\n';
+    });
+    return text.str();
 }
 
 // ------------------------------------------------------------------- the end

@@ -286,7 +286,7 @@ int signal_hub::clear(signal_set& set)
     return 0;
 }
 
-void signal_hub::cancel(signal_set& set)
+void signal_hub::cancel(signal_set& set, loop_thread* self)
 {
     operation_queue ops;
     {
@@ -297,10 +297,10 @@ void signal_hub::cancel(signal_set& set)
             ops.push_back(op);
         }
     }
-    loop_.post_deferred(ops, nullptr);
+    loop_.post_deferred(ops, self);
 }
 
-void signal_hub::cancel(std::uint64_t id)
+void signal_hub::cancel(std::uint64_t id, loop_thread* self)
 {
     operation_queue ops;
     {
@@ -314,10 +314,10 @@ void signal_hub::cancel(std::uint64_t id)
         op.cancelled = true;
         ops.push_back(&op);
     }
-    loop_.post_deferred(ops, nullptr);
+    loop_.post_deferred(ops, self);
 }
 
-void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
+void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id, loop_thread* self)
 {
     operation_queue ready;
     {
@@ -343,7 +343,7 @@ void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id)
         }
     }
     loop_.tell_driver();
-    loop_.post_deferred(ready, nullptr);
+    loop_.post_deferred(ready, self);
 }
 
 /// Completes all waits of all sets that have the signal, as Asio does, or

@@ -41,8 +41,9 @@ bool has_peer(int fd) noexcept
 bool receive_operation::wants_bulk(const event_loop& loop) const noexcept
 {
     auto& buffers = const_cast<event_loop&>(loop).buffers();
-    // A peek has to see all there is, however short the buffers on offer are.
-    return (flags_ & MSG_PEEK) != 0 || !buffers.available() ||
+    // A peek has to see all there is, however short the buffers on offer are; and
+    // what is only counted must not be looked for in one.
+    return (flags_ & (MSG_PEEK | MSG_TRUNC)) != 0 || !buffers.available() ||
            (descriptor_->bulk_read && size_bytes_ > buffers.size_bytes());
 }
 
@@ -185,7 +186,9 @@ bool receive_operation::complete_from_leftover(event_loop& loop) noexcept
 
 void send_operation::stage(event_loop& loop)
 {
-    if (size_bytes_ > loop.settings().send_buffer_size_bytes) {
+    // With MSG_ZEROCOPY, the kernel goes on reading when the send is over, and its
+    // socket tells the caller when that ends: it has to be the caller's memory.
+    if (size_bytes_ > loop.settings().send_buffer_size_bytes || (flags_ & MSG_ZEROCOPY) != 0) {
         by_readiness_ = true;
         return;
     }

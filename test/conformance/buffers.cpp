@@ -7,15 +7,18 @@
 #include "support/counting_allocator.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
+#include "support/skip.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
+#include <sys/socket.h>
 #include <thread>
 #include <vector>
 
@@ -329,6 +332,63 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(written_memory_may_be_changed_in_the_handler, Ctx,
     ctx.run();
     for (char letter = 'a'; letter <= 'z'; ++letter)
         BOOST_TEST((peer.read(1000) == std::string(1000, letter)));
+}
+
+/// What lies in the queue of the socket is the caller's until the kernel says that it is
+/// done with it.
+BOOST_AUTO_TEST_CASE_TEMPLATE(zero_copy_by_flag_sends_from_the_callers_memory, Ctx, contexts)
+{
+    Ctx ctx;
+    auto acceptor = loopback_acceptor(ctx);
+    // So small that most of what is sent has to wait for the reader.
+    acceptor.set_option(net::socket_base::receive_buffer_size(4096));
+    socket_of<Ctx> socket(ctx), peer(ctx);
+    socket.connect(acceptor.local_endpoint());
+    acceptor.accept(peer);
+    const int on = 1;
+    if (::setsockopt(socket.native_handle(), SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on) != 0)
+        SAFER_RING_SKIP("the kernel has no SO_ZEROCOPY");
+    socket.set_option(net::socket_base::send_buffer_size(400'000));
+    std::string sent(64'000, '.');
+    net::write(socket, net::buffer(sent));
+    std::deque<std::string> parts;
+    for (char c = 'a'; c <= 'z'; ++c) {
+        const std::string& part = parts.emplace_back(500, c);
+        io_result result;
+        const auto sends = [&](const auto& buffers) {
+            socket.async_send(buffers, MSG_ZEROCOPY,
+                              [&](error_code ec, std::size_t n) { result.store(ec, n); });
+        };
+        if (c % 2 == 0)
+            sends(net::buffer(part));
+        else
+            sends(std::array<net::const_buffer, 2>{net::buffer(part, 1), net::buffer(part) + 1});
+        run_until_done(ctx, result);
+        BOOST_TEST(result.ec == error_code());
+        BOOST_REQUIRE(result.bytes == part.size());
+        sent += part;
+    }
+    std::string got(sent.size(), '\0');
+    net::read(peer, net::buffer(got));
+    BOOST_TEST((got == sent));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(bytes_that_are_only_counted_go_nowhere, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    peer.write("abcdefgh");
+    std::string room(8, '#');
+    io_result counted, read;
+    socket.async_receive(net::buffer(room, 4), MSG_TRUNC, checks.into(counted));
+    run_until_done(ctx, counted);
+    BOOST_TEST(counted.ec == error_code());
+    BOOST_TEST(counted.bytes == 4u);
+    BOOST_TEST(room == "########");
+    socket.async_receive(net::buffer(room), checks.into(read));
+    run_until_done(ctx, read);
+    BOOST_TEST(room.substr(0, read.bytes) == "efgh");
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(associated_allocator_gives_the_memory_of_operations, Ctx, contexts)

@@ -105,6 +105,25 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(more_buffers_than_a_call_takes_are_written_in_part
     BOOST_TEST((got == sent));
 }
 
+// As many empty buffers as a call takes; Asio reads nothing then.
+BOOST_AUTO_TEST_CASE_TEMPLATE(reads_that_begin_with_many_empty_buffers_find_no_end, T, channels)
+{
+    fixture<T> f;
+    std::vector<net::mutable_buffer> room(64);
+    room.push_back(net::buffer(f.buffer));
+    io_result first, second, read;
+    f.c.writer.async_write_some(net::buffer("abc", 3), f.checks.into(first));
+    f.run(first);
+    f.c.reader.async_read_some(room, f.checks.into(read));
+    f.run(read);
+    BOOST_TEST(read.ec == error_code());
+    f.c.writer.async_write_some(net::buffer("def", 3), f.checks.into(second));
+    f.run(second);
+    error_code ec = test_support::garbage_error();
+    f.c.reader.read_some(room, ec);
+    BOOST_TEST(ec == error_code());
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(empty_transfers_complete_at_once, T, channels)
 {
     fixture<T> f;

@@ -162,6 +162,39 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handler_bound_to_a_strand_runs_inside_of_it, Ctx, 
     BOOST_TEST(inside);
 }
 
+#if defined(BOOST_ASIO_HAS_HANDLER_HOOKS) && !defined(BOOST_ASIO_NO_DEPRECATED)
+BOOST_AUTO_TEST_CASE_TEMPLATE(steps_of_an_operation_run_on_the_old_strand_of_its_handler, Ctx,
+                              contexts)
+{
+    Ctx ctx;
+    auto [socket, peer] = test_support::connect_to_peer<socket_of<Ctx>>(ctx);
+    typename Ctx::strand strand(ctx);
+    std::array<char, 4> text{};
+    int steps = 0;
+    test_support::io_result read;
+    net::async_read(
+        socket, net::buffer(text),
+        [&](error_code, std::size_t n) {
+            if (n != 0) {
+                ++steps;
+                BOOST_TEST(strand.running_in_this_thread());
+            }
+            return text.size() - n;
+        },
+        strand.wrap([&](error_code ec, std::size_t n) {
+            BOOST_TEST(strand.running_in_this_thread());
+            read.store(ec, n);
+        }));
+    for (int i = 1; i < 4; ++i) {
+        peer.write("x");
+        test_support::run_until(ctx, [&] { return steps == i; });
+    }
+    peer.write("x");
+    test_support::run_until_done(ctx, read);
+    BOOST_TEST(read.bytes == 4u);
+}
+#endif
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(handler_bound_to_any_io_executor_of_the_same_context_runs, Ctx,
                               contexts)
 {

@@ -401,6 +401,35 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(one_operation_with_a_thousand_buffers_moves_someth
     BOOST_TEST((got.substr(0, read.bytes) == all.substr(0, read.bytes)));
 }
 
+// As many empty buffers as a call takes; Asio moves nothing then.
+BOOST_AUTO_TEST_CASE_TEMPLATE(reads_that_begin_with_many_empty_buffers_find_no_end, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [first, second] = connected_pair<socket_of<Ctx>>(ctx);
+    const std::string all = pattern(60'000);
+    std::string got(all.size(), '\0');
+    std::vector<net::const_buffer> gather(64, net::buffer("", 0));
+    std::vector<net::mutable_buffer> scatter(64);
+    gather.push_back(net::buffer(all));
+    scatter.push_back(net::buffer(got));
+    net::write(first, net::buffer(all));
+    for (int i = 0; i < 3; ++i) { // Also where the ones before were large.
+        io_result read, write;
+        second.async_read_some(scatter, checks.into(read));
+        first.async_write_some(gather, checks.into(write));
+        run_until_done(ctx, read);
+        run_until_done(ctx, write);
+        BOOST_TEST(read.ec == error_code());
+        BOOST_TEST(write.ec == error_code());
+        BOOST_TEST(!(is_ours<Ctx> && write.bytes == 0));
+        net::write(first, net::buffer(all, 100));
+    }
+    error_code ec = test_support::garbage_error();
+    second.read_some(scatter, ec);
+    BOOST_TEST(ec == error_code());
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(eight_mebibytes_arrive_unchanged, Ctx, contexts)
 {
     handler_checks checks;

@@ -153,6 +153,21 @@ BOOST_AUTO_TEST_CASE(each_datagram_is_one_item_however_it_is_received)
     check(watched_datagrams(without_buffers()));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_there_comes_at_once_where_readiness_is_waited_for)
+{
+    watched_datagrams s(without_buffers());
+    for (const char* text : {"one", "two", "three"})
+        s.send(text);
+    BOOST_TEST(s.next() == "one");
+    BOOST_TEST(s.stream.held() == 2U);
+    BOOST_TEST(s.next() == "two");
+    BOOST_TEST(s.next() == "three");
+    s.send("late"); // That there was nothing in between is no error.
+    BOOST_TEST(s.next() == "late");
+    BOOST_TEST(!s.error);
+    BOOST_TEST(s.seen->count(opcode::recvmsg) == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(sender_without_an_address_has_an_empty_one)
 {
     for (const auto& settings : {small_buffers(), without_buffers()}) {
@@ -235,12 +250,17 @@ BOOST_AUTO_TEST_CASE(stop_gives_what_nobody_has_taken_with_its_sender)
     watched_datagrams s;
     s.send("taken");
     BOOST_TEST(s.next() == "taken");
-    for (const char* text : {"one", "", "two"})
+    const std::string full(longest, 'f');
+    for (const std::string& text : {std::string("one"), std::string(), std::string("two")})
         s.send(text);
+    s.send(full + "cut");
     const auto guard = net::make_work_guard(s.ctx);
-    run_until(s.ctx, [&] { return s.stream.held() == 3; });
-    const auto left = s.stream.stop();
-    BOOST_REQUIRE(left.size() == 3U);
+    run_until(s.ctx, [&] { return s.stream.held() == 4; });
+    auto left = s.stream.stop();
+    BOOST_REQUIRE(left.size() == 4U);
+    BOOST_TEST(left[3].bytes.text() == full);
+    BOOST_TEST(left[3].error == net::error::message_size);
+    left[3].error = {};
     BOOST_TEST(left[0].bytes.text() == "one");
     BOOST_TEST(left[1].bytes.text() == "");
     BOOST_TEST(left[2].bytes.text() == "two");

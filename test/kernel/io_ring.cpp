@@ -2,6 +2,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 #include "kernel.hpp"
+#include "watched_backend.hpp"
 
 #include "support/blocking_peer.hpp"
 #include "support/child_process.hpp"
@@ -13,8 +14,10 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <coroutine>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -339,6 +342,21 @@ BOOST_FIXTURE_TEST_CASE(what_is_linked_to_a_timeout_begins_when_its_time_is_over
     auto [waited, written] = ring.submit_linked(ring.timeout(1ms), write("later"));
     BOOST_TEST(std::move(written).wait().result().value() == 5U);
     BOOST_TEST(std::move(waited).wait().result().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(who_waits_for_a_chain_is_not_woken_for_a_cancellation_before_its_turn)
+{
+    const auto record = std::make_shared<watch>();
+    io_ring ring(std::make_unique<watched_backend>(options(), record));
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
+    auto [waited, cancelled] =
+        ring.submit_in_order(ring.timeout(20ms), ring.read(reader.get(), owned_buffer(1)));
+    ring.flush();
+    cancelled.cancel();
+    static_cast<void>(std::move(waited).wait());
+    BOOST_TEST(record->limited_waits == 0U);
+    const auto result = std::move(cancelled).wait().result();
+    BOOST_TEST(result.code().value() == ECANCELED);
 }
 
 BOOST_AUTO_TEST_CASE(chain_that_cannot_be_submitted_at_once_is_refused)

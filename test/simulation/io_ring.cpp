@@ -15,7 +15,10 @@
 #include <thread>
 #include <vector>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -210,6 +213,62 @@ BOOST_FIXTURE_TEST_CASE(linked_operation_is_cancelled_when_it_begins, ring_with_
     BOOST_TEST(std::move(first).wait().result().has_value());
     auto [result, back] = std::move(second).wait().take();
     BOOST_TEST((result.code() == std::errc::operation_canceled));
+}
+
+BOOST_FIXTURE_TEST_CASE(linked_operation_is_not_asked_for_again_before_its_turn, ring_with_pipe)
+{
+    auto [first, second, third] =
+        ring->submit_in_order(read(), read(), ring->read(other.get(), buffer()));
+    ring->flush();
+    third.cancel();
+    const auto look = [&] {
+        for (int i = 0; i < 20; ++i)
+            ring->poll();
+    };
+    look();
+    BOOST_TEST(kernel->count(opcode::async_cancel) == 1U);
+    write_plain("text");
+    look();
+    BOOST_TEST(first.is_done());
+    BOOST_TEST(kernel->count(opcode::async_cancel) == 1U);
+    write_plain("text");
+    while (!second.is_done())
+        ring->poll();
+    BOOST_TEST(kernel->count(opcode::async_cancel) == 2U); // Without another call.
+    look();
+    BOOST_TEST(third.is_done());
+    BOOST_TEST(kernel->count(opcode::async_cancel) == 2U);
+    const auto result = std::move(third).wait().result();
+    BOOST_TEST((result.code() == std::errc::operation_canceled));
+}
+
+// Its turn is there when the send is over, which may be long before its buffer is back.
+BOOST_AUTO_TEST_CASE(operation_behind_a_zero_copy_send_is_cancelled_before_the_notification)
+{
+    safer_ring::backend::simulation_plan plan;
+    plan.zero_copy_send = true;
+    ring_with_pipe with(plan);
+    const test_support::unique_descriptor udp(::socket(AF_INET, SOCK_DGRAM, 0));
+    sockaddr_in self{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
+    socklen_t size = sizeof self;
+    auto* const address = reinterpret_cast<sockaddr*>(&self);
+    BOOST_REQUIRE(::bind(udp.get(), address, size) == 0);
+    BOOST_REQUIRE(::getsockname(udp.get(), address, &size) == 0);
+    BOOST_REQUIRE(::connect(udp.get(), address, size) == 0);
+    with.kernel->hold_notifications();
+    auto [first, sending, behind] = with.ring->submit_in_order(
+        with.read(),
+        with.ring->send_zero_copy(udp.get(), safer_ring::owned_buffer::copy_of("text")),
+        with.ring->read(with.other.get(), with.buffer()));
+    with.ring->flush();
+    behind.cancel();
+    with.write_plain("text");
+    const auto result = std::move(behind).wait().result();
+    BOOST_TEST((result.code() == std::errc::operation_canceled));
+    BOOST_TEST(!sending.is_done());
+    with.kernel->release();
+    const auto sent = std::move(sending).wait().result();
+    BOOST_TEST(sent.has_value());
 }
 
 BOOST_FIXTURE_TEST_CASE(drained_operation_waits_and_can_be_cancelled, ring_with_pipe)

@@ -8,6 +8,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <sys/socket.h>
 
 // What a cancelled operation brings when it is too late stays with its I/O
 // object, and is the first that any later call on it gets.
@@ -144,6 +145,9 @@ BOOST_FIXTURE_TEST_CASE(available_counts_them, socket_with_leftover)
     BOOST_TEST(socket.available() == 9U);
     peer->write("1234");
     BOOST_TEST(socket.available() == 13U);
+    local_socket::bytes_readable command;
+    socket.io_control(command);
+    BOOST_TEST(command.get() == 13U);
 }
 
 BOOST_FIXTURE_TEST_CASE(waits_for_readability_see_them, socket_with_leftover)
@@ -199,6 +203,20 @@ BOOST_FIXTURE_TEST_CASE(a_synchronous_accept_gets_the_socket, acceptor_with_left
     tcp_socket accepted = acceptor.accept(from);
     BOOST_TEST(accepted.is_open());
     BOOST_TEST(from.port() == test_support::local_port(client.get()));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_synchronous_accept_gets_a_socket_whose_peer_has_gone,
+                        acceptor_with_leftover)
+{
+    const linger reset{1, 0};
+    BOOST_REQUIRE(::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0);
+    client.reset();
+    tcp::endpoint from;
+    error_code ec;
+    tcp_socket accepted(*ring.context);
+    acceptor.accept(accepted, from, ec);
+    BOOST_TEST(ec == error_code());
+    BOOST_TEST(accepted.is_open());
 }
 
 BOOST_FIXTURE_TEST_CASE(an_asynchronous_accept_gets_the_socket, acceptor_with_leftover)

@@ -93,7 +93,7 @@ private:
             op_type::make(handler, io_ex, context_, place, source_end, target_end, size_bytes);
         ring::operation_id* id = nullptr;
         if (slot.is_connected())
-            id = &slot.template emplace<cancel_by_id>(loop()).id;
+            id = &slot.template emplace<cancel_by_id>(service_).id;
         const auto line = source_has_one_line ? ring::direction::write : ring::direction::read;
         place->start(loop(), target, *op);
         try {

@@ -213,19 +213,19 @@ public:
                                          loop_thread* self);
 
     /// Cancels all operations of `d`; memory that came with them is neither
-    /// read nor written once this has returned.
-    SAFER_RING_API void cancel(descriptor& d);
+    /// read nor written once this has returned. `self` as for `post`.
+    SAFER_RING_API void cancel(descriptor& d, loop_thread* self = nullptr);
 
     /// The same for one operation, if it is still there.
-    SAFER_RING_API void cancel(operation_id id);
+    SAFER_RING_API void cancel(operation_id id, loop_thread* self = nullptr);
 
     /// Cancels everything and forgets `d`; closing the number is then safe.
     /// Answers it, since an operation may have opened the file meanwhile.
-    SAFER_RING_API int close(descriptor* d);
+    SAFER_RING_API int close(descriptor* d, loop_thread* self = nullptr);
 
     /// Cancels everything, waits until the kernel let go, and forgets `d`;
     /// answers the number.
-    SAFER_RING_API int release(descriptor* d);
+    SAFER_RING_API int release(descriptor* d, loop_thread* self = nullptr);
 
     // ---- registrations: see registered_file.hpp
 
@@ -406,6 +406,7 @@ private:
     void wake_waiter(guard& held);
     void stop_all(guard& held);
     void end_rest(guard& held, const loop_thread* self);
+    void put_posted_first(loop_thread* self) noexcept;
 
     // driver.cpp
     SAFER_RING_API void wake_driver();

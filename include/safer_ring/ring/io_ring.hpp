@@ -282,8 +282,9 @@ public:
     timeout_stream(std::chrono::nanoseconds interval);
 
     /// The messages to this ring, also those that came before. One stream at a
-    /// time: std::logic_error; std::system_error as of `address`. There is no
-    /// bound to how many may wait, and its limits are none.
+    /// time: std::logic_error; std::system_error as of `address`. What one that was
+    /// cancelled has not given by then is the new one's, and only its end is left to
+    /// it. There is no bound to how many may wait, and its limits are none.
     [[nodiscard]] SAFER_RING_API stream<streams::messages> messages();
 
     /// Submits them as one: each begins when the one before has succeeded in

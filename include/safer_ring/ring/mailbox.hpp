@@ -64,7 +64,12 @@ public:
     /// The ring goes away.
     SAFER_RING_API void close() noexcept;
     [[nodiscard]] int event_descriptor() const noexcept { return event_.get(); }
-    [[nodiscard]] SAFER_RING_API std::size_t size() const noexcept;
+    /// A number for who is going to take messages, one at a time.
+    [[nodiscard]] SAFER_RING_API std::uint64_t new_reader() noexcept;
+    /// Those that nobody has taken are this one's, and all that come.
+    SAFER_RING_API void pass_on(std::uint64_t reader) noexcept;
+    /// How many there are for this one.
+    [[nodiscard]] SAFER_RING_API std::size_t size(std::uint64_t reader) const noexcept;
     [[nodiscard]] SAFER_RING_API std::uint64_t pop() noexcept;
 
 private:
@@ -78,7 +83,9 @@ private:
     std::vector<std::uint64_t> values_; // In a circle, from head_ on.
     std::size_t head_ = 0;
     std::size_t count_ = 0;
-    std::size_t reserved_ = 0; // These, and those that may come.
+    std::size_t reserved_ = 0;  // These, and those that may come.
+    std::uint64_t readers_ = 0; // That have a number.
+    std::uint64_t reader_ = 0;  // Whose they are.
     bool is_signalled_ = false;
     bool is_closed_ = false;
 };

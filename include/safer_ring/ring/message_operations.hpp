@@ -106,7 +106,11 @@ class SAFER_RING_API messages {
 public:
     using result_type = io_result<std::uint64_t>;
 
-    explicit messages(std::shared_ptr<ring::mailbox> box) noexcept : box_(std::move(box)) {}
+    explicit messages(std::shared_ptr<ring::mailbox> box) noexcept
+        : box_(std::move(box)), reader_(box_->new_reader())
+    {
+    }
+    [[nodiscard]] std::uint64_t reader() const noexcept { return reader_; }
     /// What is waited for is that the mailbox has something from a sender that
     /// has put it there by hand; single requests see that again and again.
     static constexpr std::size_t high_water(bool multishot) noexcept
@@ -115,13 +119,14 @@ public:
     }
     void prepare(backend::submission_entry& entry, bool multishot) noexcept;
     outcome take_in(int result, std::uint32_t flags) noexcept;
-    [[nodiscard]] std::size_t size() const noexcept { return box_->size(); }
+    [[nodiscard]] std::size_t size() const noexcept { return box_->size(reader_); }
     [[nodiscard]] result_type take(bool cancelled) noexcept { return {box_->pop(), cancelled}; }
     static result_type end(const io_error& error, bool cancelled) { return {error, cancelled}; }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "message stream"}; }
 
 private:
     std::shared_ptr<ring::mailbox> box_;
+    std::uint64_t reader_; // Which of the mailbox's.
 };
 
 } // namespace streams

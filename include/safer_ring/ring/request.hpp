@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/ring/io_result.hpp>
+#include <safer_ring/ring/loop_mutex.hpp>
 #include <safer_ring/ring/recycled.hpp>
 #include <safer_ring/ring/slot_table.hpp>
 
@@ -11,13 +12,19 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+using engine_lock = std::unique_lock<loop_mutex>;
 
 /// What is called when a request has completed, once, by a thread that polls
 /// or runs the ring.
 class continuation : public recycled {
 public:
+    /// Under the engine's lock, before `resume`: whoever destroys what it waited for
+    /// comes too late from here on.
+    virtual void claim(engine_lock& held) noexcept { static_cast<void>(held); }
     virtual void resume() = 0;
     /// The ring goes away before anybody has polled or run it.
     virtual void drop() noexcept = 0;
@@ -136,6 +143,7 @@ private:
     bool cancel_requested_ = false;
     bool abandoned_ = false; // Nobody holds it: it is destroyed when it completes.
     bool in_chain_ = false;
+    bool waits_for_turn_ = false; // In a chain, until the one before has completed.
     bool is_skipped_ = false; // Cancelled before it went; the kernel has its place in the chain.
     bool limit_is_running_ = false;
     bool due_ = false;     // Its continuation is to be resumed.
@@ -145,6 +153,7 @@ private:
     int result_ = 0;
     operation_id id_ = operation_id::none; // While the engine has it.
     operation_id name_ = operation_id::none;
+    operation_id behind_ = operation_id::none; // In a chain, the one that waits for this one.
     request_hook to_submit_;
     request_hook to_continue_;
     continuation* continuation_ = nullptr;

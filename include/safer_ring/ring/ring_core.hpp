@@ -75,6 +75,12 @@ public:
     void take_from(request& r, F&& take)
     {
         guard held(mutex_);
+        take_from(held, r, take);
+    }
+    /// The same by who is resumed, and has the lock.
+    template <typename F>
+    void take_from(engine_lock& held, request& r, F&& take)
+    {
         take();
         unpause(held, r);
     }
@@ -88,9 +94,9 @@ public:
     /// Where messages to this ring go; made when it is asked for, which throws
     /// std::system_error and std::bad_alloc.
     [[nodiscard]] SAFER_RING_API std::shared_ptr<mailbox> messages();
-    /// `r` is who takes them from now on; throws std::logic_error while another
-    /// one does that nobody has cancelled.
-    SAFER_RING_API void give_messages_to(const request& r);
+    /// `r` is who takes them from now on, as this reader of the mailbox; throws
+    /// std::logic_error while another one does that nobody has cancelled.
+    SAFER_RING_API void give_messages_to(const request& r, std::uint64_t reader);
 
     /// Asks for the end of `r`; what it completes with tells what came of it.
     SAFER_RING_API void cancel(operation_id id);
@@ -98,8 +104,8 @@ public:
     SAFER_RING_API void cancel_registered(std::uint32_t index);
     SAFER_RING_API void cancel_all();
     /// The program gives `r` up, which is cancelled, and destroyed when it is
-    /// complete.
-    SAFER_RING_API void abandon(std::unique_ptr<request> r) noexcept;
+    /// complete. Gives who waited for it and is not going to be resumed.
+    SAFER_RING_API continuation* abandon(std::unique_ptr<request> r) noexcept;
 
     /// Resumes what is due; see io_ring.
     SAFER_RING_API std::size_t poll();
@@ -111,7 +117,7 @@ public:
     [[nodiscard]] SAFER_RING_API std::size_t in_flight();
 
 private:
-    using guard = std::unique_lock<loop_mutex>;
+    using guard = engine_lock;
     using clock = std::chrono::steady_clock;
 
     /// What the thread in the kernel may still take out of the submission queue.
@@ -130,7 +136,7 @@ private:
     [[nodiscard]] static bool ran_out_of_time(const request& r, int result) noexcept;
     void go_on(request& r) noexcept;
     [[nodiscard]] bool supply() noexcept;
-    void stop_continuing(request& r) noexcept;
+    continuation* stop_continuing(request& r) noexcept;
     void detach_unused(guard& held) noexcept;
     void fill_submissions() noexcept;
     [[nodiscard]] std::size_t entries_of_next() const noexcept;
@@ -144,9 +150,14 @@ private:
     bool reap() noexcept;
     void reap_and_flush(guard& held) noexcept;
     void complete(const backend::completion_entry& entry) noexcept;
+    void give_turn(request& r) noexcept;
     void finish(request& r, int result, std::uint32_t flags) noexcept;
     void take_message(const backend::completion_entry& entry) noexcept;
 
+    [[nodiscard]] static bool has_news(const request& r) noexcept
+    {
+        return r.id_ == operation_id::none || r.has_part();
+    }
     bool wait_once(guard& held, clock::time_point deadline);
     void sleep(guard& held, clock::time_point deadline);
     void hand_over() noexcept;

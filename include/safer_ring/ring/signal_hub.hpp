@@ -83,12 +83,14 @@ public:
     SAFER_RING_API int remove(signal_set& set, int signal_number);
     SAFER_RING_API int clear(signal_set& set);
 
-    SAFER_RING_API void cancel(signal_set& set);
-    SAFER_RING_API void cancel(std::uint64_t id);
+    /// `self` is the calling thread's state when it runs the loop, null otherwise.
+    SAFER_RING_API void cancel(signal_set& set, loop_thread* self);
+    SAFER_RING_API void cancel(std::uint64_t id, loop_thread* self);
 
     /// Queues a wait; a signal that came before completes it at once. With
     /// `id`, the wait can be cancelled by the number written there.
-    SAFER_RING_API void start(signal_set& set, signal_operation& op, std::uint64_t* id);
+    SAFER_RING_API void start(signal_set& set, signal_operation& op, std::uint64_t* id,
+                              loop_thread* self);
 
     /// Hands over all waits, for a context that goes away.
     SAFER_RING_API void shutdown();

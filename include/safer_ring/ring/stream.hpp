@@ -37,11 +37,14 @@ class io_ring;
 /// *Destroyed* earlier, it is cancelled; what was queued goes back or is closed.
 /// Who still waits for its next item is not called then: a callback is
 /// destroyed, a coroutine stays suspended, and is to be destroyed by its owner.
+/// Whom another thread has begun to call by then is called all the same, with its
+/// item, and may still be running when the stream is gone.
 ///
 /// *Lifetime*: the ring has to live until its end, as for an operation.
 ///
 /// *Thread safety*: distinct streams may be used at once. `cancel` may be called
-/// while another thread waits.
+/// while another thread waits, and a stream be destroyed while another thread runs
+/// the ring.
 ///
 /// @code
 /// int ends[2];
@@ -202,11 +205,11 @@ private:
             : core(&c), request(&r), handler(std::move(f))
         {
         }
+        void claim(ring::engine_lock& held) noexcept override { request->claim(*core, held, item); }
         void resume() override
         {
-            request->set_waiter(nullptr);
             const std::unique_ptr<calling> self(this);
-            if (std::optional<result_type> item = request->take(*core))
+            if (item)
                 handler(std::move(*item)); // Which may destroy the stream.
         }
         void drop() noexcept override
@@ -218,6 +221,7 @@ private:
 
         ring::ring_core* core;
         request_type* request;
+        std::optional<result_type> item;
         F handler;
     };
 
@@ -245,13 +249,12 @@ private:
             core->continue_with(*request, *this);
         }
         result_type await_resume() { return std::move(*item); }
-        void resume() override
+        void claim(ring::engine_lock& held) noexcept override
         {
             is_waiting = false;
-            request->set_waiter(nullptr);
-            item = request->take(*core);
-            coroutine.resume();
+            request->claim(*core, held, item);
         }
+        void resume() override { coroutine.resume(); }
         void drop() noexcept override
         {
             is_waiting = false;

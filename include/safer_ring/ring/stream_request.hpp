@@ -7,6 +7,7 @@
 #include <safer_ring/ring/stream_kinds.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -114,18 +115,16 @@ public:
     [[nodiscard]] std::optional<typename Kind::result_type> take(ring_core& core)
     {
         std::optional<typename Kind::result_type> taken;
-        core.take_from(*this, [&] {
-            if (kind_.size() != 0) {
-                taken.emplace(kind_.take(cancel_requested()));
-                is_held_back_ = is_held_back_ && kind_.size() > low_water();
-            } else if (end_ && !end_is_taken_) {
-                end_is_taken_ = true;
-                io_error error = kind_.subject();
-                error.code = std::error_code(-*end_, std::system_category());
-                taken.emplace(Kind::end(error, cancel_requested()));
-            }
-        });
+        core.take_from(*this, [&] { take_into(taken); });
         return taken;
+    }
+    /// By who waited for it and is about to be called, under the engine's lock: does
+    /// not need the stream any more.
+    void claim(ring_core& core, engine_lock& held,
+               std::optional<typename Kind::result_type>& into) noexcept
+    {
+        core.take_from(held, *this, [&] { take_into(into); });
+        set_waiter(nullptr); // Who sees this may destroy it, without the lock when it is over.
     }
     [[nodiscard]] std::size_t queued(ring_core& core)
     {
@@ -137,7 +136,7 @@ public:
 
     void check_waiter() const
     {
-        if (waiter_ != nullptr)
+        if (waiter_.load(std::memory_order_relaxed) != nullptr)
             stop_program("an item of a stream is asked for whose next one is waited for already");
     }
     void check_next() const
@@ -146,19 +145,34 @@ public:
         if (end_is_taken_)
             stop_program("next() on a stream that is over; is_over() tells");
     }
-    void set_waiter(stream_waiter* waiter) noexcept { waiter_ = waiter; }
+    void set_waiter(stream_waiter* waiter) noexcept
+    {
+        waiter_.store(waiter, std::memory_order_release);
+    }
 
     static void give_up(ring_core& core, std::unique_ptr<stream_request> r) noexcept
     {
-        stream_waiter* const waiter = std::exchange(r->waiter_, nullptr);
-        if (waiter == nullptr && r->is_over()) // Also when the ring is gone.
+        // Also when the ring is gone.
+        if (r->is_over() && r->waiter_.load(std::memory_order_acquire) == nullptr)
             return;
-        core.abandon(std::move(r));
-        if (waiter != nullptr)
-            waiter->give_up();
+        // Whom another thread has begun to call does not count any more.
+        if (continuation* const waiting = core.abandon(std::move(r)))
+            static_cast<stream_waiter*>(waiting)->give_up();
     }
 
 private:
+    void take_into(std::optional<typename Kind::result_type>& taken)
+    {
+        if (kind_.size() != 0) {
+            taken.emplace(kind_.take(cancel_requested()));
+            is_held_back_ = is_held_back_ && kind_.size() > low_water();
+        } else if (end_ && !end_is_taken_) {
+            end_is_taken_ = true;
+            io_error error = kind_.subject();
+            error.code = std::error_code(-*end_, std::system_category());
+            taken.emplace(Kind::end(error, cancel_requested()));
+        }
+    }
     [[nodiscard]] streams::outcome take_in(int result, std::uint32_t flags) noexcept
     {
         const streams::outcome what = kind_.take_in(result, flags);
@@ -196,7 +210,7 @@ private:
     bool is_lost_ = false;
     bool end_is_taken_ = false;
     std::optional<int> end_; // Zero, or the negated errno.
-    stream_waiter* waiter_ = nullptr;
+    std::atomic<stream_waiter*> waiter_{nullptr};
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

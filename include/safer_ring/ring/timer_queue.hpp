@@ -6,13 +6,35 @@
 #include <safer_ring/ring/event_loop.hpp>
 #include <safer_ring/ring/timer_queue_base.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <ratio>
 #include <utility>
 #include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
+
+/// Microseconds until `time`, at most `most`; negative when it has passed.
+template <typename Traits>
+std::int64_t microseconds_until(const typename Traits::time_type& time, std::int64_t most)
+{
+    const auto left = Traits::to_posix_duration(Traits::subtract(time, Traits::now()));
+    // The longest times of a clock that counts seconds, say, are more microseconds
+    // than can be counted.
+    if constexpr (requires { typename Traits::period_type; }) {
+        using ticks = std::chrono::duration<double, typename Traits::period_type>;
+        using us = std::chrono::duration<double, std::micro>;
+        const us about = ticks(static_cast<double>(left.ticks()));
+        if (about >= us(static_cast<double>(most)))
+            return most;
+        if (about < us::zero())
+            return -1;
+    }
+    return std::min<std::int64_t>(left.total_microseconds(), most);
+}
 
 /// A wait on a timer.
 class timer_operation : public operation {
@@ -138,13 +160,13 @@ public:
     [[nodiscard]] std::chrono::nanoseconds
     wait_duration(std::chrono::nanoseconds limit) const override
     {
-        const auto left = Traits::to_posix_duration(Traits::subtract(heap_[0].time, Traits::now()));
-        const std::int64_t us = left.total_microseconds();
+        const std::int64_t limit_us = limit.count() / 1000;
+        const std::int64_t us = microseconds_until<Traits>(heap_[0].time, limit_us);
         if (us < 0)
             return std::chrono::nanoseconds::zero();
         // Rounded up, so that the loop does not spin through the last part of
         // a microsecond.
-        return us >= limit.count() / 1000 ? limit : std::chrono::microseconds(us + 1);
+        return us >= limit_us ? limit : std::chrono::microseconds(us + 1);
     }
 
     void take_due(operation_queue& ready) override

@@ -7,6 +7,9 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
 #include <list>
 #include <map>
 #include <random>
@@ -30,6 +33,22 @@ struct set_clock {
     static bool less_than(time_type a, time_type b) { return a < b; }
     static std::int64_t subtract(time_type a, time_type b) { return a - b; }
     static posix_duration to_posix_duration(std::int64_t us) { return {us}; }
+};
+
+/// Counts hours, as Asio's traits of a clock of std::chrono that does.
+struct hours_clock : set_clock {
+    using period_type = std::chrono::hours::period;
+    struct posix_duration {
+        std::int64_t hours;
+        [[nodiscard]] std::int64_t ticks() const { return hours; }
+        [[nodiscard]] std::int64_t total_microseconds() const
+        {
+            BOOST_TEST(std::abs(hours) < 1'000'000); // More would not fit.
+            return hours * 3'600'000'000;
+        }
+    };
+    static time_type now() { return 1000; }
+    static posix_duration to_posix_duration(std::int64_t hours) { return {hours}; }
 };
 
 class wait_for_timer final : public ring::timer_operation {
@@ -97,6 +116,24 @@ BOOST_FIXTURE_TEST_CASE(the_wait_is_until_the_earliest_rounded_up_and_bounded, q
     BOOST_TEST((queue.wait_duration(microseconds(100)) == microseconds(100)));
     set_clock::current_us = 2000;
     BOOST_TEST((queue.wait_duration(std::chrono::seconds(1)) == microseconds(0)));
+}
+
+BOOST_AUTO_TEST_CASE(times_that_are_too_far_to_be_counted_in_microseconds_are_far)
+{
+    static constexpr auto limit = std::chrono::hours(3);
+    const auto wait_until = [](std::int64_t expiry) {
+        ring::timer_queue<hours_clock> queue;
+        ring::timer_queue<hours_clock>::per_timer timer;
+        wait_for_timer wait(0);
+        queue.add(expiry, timer, wait);
+        return queue.wait_duration(limit);
+    };
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    for (const std::int64_t far : {most, most - 12345, most / 3600, std::int64_t{1003}})
+        BOOST_TEST((wait_until(far) == limit));
+    BOOST_TEST((wait_until(1002) == std::chrono::hours(2) + microseconds(1)));
+    for (const std::int64_t past : {-most + 1000, -most + 12345, -most / 3600, std::int64_t{999}})
+        BOOST_TEST((wait_until(past) == microseconds(0)));
 }
 
 BOOST_FIXTURE_TEST_CASE(several_waits_on_one_timer_end_together_in_order, queue_of_timers)

@@ -47,6 +47,12 @@
 #define SAFER_RING_ASIO_HAS_INLINE_EXCEPTION_HANDLING 1
 #endif
 
+// Asio's deprecated hook by which a handler has what completes it run where it wants.
+#if defined(BOOST_ASIO_HAS_HANDLER_HOOKS) && !defined(BOOST_ASIO_NO_DEPRECATED)
+#include <boost/asio/detail/handler_invoke_helpers.hpp>
+#define SAFER_RING_ASIO_HAS_HANDLER_HOOKS 1
+#endif
+
 #include <safer_ring/export.hpp>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
@@ -100,6 +106,17 @@ using asio_signal_set_service = boost::asio::detail::signal_set_service;
 #if defined(BOOST_ASIO_HAS_FILE)
 using asio_file_service = boost::asio::detail::io_uring_file_service;
 #endif
+
+/// Calls `f`, which has the handler in it, by the hook of that.
+template <typename F, typename Handler>
+void invoke_by_hook(F& f, [[maybe_unused]] Handler& handler)
+{
+#if defined(SAFER_RING_ASIO_HAS_HANDLER_HOOKS)
+    boost_asio_handler_invoke_helpers::invoke(f, handler);
+#else
+    f();
+#endif
+}
 
 /// True when a handler says where it is to be called if its operation ends
 /// inside of the initiating function. Asio asks for it from Boost 1.82 on.

@@ -89,8 +89,8 @@ extent measure(const Buffers& buffers) noexcept
     return all;
 }
 
-/// The first buffers of a sequence as the kernel wants them. Asio, too,
-/// passes at most this many at a time.
+/// The first buffers of a sequence that are not empty, as the kernel wants them. Asio,
+/// too, passes at most this many at a time.
 class iovec_array {
 public:
     static constexpr std::size_t max_size = 64;
@@ -100,8 +100,9 @@ public:
     {
         const auto end = net::buffer_sequence_end(buffers);
         for (auto it = net::buffer_sequence_begin(buffers); it != end && size_ < max_size; ++it) {
-            const auto buffer = to_buffer(*it);
-            iovecs_[size_++] = {const_cast<void*>(buffer.data()), buffer.size()};
+            // Of empty ones alone, a read would find the end of a stream.
+            if (const auto buffer = to_buffer(*it); buffer.size() != 0)
+                iovecs_[size_++] = {const_cast<void*>(buffer.data()), buffer.size()};
         }
     }
 

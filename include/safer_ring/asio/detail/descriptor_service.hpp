@@ -71,7 +71,7 @@ public:
     {
         ec = {};
         if (is_open(impl)) {
-            loop().close(impl.descriptor_);
+            loop().close(impl.descriptor_, service_.current_loop());
             descriptor_ops::close(impl.native_, impl.state_, ec);
             construct(impl);
         }

@@ -216,7 +216,8 @@ public:
         ec = {};
         if (impl.descriptor_ == nullptr)
             return ec;
-        const int file = loop().close(std::exchange(impl.descriptor_, nullptr));
+        const int file =
+            loop().close(std::exchange(impl.descriptor_, nullptr), service_.current_loop());
         impl.file_ = -1;
         if (file != -1 && ::close(file) != 0)
             ec = last_error();
@@ -229,14 +230,14 @@ public:
         impl.file_ = -1;
         if (impl.descriptor_ == nullptr)
             return -1;
-        return loop().release(std::exchange(impl.descriptor_, nullptr));
+        return loop().release(std::exchange(impl.descriptor_, nullptr), service_.current_loop());
     }
 
     error_code cancel(implementation_type& impl, error_code& ec)
     {
         if (!is_open(impl) && (impl.descriptor_ == nullptr || !loop().is_busy(*impl.descriptor_)))
             return ec = net::error::bad_descriptor;
-        loop().cancel(*impl.descriptor_);
+        loop().cancel(*impl.descriptor_, service_.current_loop());
         return ec = {};
     }
 

@@ -49,7 +49,7 @@ public:
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
-    void complete(ring::event_loop&) override
+    void complete(ring::event_loop& loop) override
     {
         pointer self(net::get_associated_allocator(handler_), this);
         auto arguments = this->take_arguments();
@@ -58,7 +58,7 @@ public:
         // The memory is free before the upcall, so that the next operation of
         // this chain can use it again.
         self.reset();
-        work.complete(std::move(handler), std::move(arguments));
+        work.complete(std::move(handler), std::move(arguments), loop.is_driven());
     }
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -105,22 +105,22 @@ public:
                                                            net::cancellation_type::total;
 
     /// `types` are those that it takes.
-    explicit cancel_by_id(ring::event_loop& loop,
+    explicit cancel_by_id(loop_service& service,
                           net::cancellation_type_t types = every_type) noexcept
-        : loop_(&loop), types_(types)
+        : service_(&service), types_(types)
     {
     }
 
     void operator()(net::cancellation_type_t type)
     {
         if ((type & types_) != net::cancellation_type::none)
-            loop_->cancel(id);
+            service_->loop().cancel(id, service_->current_loop());
     }
 
     ring::operation_id id = ring::operation_id::none;
 
 private:
-    ring::event_loop* loop_;
+    loop_service* service_;
     net::cancellation_type_t types_;
 };
 

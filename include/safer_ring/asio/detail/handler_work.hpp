@@ -95,14 +95,18 @@ public:
 
     /// Calls `handler(arguments...)`, here or where it belongs.
     template <typename Arguments>
-    void complete(Handler&& handler, Arguments&& arguments)
+    void complete(Handler&& handler, Arguments&& arguments, bool on_attached_context)
     {
-        if (!elsewhere_) {
+        if (!elsewhere_ && !on_attached_context) {
             std::apply(std::move(handler), std::forward<Arguments>(arguments));
             return;
         }
         bound_handler<Handler, std::decay_t<Arguments>> f{std::move(handler),
                                                           std::forward<Arguments>(arguments)};
+        // A strand of the old kind, which only the host of an attached context can have,
+        // keeps the steps of composed operations inside by the hook alone.
+        if (!elsewhere_)
+            return invoke_by_hook(f, f.handler);
         const auto allocator = net::get_associated_allocator(f.handler);
         if constexpr (net::execution::is_executor<executor_type>::value)
             net::prefer(*elsewhere_, net::execution::allocator(allocator)).execute(std::move(f));

@@ -107,7 +107,7 @@ public:
             auto op = op_type::make(kept, executor_, *context_, std::forward<Args>(args)...);
             ring::operation_id* id = nullptr;
             if (slot.is_connected())
-                id = &slot.template emplace<cancel_by_id>(service.loop()).id;
+                id = &slot.template emplace<cancel_by_id>(service).id;
             ring::item_source* const source = place_ != nullptr ? *place_ : nullptr;
             if (source != nullptr &&
                 service.loop().start_next(*source, *op, service.current_loop(), id)) {

@@ -131,7 +131,7 @@ protected:
     {
         if (impl.descriptor_ == nullptr)
             return ec = net::error::bad_descriptor;
-        loop().cancel(*impl.descriptor_);
+        loop().cancel(*impl.descriptor_, service_.current_loop());
         return ec = {};
     }
 
@@ -139,7 +139,7 @@ protected:
     template <typename Implementation>
     void give_up(Implementation& impl)
     {
-        loop().release(std::exchange(impl.descriptor_, nullptr));
+        loop().release(std::exchange(impl.descriptor_, nullptr), service_.current_loop());
     }
 
     /// `WaitBase` names the kinds of wait: net::socket_base or
@@ -182,7 +182,7 @@ protected:
         auto op = Op::make(handler, io_ex, context_, std::forward<Args>(args)...);
         ring::operation_id* id = nullptr;
         if (slot.is_connected())
-            id = &slot.template emplace<cancel_by_id>(loop(), cancelled_by<Op>()).id;
+            id = &slot.template emplace<cancel_by_id>(service_, cancelled_by<Op>()).id;
         loop().start(*impl.descriptor_, dir, *op, service_.current_loop(), id);
         op.release();
     }

@@ -58,9 +58,11 @@ public:
     template <typename Service>
     void add(io_context& owner, Service* made)
     {
-        add_made_service(static_cast<net::execution_context&>(owner), made);
         std::lock_guard held(mutex_);
-        services_[&Service::id] = made;
+        // For this there may be no memory, and then `made` is still the caller's.
+        auto& entry = services_[&Service::id];
+        add_made_service(static_cast<net::execution_context&>(owner), made);
+        entry = made;
     }
 
 private:

@@ -30,7 +30,7 @@ public:
 
     explicit signal_set_service(net::execution_context& context)
         : net::execution_context::service(context), context_(static_cast<io_context&>(context)),
-          hub_(context_.impl().loop(), asio_signal_handler)
+          service_(context_.impl()), hub_(service_.loop(), asio_signal_handler)
     {
     }
 
@@ -41,7 +41,7 @@ public:
     void destroy(implementation_type& impl)
     {
         hub_.clear(impl);
-        hub_.cancel(impl);
+        hub_.cancel(impl, service_.current_loop());
     }
 
     error_code add(implementation_type& impl, int signal_number, error_code& ec)
@@ -66,7 +66,7 @@ public:
     }
     error_code cancel(implementation_type& impl, error_code& ec)
     {
-        hub_.cancel(impl);
+        hub_.cancel(impl, service_.current_loop());
         return ec = {};
     }
 
@@ -77,8 +77,8 @@ public:
         auto slot = net::get_associated_cancellation_slot(handler);
         auto op = op_type::make(handler, io_ex, context_);
         std::uint64_t* const cancel_id =
-            slot.is_connected() ? &slot.template emplace<canceller>(hub_).id : nullptr;
-        hub_.start(impl, *op, cancel_id);
+            slot.is_connected() ? &slot.template emplace<canceller>(*this).id : nullptr;
+        hub_.start(impl, *op, cancel_id, service_.current_loop());
         op.release();
     }
 
@@ -97,21 +97,22 @@ private:
     };
 
     struct canceller {
-        explicit canceller(ring::signal_hub& h) noexcept : hub(&h) {}
+        explicit canceller(signal_set_service& s) noexcept : service(&s) {}
         void operator()(net::cancellation_type_t type)
         {
             using net::cancellation_type;
             if ((type & (cancellation_type::terminal | cancellation_type::partial |
                          cancellation_type::total)) != cancellation_type::none)
-                hub->cancel(id);
+                service->hub_.cancel(id, service->service_.current_loop());
         }
-        ring::signal_hub* hub;
+        signal_set_service* service;
         std::uint64_t id = 0;
     };
 
     static error_code from_errno(int error) { return {error, net::error::get_system_category()}; }
 
     io_context& context_;
+    loop_service& service_;
     ring::signal_hub hub_;
 };
 

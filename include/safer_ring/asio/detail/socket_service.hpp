@@ -214,9 +214,11 @@ public:
                                               ? loop().take_leftover_socket(*impl.descriptor_)
                                               : net::detail::invalid_socket);
         if (socket.get() != net::detail::invalid_socket) {
+            // A peer that has gone already has no address to tell.
+            if (peer_endpoint != nullptr &&
+                socket_ops::getpeername(socket.get(), peer_endpoint->data(), &size, false, ec) != 0)
+                size = 0;
             ec = {};
-            if (peer_endpoint != nullptr)
-                socket_ops::getpeername(socket.get(), peer_endpoint->data(), &size, false, ec);
         } else {
             socket.reset(
                 socket_ops::sync_accept(impl.socket_, impl.state_,

@@ -93,8 +93,10 @@ public:
     error_code io_control(base_implementation_type& impl, Command& command, error_code& ec)
     {
         before_synchronous(impl);
-        socket_ops::ioctl(impl.socket_, impl.state_, command.name(),
-                          static_cast<net::detail::ioctl_arg_type*>(command.data()), ec);
+        auto* const argument = static_cast<net::detail::ioctl_arg_type*>(command.data());
+        socket_ops::ioctl(impl.socket_, impl.state_, command.name(), argument, ec);
+        if (!ec && command.name() == static_cast<int>(FIONREAD) && impl.descriptor_ != nullptr)
+            *argument += static_cast<int>(loop().leftover_size(*impl.descriptor_));
         return ec;
     }
 
@@ -195,7 +197,8 @@ public:
             using staged_op = handler_operation<staged_send, Handler, IoExecutor>;
             const iovec_array vectors(buffers);
             const auto [staged, lacks_memory] = vectors.measure();
-            if (staged != 0 && staged <= loop().settings().send_buffer_size_bytes && !lacks_memory)
+            if (staged != 0 && staged <= loop().settings().send_buffer_size_bytes &&
+                !lacks_memory && (flags & MSG_ZEROCOPY) == 0)
                 return start<staged_op>(impl, ring::direction::write, handler, io_ex, vectors,
                                         staged, flags);
         }
@@ -437,7 +440,7 @@ protected:
     {
         // Cancelling enters the kernel first, so that the file, and with it a
         // port, is free when close() returns.
-        loop().close(impl.descriptor_);
+        loop().close(impl.descriptor_, service_.current_loop());
         socket_ops::close(impl.socket_, impl.state_, destruction, ec);
         construct(impl);
     }

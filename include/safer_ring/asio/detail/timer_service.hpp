@@ -126,14 +126,11 @@ public:
     void wait(implementation_type& impl, error_code& ec)
     {
         ec = {};
-        for (time_type now = Traits::now(); Traits::less_than(now, impl.expiry);
-             now = Traits::now()) {
-            const std::int64_t us =
-                Traits::to_posix_duration(Traits::subtract(impl.expiry, now)).total_microseconds();
-            // The clock may be set meanwhile, so it is looked at again; and an
-            // infinity of Boost.DateTime is the largest number.
+        while (Traits::less_than(Traits::now(), impl.expiry)) {
+            // The clock may be set meanwhile, so it is looked at again.
             constexpr std::int64_t longest_us = 1'000'000;
-            const std::int64_t slice_us = std::clamp<std::int64_t>(us, 0, longest_us) + 1;
+            const std::int64_t us = ring::microseconds_until<Traits>(impl.expiry, longest_us);
+            const std::int64_t slice_us = std::max<std::int64_t>(us, 0) + 1;
             const timespec slice{static_cast<time_t>(slice_us / 1'000'000),
                                  static_cast<long>(slice_us % 1'000'000 * 1000)};
             if (::nanosleep(&slice, nullptr) != 0 && errno != EINTR) {

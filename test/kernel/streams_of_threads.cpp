@@ -1,0 +1,145 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "streams.hpp"
+
+#include "kernel.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <poll.h>
+#include <thread>
+#include <vector>
+
+// Streams that one thread has, while another one runs their ring.
+namespace kernel {
+namespace {
+
+/// Runs the ring until it goes, whether or not somebody waits.
+class runner {
+public:
+    explicit runner(io_ring& ring)
+        : thread_([this, &ring] {
+              while (!ended_)
+                  ring.run();
+          })
+    {
+    }
+    ~runner() { end(); }
+    void end()
+    {
+        ended_ = true;
+        if (thread_.joinable())
+            thread_.join();
+    }
+
+private:
+    std::atomic<bool> ended_ = false;
+    std::thread thread_;
+};
+
+/// Lets the other thread get so far as it gets: another point in each round.
+void pass_time(int round)
+{
+    for (int i = 0; i < round % 64; ++i)
+        std::this_thread::yield();
+}
+
+constexpr int rounds = 2000;
+
+BOOST_AUTO_TEST_SUITE(streams_of_threads, *test_support::unless(&no_io_uring))
+
+BOOST_AUTO_TEST_CASE(stream_destroyed_while_it_is_about_to_call_back_calls_or_drops_the_callback)
+{
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
+    BOOST_REQUIRE(::write(writer.get(), "x", 1) == 1); // Readable at once, in each round.
+    io_ring ring;
+    runner running(ring);
+    const auto alive = std::make_shared<int>();
+    std::atomic<int> calls = 0, wrong = 0;
+    for (int round = 0; round < rounds; ++round) {
+        std::optional polling(ring.poll_stream(reader.get(), POLLIN));
+        polling->next().then([&, alive](io_result<int> events) {
+            ++calls;
+            wrong += events.value() == POLLIN ? 0 : 1;
+        });
+        pass_time(round);
+    }
+    running.end();
+    BOOST_TEST(alive.use_count() == 1);
+    BOOST_TEST(calls > 0);
+    BOOST_TEST(calls <= rounds);
+    BOOST_TEST(wrong == 0);
+    BOOST_TEST(ring.shutdown(20s));
+}
+
+BOOST_AUTO_TEST_CASE(stream_destroyed_while_a_coroutine_is_about_to_go_on_gives_its_item_or_nothing)
+{
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
+    BOOST_REQUIRE(::write(writer.get(), "x", 1) == 1);
+    io_ring ring;
+    std::atomic<int> resumed = 0, wrong = 0;
+    std::vector<task> waiting; // They go when nobody resumes them any more.
+    {
+        const runner running(ring);
+        for (int round = 0; round < rounds; ++round) {
+            std::optional polling(ring.poll_stream(reader.get(), POLLIN));
+            waiting.push_back([](auto& from, auto& count, auto& errors) -> task {
+                const io_result<int> events = co_await from.next();
+                ++count;
+                errors += events.value() == POLLIN ? 0 : 1;
+            }(*polling, resumed, wrong));
+            pass_time(round);
+        }
+    }
+    BOOST_TEST(resumed > 0);
+    BOOST_TEST(wrong == 0);
+    BOOST_TEST(ring.shutdown(20s));
+}
+
+/// The end is the last that is called for: nothing holds the stream then.
+BOOST_AUTO_TEST_CASE(stream_destroyed_while_it_is_about_to_tell_of_its_end_calls_or_drops)
+{
+    io_ring ring;
+    runner running(ring);
+    const auto alive = std::make_shared<int>();
+    std::atomic<int> calls = 0, wrong = 0;
+    for (int round = 0; round < rounds; ++round) {
+        std::optional polling(ring.poll_stream(-1, POLLIN));
+        polling->next().then([&, alive](io_result<int> events) {
+            ++calls;
+            wrong += events.code().value() == EBADF ? 0 : 1;
+        });
+        pass_time(round);
+    }
+    running.end();
+    BOOST_TEST(alive.use_count() == 1);
+    BOOST_TEST(calls > 0);
+    BOOST_TEST(wrong == 0);
+    BOOST_TEST(ring.shutdown(20s));
+}
+
+BOOST_AUTO_TEST_CASE(callback_may_destroy_its_stream)
+{
+    const auto [reader, writer] = test_support::pipe_descriptor_pair();
+    BOOST_REQUIRE(::write(writer.get(), "x", 1) == 1);
+    io_ring ring;
+    for (const int fd : {reader.get(), -1}) { // With an item, and with the end.
+        std::optional polling(ring.poll_stream(fd, POLLIN));
+        int calls = 0;
+        polling->next().then([&](io_result<int>) {
+            polling.reset();
+            ++calls;
+        });
+        ring.run();
+        BOOST_TEST(calls == 1);
+    }
+    BOOST_TEST(ring.shutdown(20s));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace
+} // namespace kernel
