@@ -7,6 +7,7 @@
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
 #include "support/skip.hpp"
+#include "support/socket_path.hpp"
 
 #include <safer_ring/asio/datagram_stream.hpp>
 
@@ -186,6 +187,24 @@ BOOST_AUTO_TEST_CASE(sender_without_an_address_has_an_empty_one)
         ctx.run();
         BOOST_TEST(text == "hello");
         BOOST_TEST(sender.path() == "");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(sender_with_a_path_has_it)
+{
+    using endpoint = net::local::datagram_protocol::endpoint;
+    for (const auto& settings : {small_buffers(), without_buffers()}) {
+        const test_support::socket_path near_path, far_path;
+        context ctx(1, settings);
+        local_socket near(ctx, endpoint(near_path.string()));
+        local_socket far(ctx, endpoint(far_path.string()));
+        safer_ring::datagram_stream stream(near);
+        far.send_to(net::buffer("hello", 5), near.local_endpoint());
+        endpoint sender;
+        stream.async_next(
+            [&](error_code, const owned_buffer&, const auto& from) { sender = from; });
+        ctx.run();
+        BOOST_TEST(sender == far.local_endpoint());
     }
 }
 
