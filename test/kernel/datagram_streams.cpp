@@ -238,6 +238,17 @@ BOOST_AUTO_TEST_CASE(beyond_the_mark_the_kernel_is_asked_to_stop)
         BOOST_TEST(s.next() == std::to_string(i));
 }
 
+BOOST_AUTO_TEST_CASE(beyond_the_mark_nothing_is_received_where_readiness_is_waited_for)
+{
+    watched_datagrams s(without_buffers(), stream_limits{2, 1});
+    for (int i = 0; i < 6; ++i)
+        s.send(std::to_string(i));
+    for (int i = 0; i < 6; ++i) {
+        BOOST_TEST(s.next() == std::to_string(i));
+        BOOST_TEST(s.stream.held() <= 2U);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(stream_goes_on_behind_an_error)
 {
     watched_datagrams s;
