@@ -86,6 +86,29 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(timers_expire_in_order_of_their_times, Ctx, contex
     BOOST_TEST(order == (ints{1, 3, 5, 7, 9}), per_element());
 }
 
+/// The order of timers that are all due at the same time.
+template <class Ctx>
+ints order_at_one_time(int count)
+{
+    handler_checks checks;
+    Ctx ctx;
+    ints order;
+    std::vector<timer_of<Ctx>> timers;
+    for (int i = 0; i < count; ++i) {
+        timers.emplace_back(ctx);
+        timers.back().async_wait(checks.once([&order, i](error_code) { order.push_back(i); }));
+    }
+    ctx.run();
+    return order;
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(timers_of_one_time_expire_in_the_order_that_asio_has, Ctx, contexts)
+{
+    BOOST_TEST((order_at_one_time<Ctx>(3) == ints{0, 1, 2}));
+    for (const int count : {4, 7, 20})
+        BOOST_TEST((order_at_one_time<Ctx>(count) == order_at_one_time<net::io_context>(count)));
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_hundred_thousand_timers_expire_in_order, Ctx, contexts)
 {
     constexpr std::size_t count = 100'000;

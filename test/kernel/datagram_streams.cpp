@@ -7,6 +7,7 @@
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
 #include "support/skip.hpp"
+#include "support/socket_path.hpp"
 
 #include <safer_ring/asio/datagram_stream.hpp>
 
@@ -189,6 +190,24 @@ BOOST_AUTO_TEST_CASE(sender_without_an_address_has_an_empty_one)
     }
 }
 
+BOOST_AUTO_TEST_CASE(sender_with_a_path_has_it)
+{
+    using endpoint = net::local::datagram_protocol::endpoint;
+    for (const auto& settings : {small_buffers(), without_buffers()}) {
+        const test_support::socket_path near_path, far_path;
+        context ctx(1, settings);
+        local_socket near(ctx, endpoint(near_path.string()));
+        local_socket far(ctx, endpoint(far_path.string()));
+        safer_ring::datagram_stream stream(near);
+        far.send_to(net::buffer("hello", 5), near.local_endpoint());
+        endpoint sender;
+        stream.async_next(
+            [&](error_code, const owned_buffer&, const auto& from) { sender = from; });
+        ctx.run();
+        BOOST_TEST(sender == far.local_endpoint());
+    }
+}
+
 BOOST_AUTO_TEST_CASE(datagrams_that_are_kept_starve_nobody)
 {
     watched_datagrams s(small_buffers(4));
@@ -217,6 +236,17 @@ BOOST_AUTO_TEST_CASE(beyond_the_mark_the_kernel_is_asked_to_stop)
     BOOST_TEST(s.stream.held() <= 4U + 8U);
     for (int i = 0; i < 100; ++i) // The socket's buffer had room for them.
         BOOST_TEST(s.next() == std::to_string(i));
+}
+
+BOOST_AUTO_TEST_CASE(beyond_the_mark_nothing_is_received_where_readiness_is_waited_for)
+{
+    watched_datagrams s(without_buffers(), stream_limits{2, 1});
+    for (int i = 0; i < 6; ++i)
+        s.send(std::to_string(i));
+    for (int i = 0; i < 6; ++i) {
+        BOOST_TEST(s.next() == std::to_string(i));
+        BOOST_TEST(s.stream.held() <= 2U);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(stream_goes_on_behind_an_error)

@@ -251,13 +251,15 @@ private:
         }
     }
 
+    // Equal times are exchanged as in Asio's queue, so that timers of one time expire in
+    // the order in which they do there.
     void down(std::size_t i)
     {
         for (std::size_t child = 2 * i + 1; child < heap_.size(); child = 2 * i + 1) {
             if (child + 1 < heap_.size() &&
-                Traits::less_than(heap_[child + 1].time, heap_[child].time))
+                !Traits::less_than(heap_[child].time, heap_[child + 1].time))
                 ++child;
-            if (!Traits::less_than(heap_[child].time, heap_[i].time))
+            if (Traits::less_than(heap_[i].time, heap_[child].time))
                 break;
             swap(i, child);
             i = child;
