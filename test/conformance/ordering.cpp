@@ -191,21 +191,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handler_posted_before_a_read_runs_before_it, Ctx, 
         char first = 0, second = 0, third = 0;
         peer.write("ab");
         socket.async_read_some(
-            net::buffer(&first, 1),
-            checks.once([&, &socket = socket, &other = other](error_code, std::size_t) {
+            net::buffer(&first, 1), checks.once([&, &first_socket = socket,
+                                                 &second_socket = other](error_code, std::size_t) {
                 if (starts_another_first)
-                    other.async_read_some(net::buffer(&third, 1),
-                                          checks.once([](error_code, std::size_t) {}));
+                    second_socket.async_read_some(net::buffer(&third, 1),
+                                                  checks.once([](error_code, std::size_t) {}));
                 net::post(ctx, checks.once([&] {
                     order += "posted ";
                     // As in a chain of composed operations.
                     net::post(ctx, checks.once([&] { order += "from it "; }));
                 }));
-                socket.async_read_some(net::buffer(&second, 1),
-                                       checks.once([&](error_code, std::size_t) {
-                                           order += "read ";
-                                           other.cancel();
-                                       }));
+                first_socket.async_read_some(net::buffer(&second, 1),
+                                             checks.once([&](error_code, std::size_t) {
+                                                 order += "read ";
+                                                 second_socket.cancel();
+                                             }));
             }));
         ctx.run();
         BOOST_TEST(order.starts_with("posted "));
@@ -248,10 +248,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(end_of_a_stream_does_not_overtake_what_was_posted,
     char byte = 0;
     peer.write("a");
     peer.close();
-    socket.async_read_some(net::buffer(&byte, 1), checks.once([&, &socket = socket](error_code,
-                                                                                    std::size_t) {
+    socket.async_read_some(net::buffer(&byte, 1), checks.once([&, &again = socket](error_code,
+                                                                                   std::size_t) {
         net::post(ctx, checks.once([&] { order += "posted "; }));
-        socket.async_read_some(net::buffer(&byte, 1), checks.once([&](error_code ec, std::size_t) {
+        again.async_read_some(net::buffer(&byte, 1), checks.once([&](error_code ec, std::size_t) {
             order += ec == net::error::eof ? "end" : "other";
         }));
     }));

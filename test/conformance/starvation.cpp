@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(self_posting_handler_does_not_starve_reads, Ctx, c
             busy.end();
         }));
         busy.start();
-        std::thread sender([&peer = peer] { peer.write("hello"); });
+        std::thread sender([&to = peer] { to.write("hello"); });
         ctx.run();
         sender.join();
         BOOST_TEST(bytes == 5u);

@@ -67,11 +67,11 @@ BOOST_AUTO_TEST_CASE(socket_is_released_to_another_context_with_a_read_pending)
     context second(1);
     context* contexts[] = {&first, &second};
     auto [start, peer] = test_support::connect_to_peer<socket>(first);
-    std::thread sender([&peer = peer] {
+    std::thread sender([&to = peer] {
         constexpr std::uint32_t piece = 50;
         for (std::uint32_t sent = 0; sent < numbers; sent += piece)
-            peer.write(numbered(sent, piece));
-        peer.shutdown_write();
+            to.write(numbered(sent, piece));
+        to.shutdown_write();
     });
 
     number_checker received;
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(read_cancelled_by_an_earlier_handler_of_the_batch_keeps_its
     std::string got;
     error_code second_result = test_support::garbage_error();
     one.async_read_some(net::buffer(first),
-                        [&, &two = two](error_code, std::size_t) { two.cancel(); });
+                        [&, &other = two](error_code, std::size_t) { other.cancel(); });
     two.async_read_some(net::buffer(second), [&](error_code ec, std::size_t n) {
         second_result = ec;
         got.append(second.data(), n);
