@@ -27,7 +27,7 @@ void event_loop::prepare_fork()
 {
     using clock = std::chrono::steady_clock;
     guard held(mutex_);
-    if (!kernel_)
+    if (!kernel_ || kernel_->is_inherited())
         return;
     // What was started is to have begun, as on Asio: a connect must not be made twice.
     while (!pending_.empty()) {

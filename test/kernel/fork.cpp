@@ -145,6 +145,20 @@ BOOST_AUTO_TEST_CASE(child_of_a_child_goes_on_and_so_does_the_parent)
     BOOST_TEST(r.all_have_come());
 }
 
+BOOST_AUTO_TEST_CASE(child_that_forks_before_it_has_a_ring_loses_nothing)
+{
+    reading r(3);
+    r.ctx->notify_fork(net::execution_context::fork_prepare);
+    const pid_t child = fork_child([&] {
+        const pid_t grandchild = fork_with(*r.ctx, [&] {
+            r.write();
+            return r.all_have_come();
+        });
+        return ended_well(grandchild);
+    });
+    BOOST_TEST(ended_well(child));
+}
+
 BOOST_AUTO_TEST_CASE(more_than_the_queues_hold_goes_on_in_both)
 {
     reading r(100, small_queues());
