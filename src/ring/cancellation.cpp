@@ -349,12 +349,15 @@ void event_loop::attempt_writes(descriptor& d)
 void event_loop::attempt_writes(guard&, descriptor& d)
 {
     hurry_late();
+    if (kernel_ && kernel_->is_inherited())
+        return; // All are the parent's, which makes them.
     for (io_operation* op = d.front(direction::write); op != nullptr; op = op->after_) {
         if (op->state_ == io_state::ready && !op->needs_perform_)
             continue;
         if (d.concurrent && (op->state_ != io_state::pending || !op->can_perform()))
             continue;
-        if (op->state_ == io_state::in_kernel || !op->can_perform() || !op->perform(d.fd)) {
+        if (op->state_ == io_state::in_kernel || op->is_parents_ || !op->can_perform() ||
+            !op->perform(d.fd)) {
             if (op->state_ == io_state::queued)
                 begin(*op);
             if (d.concurrent)

@@ -86,6 +86,8 @@ void event_loop::renew()
         driver_->moved_to_child(kernel->ready_descriptor());
     batch_ = 0;
     take_back(lost);
+    // A child that closes what it does not use must not write what the parent writes.
+    slots_.for_each([](io_operation& op) { op.is_parents_ = true; });
     registry_.swap(registrations);
     registrations.leave();
     kernel_.swap(kernel);

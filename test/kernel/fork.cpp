@@ -213,6 +213,49 @@ BOOST_AUTO_TEST_CASE(cancelled_operations_end_in_the_child_before_it_has_a_ring)
     BOOST_TEST(r.all_have_come());
 }
 
+/// A child closes what it does not use: what waits to be written there is written by the
+/// parent, and once.
+BOOST_AUTO_TEST_CASE(writes_of_the_parent_are_not_made_by_a_child_that_closes)
+{
+    enum ways { both_say_so, parent_says_so, nobody_does };
+    for (const ways way : {both_say_so, parent_says_so, nobody_does}) {
+        auto ctx = std::make_unique<context>(1);
+        auto ends = connect_to_peer<socket>(*ctx);
+        ends.socket.non_blocking(true);
+        const std::string filling(1 << 16, 'f');
+        std::size_t sent_bytes = 0;
+        for (error_code ec; !ec;)
+            sent_bytes += ends.socket.write_some(net::buffer(filling), ec);
+        io_result first, second;
+        const auto into = [](io_result& result) {
+            return [&result](error_code ec, std::size_t n) { result.store(ec, n); };
+        };
+        ends.socket.async_send(net::buffer("first", 5), into(first));
+        ends.socket.async_send(net::buffer("second", 6), into(second));
+        ctx->poll();
+        auto there_is_room = test_support::pipe_descriptor_pair();
+        const auto close_when_there_is_room = [&] {
+            char none = 0;
+            there_is_room.second.reset();
+            static_cast<void>(::read(there_is_room.first.get(), &none, 1));
+            ends.socket.close();
+            ctx.reset();
+            return true;
+        };
+        if (way == parent_says_so)
+            ctx->notify_fork(net::execution_context::fork_prepare);
+        const pid_t child = way == both_say_so ? fork_with(*ctx, close_when_there_is_room)
+                                               : fork_child(close_when_there_is_room);
+        BOOST_TEST(ends.peer.read(sent_bytes).size() == sent_bytes);
+        there_is_room.second.reset();
+        BOOST_TEST(ended_well(child));
+        run_until_done(*ctx, first);
+        run_until_done(*ctx, second);
+        ends.socket.close();
+        BOOST_TEST(ends.peer.read_to_end() == "firstsecond");
+    }
+}
+
 BOOST_AUTO_TEST_CASE(registered_files_are_registered_in_the_child)
 {
     reading r(2);

@@ -168,6 +168,7 @@ private:
     bool detached_ = false;         // The caller's memory must not be touched.
     bool delivered_ : 1 = false;    // deliver() has run ahead of the handler.
     bool result_known_ : 1 = false; // The kernel is still to tell that it let go of the memory.
+    bool is_parents_ : 1 = false;   // Started before a fork, in the other process, which goes on.
 
 protected:
     int result_ = -ECANCELED;
