@@ -17,11 +17,12 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
-/// Microseconds until `time`, at most `most`; negative when it has passed.
+/// Microseconds from `now` until `time`, at most `most`; negative when it has passed.
 template <typename Traits>
-std::int64_t microseconds_until(const typename Traits::time_type& time, std::int64_t most)
+std::int64_t microseconds_until(const typename Traits::time_type& time,
+                                const typename Traits::time_type& now, std::int64_t most)
 {
-    const auto left = Traits::to_posix_duration(Traits::subtract(time, Traits::now()));
+    const auto left = Traits::to_posix_duration(Traits::subtract(time, now));
     // The longest times of a clock that counts seconds, say, are more microseconds
     // than can be counted.
     if constexpr (requires { typename Traits::period_type; }) {
@@ -161,7 +162,7 @@ public:
     wait_duration(std::chrono::nanoseconds limit) const override
     {
         const std::int64_t limit_us = limit.count() / 1000;
-        const std::int64_t us = microseconds_until<Traits>(heap_[0].time, limit_us);
+        const std::int64_t us = microseconds_until<Traits>(heap_[0].time, Traits::now(), limit_us);
         if (us < 0)
             return std::chrono::nanoseconds::zero();
         // Rounded up, so that the loop does not spin through the last part of

@@ -126,10 +126,11 @@ public:
     void wait(implementation_type& impl, error_code& ec)
     {
         ec = {};
-        while (Traits::less_than(Traits::now(), impl.expiry)) {
+        for (time_type now = Traits::now(); Traits::less_than(now, impl.expiry);
+             now = Traits::now()) {
             // The clock may be set meanwhile, so it is looked at again.
             constexpr std::int64_t longest_us = 1'000'000;
-            const std::int64_t us = ring::microseconds_until<Traits>(impl.expiry, longest_us);
+            const std::int64_t us = ring::microseconds_until<Traits>(impl.expiry, now, longest_us);
             const std::int64_t slice_us = std::max<std::int64_t>(us, 0) + 1;
             const timespec slice{static_cast<time_t>(slice_us / 1'000'000),
                                  static_cast<long>(slice_us % 1'000'000 * 1000)};
