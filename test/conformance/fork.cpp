@@ -126,6 +126,26 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(parent_goes_on_whatever_its_child_ends, Ctx, conte
     BOOST_TEST(p.has_happened());
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(child_is_woken_by_what_comes_while_it_waits, Ctx, contexts)
+{
+    Ctx ctx;
+    handler_checks checks;
+    auto ends = connect_to_peer<local_socket_of<Ctx>>(ctx);
+    std::array<char, 16> bytes{};
+    io_result read;
+    ends.socket.async_read_some(net::buffer(bytes), checks.into(read));
+    ctx.poll();
+    const auto comes_late = [&] {
+        for (int i = 0; i < 10; ++i)
+            ctx.poll();
+        ends.peer.write("late");
+        test_support::run_until_done(ctx, read);
+        return !read.ec && read.bytes == 4;
+    };
+    BOOST_TEST(ended_well(fork_with(ctx, comes_late)));
+    BOOST_TEST(comes_late());
+}
+
 /// Parent and child look at the same connection, which comes about after the fork.
 BOOST_AUTO_TEST_CASE_TEMPLATE(both_learn_that_the_connection_is_there, Ctx, contexts)
 {
