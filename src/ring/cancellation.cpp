@@ -350,7 +350,7 @@ void event_loop::attempt_writes(guard&, descriptor& d)
 {
     hurry_late();
     if (kernel_ && kernel_->is_inherited())
-        return; // All are the parent's, which makes them.
+        return; // They are the parent's, but for what a child starts before it has a ring.
     for (io_operation* op = d.front(direction::write); op != nullptr; op = op->after_) {
         if (op->state_ == io_state::ready && !op->needs_perform_)
             continue;

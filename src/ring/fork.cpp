@@ -5,7 +5,7 @@
 #include <safer_ring/ring/event_loop.hpp>
 
 #include <cerrno>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 // A loop in a process that forks. The ring stays the parent's, and its queues are
@@ -104,7 +104,9 @@ void event_loop::renew()
             continue;
         try {
             d->place = registry_->register_file(d->fd);
-        } catch (const std::system_error&) { // It only costs the look-up.
+        } catch (const std::exception&) {
+            // It only costs the look-up. The places of those behind it must go in any case:
+            // they are of the parent's ring.
         }
     }
 }

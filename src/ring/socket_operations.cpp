@@ -372,7 +372,7 @@ void connect_operation::prepare(event_loop&, backend::submission_entry& entry) n
         prepare_poll(entry, POLLOUT);
         return;
     }
-    is_repeated_ = std::exchange(was_submitted_, true);
+    is_repeated_ = was_submitted();
     entry.op = backend::opcode::connect;
     entry.address = reinterpret_cast<std::uint64_t>(staged_.data);
     entry.offset = address_size_;

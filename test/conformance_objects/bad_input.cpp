@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 // What no program should do: operations of every object that transfers bytes,

@@ -85,7 +85,7 @@ private:
 /// gets a ring of its own, in notify_fork(fork_child) or else when it runs the
 /// context; it throws std::system_error when the kernel refuses one. A child that does
 /// neither, and destroys the context or leaves it, does not touch the parent's ring.
-/// Files stay registered in the child, the buffers of pools do not. Reads and writes
+/// Look-ups of names in the child need the calls. Files stay registered in the child, the buffers of pools do not. Reads and writes
 /// of files that the kernel has begun are made by both.
 ///
 /// *Concurrency hint*: with 1, the kernel runs completions only when the

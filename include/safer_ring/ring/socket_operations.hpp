@@ -166,7 +166,6 @@ private:
     socklen_t address_size_;
     staged staged_;
     bool by_readiness_ = false;
-    bool was_submitted_ = false;
     bool is_repeated_ = false;
 };
 
