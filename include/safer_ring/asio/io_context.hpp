@@ -85,8 +85,9 @@ private:
 /// gets a ring of its own, in notify_fork(fork_child) or else when it runs the
 /// context; it throws std::system_error when the kernel refuses one. A child that does
 /// neither, and destroys the context or leaves it, does not touch the parent's ring.
-/// Look-ups of names in the child need the calls. Files stay registered in the child, the buffers of pools do not. Reads and writes
-/// of files that the kernel has begun are made by both.
+/// Look-ups of names in the child need the calls. Files stay registered in the child,
+/// the buffers of pools do not. Reads and writes of files that the kernel has begun are
+/// made by both.
 ///
 /// *Concurrency hint*: with 1, the kernel runs completions only when the
 /// running thread enters it (cooperative task work, Linux 5.19), and work
