@@ -31,6 +31,17 @@ namespace {
 /// The smallest queue worth having before ENOMEM is reported.
 constexpr unsigned least_submission_entries = 16;
 
+/// ThreadSanitizer holds signal handlers back until the thread is in a call it
+/// knows to block. It knows ppoll() and not io_uring_enter(), where a program
+/// would sleep on for ever with its SIGTERM unheard.
+#if defined(__SANITIZE_THREAD__)
+constexpr bool waits_in_poll = true;
+#elif defined(__has_feature)
+constexpr bool waits_in_poll = __has_feature(thread_sanitizer);
+#else
+constexpr bool waits_in_poll = false;
+#endif
+
 std::string likely_cause(int error)
 {
     switch (error) {
@@ -100,12 +111,12 @@ public:
     {
         if (is_inherited_) [[unlikely]]
             return answer_without_kernel(to_submit, min_complete);
+        if (min_complete == 0 || (wait != nullptr && *wait <= timeout::zero()))
+            return call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
+        if (waits_in_poll || (wait != nullptr && !features_.wait_timeout))
+            return enter_then_poll(to_submit, wait);
         if (wait == nullptr)
             return call_enter(to_submit, min_complete, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
-        if (*wait <= timeout::zero() || min_complete == 0)
-            return call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
-        if (!features_.wait_timeout)
-            return enter_then_poll(to_submit, *wait);
 
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*wait);
         __kernel_timespec limit{};
@@ -280,17 +291,22 @@ private:
     }
 
     /// Linux 5.10 has no time-out in io_uring_enter (IORING_FEAT_EXT_ARG came
-    /// with 5.11); there the ring's own descriptor is polled.
-    int enter_then_poll(unsigned to_submit, timeout wait) noexcept
+    /// with 5.11); there the ring's own descriptor is polled. Like the kernel's
+    /// own wait it tells of a signal only if it has taken nothing.
+    int enter_then_poll(unsigned to_submit, const timeout* wait) noexcept
     {
         const int submitted = call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
         if (submitted < 0 || has_completions())
             return submitted;
-        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
-        const timespec limit{static_cast<time_t>(seconds.count()),
-                             static_cast<long>((wait - seconds).count())};
+        timespec limit{};
+        if (wait != nullptr) {
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*wait);
+            limit.tv_sec = static_cast<time_t>(seconds.count());
+            limit.tv_nsec = static_cast<long>((*wait - seconds).count());
+        }
         pollfd entry{ring_.ring_fd, POLLIN, 0};
-        return ::ppoll(&entry, 1, &limit, nullptr) < 0 ? -errno : submitted;
+        const int ready = ::ppoll(&entry, 1, wait != nullptr ? &limit : nullptr, nullptr);
+        return ready < 0 && submitted == 0 ? -errno : submitted;
     }
 
     /// Tries the flags a kernel may have from the most to the least, since an
