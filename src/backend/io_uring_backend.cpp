@@ -291,12 +291,14 @@ private:
     }
 
     /// Linux 5.10 has no time-out in io_uring_enter (IORING_FEAT_EXT_ARG came
-    /// with 5.11); there the ring's own descriptor is polled. Like the kernel's
-    /// own wait it tells of a signal only if it has taken nothing.
+    /// with 5.11); there the ring's own descriptor is polled, which is readable
+    /// while there are completions. What other threads take meanwhile cannot be
+    /// looked at here. Like the kernel's own wait, a signal is told of only if
+    /// nothing has been taken.
     int enter_then_poll(unsigned to_submit, const timeout* wait) noexcept
     {
         const int submitted = call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
-        if (submitted < 0 || has_completions())
+        if (submitted < 0)
             return submitted;
         timespec limit{};
         if (wait != nullptr) {

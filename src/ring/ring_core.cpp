@@ -342,7 +342,7 @@ void ring_core::enter(guard& held, duration limit)
                                      !blocks             ? &no_wait
                                      : limit == for_ever ? nullptr
                                                          : &limit);
-    if ((error == -EAGAIN || error == -EBUSY || error == -ENOMEM) && !kernel_->has_completions())
+    if (error == -EAGAIN || error == -EBUSY || error == -ENOMEM)
         kernel_->enter(0, 1, &retry_wait);
     held.lock();
     in_kernel_ = false;

@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <system_error>
 #include <vector>
 
@@ -272,6 +273,31 @@ BOOST_AUTO_TEST_CASE(registered_files_are_registered_in_the_child)
     BOOST_TEST(ended_well(child));
     r.write();
     BOOST_TEST(r.all_have_come());
+}
+
+/// A table has no more places than a process may have descriptors: there is one for some of them.
+BOOST_AUTO_TEST_CASE(files_that_a_child_cannot_register_are_looked_up_as_before)
+{
+    const int spare = ::dup(STDERR_FILENO);
+    reading r(40);
+    if (!r.ctx->features().registered_files)
+        SAFER_RING_SKIP("the kernel registers no files");
+    for (auto& end : r.ends)
+        safer_ring::register_file(end.socket);
+    r.ctx->notify_fork(net::execution_context::fork_prepare);
+    const pid_t child = fork_child([&] {
+        // As in at_the_bounds.cpp: UBSan wants a descriptor for its check of a type.
+        static_cast<void>(std::system_error(ENFILE, std::system_category(), "before"));
+        {
+            ::close(spare); // For the ring.
+            const test_support::lowered_limit limit(RLIMIT_NOFILE, static_cast<rlim_t>(spare) + 1);
+            r.ctx->notify_fork(net::execution_context::fork_child);
+        }
+        r.write();
+        return r.all_have_come();
+    });
+    ::close(spare);
+    BOOST_TEST(ended_well(child));
 }
 
 BOOST_AUTO_TEST_CASE(streams_go_on_in_the_child)
