@@ -487,6 +487,26 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(work_that_a_handler_tracks_may_end_on_another_thre
     }
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(work_that_a_handler_begins_counts_to_the_last_of_it, Ctx, contexts)
+{
+    for (const int hint : {1, 2})
+        for (const std::size_t count : {1U, 15U, 16U, 17U, 40U}) {
+            Ctx ctx(hint);
+            std::vector<decltype(tracked_executor(ctx))> kept;
+            net::post(ctx, [&] {
+                for (std::size_t i = 0; i != count; ++i)
+                    kept.push_back(tracked_executor(ctx));
+                kept.reserve(2 * kept.capacity()); // They are moved or copied.
+            });
+            BOOST_TEST(ctx.poll() == 1u);
+            net::post(ctx, [&] { kept.erase(kept.begin() + 1, kept.end()); });
+            BOOST_TEST(ctx.poll() == 1u);
+            BOOST_TEST(!ctx.stopped());
+            on_a_thread([&] { kept.clear(); });
+            BOOST_TEST(ctx.stopped());
+        }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(tracked_work_is_counted_though_handlers_throw_or_run_the_context, Ctx,
                               contexts)
 {

@@ -117,13 +117,19 @@ public:
 
     /// The same from inside a handler, where `self` is not null. What ends there
     /// is not taken off before the handler is done, and what begins takes its
-    /// place: copies of executors that track work come and go all the time.
+    /// place: copies of executors that track work come and go all the time. For
+    /// those that begin first there is an advance.
     void work_started(loop_thread* self)
     {
-        if (self != nullptr && self->private_work < 0)
-            ++self->private_work;
-        else
-            work_started();
+        if (self == nullptr)
+            return work_started();
+        if (self->private_work >= 0) {
+            constexpr long advance = 16;
+            if (outstanding_work_.fetch_add(advance, std::memory_order_relaxed) == 0)
+                tell_driver();
+            self->private_work -= advance;
+        }
+        ++self->private_work;
     }
     void work_finished(loop_thread* self)
     {
