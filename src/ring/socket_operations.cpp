@@ -382,11 +382,13 @@ io_operation::step connect_operation::settle(event_loop&) noexcept
 {
     if (by_readiness_)
         return is_ready(result_) ? step::perform : step::done;
-    if (would_block(result_) || result_ == -EINPROGRESS || result_ == -EALREADY) {
+    // What goes on, or is over, was begun by the request that the kernel gave back, or by the
+    // other process after a fork. Otherwise it is somebody else's, and may lead elsewhere.
+    const bool goes_on = result_ == -EALREADY && is_repeated_;
+    if (would_block(result_) || result_ == -EINPROGRESS || goes_on) {
         by_readiness_ = true;
         return step::again;
     }
-    // By the request that the kernel gave back, or by the other process after a fork.
     if (result_ == -EISCONN && is_repeated_)
         result_ = 0;
     return step::done;

@@ -151,6 +151,24 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(connect_in_progress_is_aborted_by_cancel, Ctx, con
     BOOST_TEST(client.is_open());
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(connect_after_a_cancelled_one_that_goes_on_is_refused, Ctx, contexts)
+{
+    handler_checks checks;
+    const full_listener busy;
+    Ctx ctx;
+    auto acceptor = loopback_acceptor(ctx);
+    socket_of<Ctx> client(ctx);
+    io_result first, second;
+    client.async_connect(loopback(busy.port()), checks.into(first));
+    ctx.poll();
+    client.cancel();
+    // Not to be taken for a connect to here: the kernel goes on with the first.
+    client.async_connect(acceptor.local_endpoint(), checks.into(second));
+    test_support::run_until_done(ctx, second);
+    BOOST_TEST(first.ec == net::error::operation_aborted);
+    BOOST_TEST(second.ec == net::error::already_started);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(connect_in_progress_is_aborted_by_close, Ctx, contexts)
 {
     handler_checks checks;

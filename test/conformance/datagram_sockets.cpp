@@ -12,10 +12,14 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 // Datagrams over UDP and over local sockets: every call in its forms, with
 // addresses and connected.
@@ -162,6 +166,47 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(connected_sockets_need_no_address, Case, cases)
     BOOST_TEST(pair.b.send(net::buffer("back", 4)) == 4u);
     BOOST_TEST(pair.a.receive(net::buffer(buffer)) == 4u);
     BOOST_TEST(text(buffer, 4) == "back");
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_connect_is_made_where_it_is_started, Case, cases)
+{
+    handler_checks checks;
+    typename Case::context ctx;
+    typename Case::pair pair(ctx);
+    error_code ec;
+    io_result connected, cancelled;
+    pair.a.async_connect(pair.b.local_endpoint(), checks.into(connected));
+    BOOST_TEST((pair.a.remote_endpoint(ec) == pair.b.local_endpoint()));
+    pair.a.send(net::buffer("at once", 7), 0, ec);
+    BOOST_TEST(ec == error_code());
+    run_until_done(ctx, connected);
+    BOOST_TEST(connected.ec == error_code());
+    BOOST_TEST(pair.b.available() == 7u);
+    pair.b.async_connect(pair.a.local_endpoint(), checks.into(cancelled));
+    pair.b.cancel(); // Too late.
+    ctx.restart();
+    run_until_done(ctx, cancelled);
+    BOOST_TEST(cancelled.ec == error_code());
+    BOOST_TEST((pair.b.remote_endpoint(ec) == pair.a.local_endpoint()));
+}
+
+/// A range of one port, which is taken, leaves none to be chosen.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_connect_that_finds_no_port_fails, Ctx, contexts)
+{
+    constexpr int local_port_range = 51; // IP_LOCAL_PORT_RANGE, Linux 6.3.
+    using socket = net::basic_datagram_socket<udp, executor_of<Ctx>>;
+    handler_checks checks;
+    Ctx ctx;
+    const socket other(ctx, udp::endpoint(udp::v4(), 0));
+    const std::uint32_t port = other.local_endpoint().port();
+    const std::uint32_t range = port | port << 16U;
+    socket s(ctx, udp::v4());
+    if (::setsockopt(s.native_handle(), IPPROTO_IP, local_port_range, &range, sizeof range) != 0)
+        test_support::skip("the kernel has no range of ports for a socket");
+    io_result connected;
+    s.async_connect(other.local_endpoint(), checks.into(connected));
+    run_until_done(ctx, connected);
+    BOOST_TEST(connected.ec == net::error::no_buffer_space);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(each_datagram_is_received_alone_and_in_order, Case, cases)

@@ -11,6 +11,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -61,6 +62,25 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(buffers_are_read_and_written_at_their_places, Ctx,
             BOOST_TEST((behind.buffer.text() == contents + "!" + contents.substr(4097, 4095)));
         }
     }
+}
+
+/// To the kernel it is where the file's own position is.
+BOOST_AUTO_TEST_CASE_TEMPLATE(last_offset_of_all_is_invalid, Ctx, our_contexts)
+{
+    handler_checks checks;
+    const temporary_file file("contents");
+    Ctx ctx;
+    random_file_of<Ctx> f(ctx, file.open());
+    outcome read, written;
+    safer_ring::async_read_some_at(f, ~std::uint64_t{0}, owned_buffer(4),
+                                   checks.once(read.store()));
+    owned_buffer four(4);
+    four.resize(4);
+    safer_ring::async_write_at(f, ~std::uint64_t{0}, std::move(four), checks.once(written.store()));
+    ctx.run();
+    BOOST_TEST(read.ec == net::error::invalid_argument);
+    BOOST_TEST(written.ec == net::error::invalid_argument);
+    BOOST_TEST(file.contents() == "contents");
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(stream_file_takes_them_too, Ctx, contexts)

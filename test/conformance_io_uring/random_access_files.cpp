@@ -9,6 +9,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <thread>
@@ -305,6 +306,35 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_file_cannot_do_is_an_error, Ctx, contexts)
     BOOST_TEST(ec == net::error::bad_descriptor);
     nothing.close(ec);
     BOOST_TEST(ec == net::error::bad_descriptor);
+}
+
+/// Such as an overflow makes, or -1: to the kernel, and to Asio's asynchronous calls, the last of
+/// them is where the file's own position is.
+BOOST_AUTO_TEST_CASE_TEMPLATE(offsets_that_no_file_has_are_invalid, Ctx, contexts)
+{
+    constexpr auto last = ~std::uint64_t{0};
+    const temporary_file disk("contents");
+    handler_checks checks;
+    Ctx ctx;
+    std::array<char, 4> buffer{'x', 'x', 'x', 'x'};
+    random_file_of<Ctx> file(ctx, disk.path(), net::file_base::read_write);
+    for (const std::uint64_t offset : {last, last - 1, (last >> 1) + 1}) {
+        error_code reading, writing;
+        BOOST_TEST(file.read_some_at(offset, net::buffer(buffer), reading) == 0u);
+        BOOST_TEST(file.write_some_at(offset, net::buffer(buffer), writing) == 0u);
+        BOOST_TEST(reading == net::error::invalid_argument);
+        BOOST_TEST(writing == net::error::invalid_argument);
+        if (offset == last && !is_ours<Ctx>)
+            continue;
+        io_result read, write;
+        file.async_read_some_at(offset, net::buffer(buffer), checks.into(read));
+        file.async_write_some_at(offset, net::buffer(buffer), checks.into(write));
+        ctx.restart();
+        ctx.run();
+        BOOST_TEST(read.ec == net::error::invalid_argument);
+        BOOST_TEST(write.ec == net::error::invalid_argument);
+    }
+    BOOST_TEST(disk.contents() == "contents");
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(closed_file_answers_bad_descriptor, Ctx, contexts)

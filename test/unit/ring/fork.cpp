@@ -103,6 +103,26 @@ BOOST_FIXTURE_TEST_CASE(connection_that_has_come_about_meanwhile_is_a_success, s
     }
 }
 
+/// The same, of a connection that is still to come about.
+BOOST_FIXTURE_TEST_CASE(connection_that_goes_on_is_waited_for_if_it_is_its_own, simulated_loop)
+{
+    const auto listener = test_support::loopback_listener();
+    const sockaddr_in address = test_support::local_address(listener.get());
+    for (const bool was_taken_back : {true, false}) {
+        const test_support::unique_descriptor socket(
+            ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        ring::descriptor* const d = loop.open(socket.get());
+        if (was_taken_back)
+            kernel->fail_nth(opcode::connect, 1, ECANCELED);
+        kernel->fail_nth(opcode::connect, was_taken_back ? 2 : 1, EALREADY);
+        const record& r = start<connect_to>(*d, direction::write, &address, sizeof address);
+        run();
+        BOOST_TEST(r.result == (was_taken_back ? 0 : -EALREADY));
+        BOOST_TEST(submitted(opcode::poll_add).size() == 1U);
+        loop.close(d);
+    }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

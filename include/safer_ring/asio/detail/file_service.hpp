@@ -289,7 +289,7 @@ public:
                              const Buffers& buffers, error_code& ec)
     {
         const std::size_t n =
-            transfer(impl, POLLIN, buffers, ec, [&impl, offset](const iovec_array& to) {
+            transfer(impl, POLLIN, offset, buffers, ec, [&impl, offset](const iovec_array& to) {
                 return ::preadv2(impl.file_, to.data(), to.count(), static_cast<off_t>(offset), 0);
             });
         if (n == 0 && !ec && net::buffer_size(buffers) != 0)
@@ -359,9 +359,11 @@ public:
     std::size_t write_some_at(implementation_type& impl, std::uint64_t offset,
                               const Buffers& buffers, error_code& ec)
     {
-        return transfer(impl, POLLOUT, buffers, ec, [&impl, offset](const iovec_array& from) {
-            return ::pwritev2(impl.file_, from.data(), from.count(), static_cast<off_t>(offset), 0);
-        });
+        return transfer(impl, POLLOUT, offset, buffers, ec,
+                        [&impl, offset](const iovec_array& from) {
+                            return ::pwritev2(impl.file_, from.data(), from.count(),
+                                              static_cast<off_t>(offset), 0);
+                        });
     }
 
     std::size_t write_some(implementation_type& impl, const file_question& asked, error_code& ec)
@@ -449,8 +451,8 @@ private:
     /// A pipe or a device opened as a file may be in non-blocking mode, and is
     /// waited for all the same, as Asio does.
     template <typename Buffers, typename Call>
-    std::size_t transfer(implementation_type& impl, short events, const Buffers& buffers,
-                         error_code& ec, Call&& call)
+    std::size_t transfer(implementation_type& impl, short events, std::uint64_t offset,
+                         const Buffers& buffers, error_code& ec, Call&& call)
     {
         ec = {};
         if (!is_open(impl)) {
@@ -461,6 +463,10 @@ private:
         const iovec_array vectors(buffers, 0, ~std::size_t{0});
         if (vectors.size() == 0)
             return 0;
+        if (is_no_offset(impl, offset)) {
+            ec = net::error::invalid_argument;
+            return 0;
+        }
         for (;;) {
             const ssize_t n = call(vectors);
             if (n >= 0)
@@ -499,6 +505,8 @@ private:
         if (!is_open(impl) || all.lacks_memory)
             return complete_at_once<op>(is_open(impl) ? -EFAULT : -EBADF, handler, io_ex, buffers,
                                         offset);
+        if (is_no_offset(impl, offset))
+            return complete_at_once<op>(-EINVAL, handler, io_ex, buffers, offset);
         start<op>(impl, line_of(impl, dir), handler, io_ex, buffers, offset);
     }
 
@@ -510,6 +518,13 @@ private:
         if (!is_open(impl))
             return complete_at_once<op>(-EBADF, handler, io_ex, events);
         start<op>(impl, line_of(impl, dir), handler, io_ex, events);
+    }
+
+    /// Of a random-access file the last offset of all is no more one than others that no file
+    /// has, although it stands for the position of a stream, and with the kernel too.
+    static bool is_no_offset(const implementation_type& impl, std::uint64_t offset) noexcept
+    {
+        return !impl.is_stream_ && offset == at_position;
     }
 
     /// One line for both ways of a stream, whose operations share a position.

@@ -89,7 +89,7 @@ public:
         const native_question answer = ask(this->object());
         ring::descriptor* const file = answer.descriptor();
         if (file == nullptr || file->kind != ring::file_kind::regular ||
-            Way::view(buffer, before).size() == 0)
+            Way::view(buffer, before).size() == 0 || offset == ring::file_operation::at_position)
             return initiate_with_buffer<File, Way, Start>(this->object())(
                 std::forward<Handler>(handler), std::move(buffer), before, offset);
         using transfer = owned_file_transfer<Way, buffer_type, Extent>;

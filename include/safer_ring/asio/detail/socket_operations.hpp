@@ -250,6 +250,33 @@ protected:
     std::tuple<error_code> take_arguments() const noexcept { return {to_error_code(result())}; }
 };
 
+/// Connects a datagram socket, which waits for nobody: by a call, so that who asks the socket, or
+/// sends, right behind it finds it connected.
+template <typename Endpoint>
+class datagram_connect : public ring::readiness_operation {
+protected:
+    explicit datagram_connect(const Endpoint& peer)
+        : ring::readiness_operation(POLLOUT, true), peer_(peer)
+    {
+    }
+    ~datagram_connect() = default;
+
+    ssize_t call(int fd) noexcept override
+    {
+        const ssize_t n = retry_interrupted([&] {
+            return ::connect(fd, static_cast<const sockaddr*>(peer_.data()),
+                             static_cast<socklen_t>(peer_.size()));
+        });
+        // There is no port left (inet_autobind() in Linux's af_inet.c). Asio calls it so, too.
+        return ring::would_block(n) ? -ENOBUFS : n;
+    }
+
+    std::tuple<error_code> take_arguments() const noexcept { return {to_error_code(result())}; }
+
+private:
+    Endpoint peer_;
+};
+
 template <typename Endpoint>
 class accept_base : public ring::accept_operation {
 protected:
