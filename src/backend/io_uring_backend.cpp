@@ -293,12 +293,12 @@ private:
     /// Linux 5.10 has no time-out in io_uring_enter (IORING_FEAT_EXT_ARG came
     /// with 5.11); there the ring's own descriptor is polled, which is readable
     /// while there are completions. What other threads take meanwhile cannot be
-    /// looked at here. Like the kernel's own wait, a signal is told of only if
-    /// nothing has been taken.
+    /// looked at here. As with the kernel's own wait, there is none when not all
+    /// was taken, and a signal is told of only if nothing was.
     int enter_then_poll(unsigned to_submit, const timeout* wait) noexcept
     {
         const int submitted = call_enter(to_submit, 0, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
-        if (submitted < 0)
+        if (submitted != static_cast<int>(to_submit))
             return submitted;
         timespec limit{};
         if (wait != nullptr) {

@@ -454,7 +454,7 @@ std::size_t event_loop::take_leftover(descriptor& d, std::byte* out, std::size_t
 {
     guard held(mutex_);
     take_in_late(held, d);
-    if (d.leftover_buffer == descriptor::none)
+    if (d.leftover_buffer == descriptor::none || size == 0)
         return 0;
     const std::size_t n = std::min<std::size_t>(size, d.leftover_size);
     std::memcpy(out, buffers_.data(d.leftover_buffer) + d.leftover_offset, n);

@@ -43,8 +43,10 @@ void event_loop::finish_drive(guard& held)
         held.lock();
     if (shut_down_)
         return;
+    // The kernel may have refused what is in the queue for it.
     const bool more = ready_.holds_more_than(&turn_marker_) || batch_ != 0 || !due_.empty() ||
-                      !pending_.empty() || !to_cancel_.empty() || kernel_->has_completions();
+                      !pending_.empty() || kernel_->unsubmitted() != 0 || !to_cancel_.empty() ||
+                      kernel_->has_completions();
     if (more)
         return wake_waiter(held);
     if (outstanding_work_.load(std::memory_order_acquire) == 0)

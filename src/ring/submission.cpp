@@ -195,8 +195,12 @@ void event_loop::submit_started(guard& held, loop_thread* self)
     held.unlock();
     const int taken = kernel_->enter(to_submit, 0, &no_wait);
     held.lock();
-    if (!pending_.empty() || taken < static_cast<int>(to_submit))
+    if (!pending_.empty() || taken < static_cast<int>(to_submit)) {
+        // What was refused is no other thread's to submit, and would be in front of
+        // what is to wake the waiting one, which takes a single entry.
+        flush_published();
         wake_waiter(held);
+    }
 }
 
 /// Takes in every completion there is, also those that a thread had yet to

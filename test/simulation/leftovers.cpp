@@ -120,6 +120,17 @@ BOOST_FIXTURE_TEST_CASE(peeking_shows_them_and_leaves_them, socket_with_leftover
     BOOST_TEST(read_some(64) == "late data");
 }
 
+BOOST_FIXTURE_TEST_CASE(peeking_passes_over_an_empty_buffer, socket_with_leftover)
+{
+    std::string bytes(64, '\0');
+    const std::array<net::mutable_buffer, 2> buffers{net::mutable_buffer(), net::buffer(bytes)};
+    socket.non_blocking(true);
+    error_code ec;
+    const std::size_t size = socket.receive(buffers, net::socket_base::message_peek, ec);
+    BOOST_TEST(bytes.substr(0, size) == "late data");
+    BOOST_TEST(read_some(64) == "late data");
+}
+
 BOOST_FIXTURE_TEST_CASE(an_asynchronous_read_gets_them_first, socket_with_leftover)
 {
     peer->write(", then more");

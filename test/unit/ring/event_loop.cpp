@@ -20,6 +20,12 @@ namespace {
 
 struct many_threads : simulated_loop {
     many_threads() : simulated_loop(small_options(), {}, ring::threading::many) {}
+
+    /// `order` is for one thread.
+    void post_to_any(std::function<void()> then)
+    {
+        loop.post(new posted(reporter{&note(), nullptr, "", std::move(then)}), false, nullptr);
+    }
 };
 
 options without_kernel_buffers(safer_ring::fallback on_missing)
@@ -265,6 +271,40 @@ BOOST_FIXTURE_TEST_CASE(an_operation_started_by_another_thread_is_submitted, sim
     starter.join();
     BOOST_TEST(started->done());
     BOOST_TEST(started->result == 5);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_start_that_the_kernel_refuses_swallows_no_wake_up, many_threads)
+{
+    connection c(*this);
+    std::string buffer(8, '\0');
+    loop.work_started();
+    kernel->hold_waits();
+    std::thread waiting([this] { loop.run(self, [] {}); });
+    kernel->await_held_wait();
+    ring::loop_thread mine;
+    post_to_any([&] {
+        // Takes what has woken the other thread, which then waits anew.
+        std::promise<void> waits_again;
+        post_to_any([&] {
+            kernel->hold_waits();
+            waits_again.set_value();
+        });
+        kernel->release_waits();
+        waits_again.get_future().wait();
+        kernel->await_held_wait();
+        kernel->fail_nth(simulation::call::enter, 1, EAGAIN);
+        loop.start(*c, direction::read,
+                   *new recorded<receive_into>(reporter{&note(), nullptr, "", {}}, buffer), &mine);
+    });
+    loop.run_one(mine, ring::event_loop::wait_forever);
+    std::promise<void> ran;
+    post_to_any([&ran] { ran.set_value(); });
+    kernel->release_waits();
+    BOOST_TEST(
+        (ran.get_future().wait_for(test_support::watchdog_time) == std::future_status::ready));
+    c.peer.write("x");
+    loop.work_finished();
+    waiting.join();
 }
 
 BOOST_FIXTURE_TEST_CASE(threads_that_run_out_of_work_all_return, many_threads)

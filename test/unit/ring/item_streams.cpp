@@ -1,6 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include "driven_loop.hpp"
 #include "open_stream.hpp"
 
 #include <safer_ring/ring/buffer_group.hpp>
@@ -247,55 +248,39 @@ BOOST_FIXTURE_TEST_CASE(who_waits_is_served_behind_who_has_been_served, simulate
     loop.close(handles[1]);
 }
 
-struct counting_driver final : ring::driver {
-    void wake() noexcept override { ++wakes; }
-    void wait_for(backend::backend::timeout) noexcept override { is_resting = false; }
-    void rest() noexcept override { is_resting = true; }
-
-    int wakes = 0;
-    bool is_resting = false;
-};
-
 /// The request of a stream is no work, so that the loop rests while the kernel has it.
 BOOST_AUTO_TEST_CASE(who_waits_for_a_request_in_flight_ends_the_rest_of_a_driven_loop)
 {
     for (const bool is_dropped : {false, true}) {
-        simulated_loop l(small_options(), {}, ring::threading::many);
-        counting_driver driver;
-        l.loop.hand_to(driver);
-        const auto drive = [&] {
-            do
-                l.loop.drive(l.self, [] { return true; });
-            while (std::exchange(driver.wakes, 0) != 0);
-        };
+        driven_loop l;
         connection c(l);
         receiving stream(l, *c, stream_limits());
         std::string text;
         stream.next(text);
-        drive();
+        l.drive();
         c.peer.write("one");
-        drive();
-        drive();
+        l.drive();
+        l.drive();
         BOOST_TEST(text == "one");
-        BOOST_TEST(driver.is_resting);
+        BOOST_TEST(l.driver.is_resting);
         BOOST_TEST(l.kernel->in_flight_count() == 1U);
         std::string buffer(16, ' ');
         if (is_dropped) {
             l.kernel->hold(opcode::poll_add);
             stream.close();
-            drive();
-            BOOST_TEST(driver.is_resting);
+            l.drive();
+            BOOST_TEST(l.driver.is_resting);
             l.start<receive_into>(*c, direction::read, buffer);
         } else {
             stream.next(text);
         }
-        BOOST_TEST(driver.wakes == 1);
-        drive();
-        BOOST_TEST(!driver.is_resting);
+        BOOST_TEST(l.driver.wakes == 1);
+        l.drive();
+        BOOST_TEST(!l.driver.is_resting);
         l.kernel->release();
         stream.close();
         c.close();
-        drive();
+        l.drive();
     }
 }
 

@@ -385,7 +385,7 @@ protected:
             const std::size_t n = loop().take_leftover(
                 *impl.descriptor_, static_cast<std::byte*>(buffer.data()), buffer.size(), peek);
             total += n;
-            if (n < buffer.size() || peek)
+            if (n < buffer.size() || (peek && n != 0))
                 break;
         }
         return total;
