@@ -284,8 +284,7 @@ BOOST_AUTO_TEST_CASE(stop_gives_what_nobody_has_taken_with_its_sender)
     for (const std::string& text : {std::string("one"), std::string(), std::string("two")})
         s.send(text);
     s.send(full + "cut");
-    const auto guard = net::make_work_guard(s.ctx);
-    run_until(s.ctx, [&] { return s.stream.held() == 4; });
+    test_support::poll_until(s.ctx, [&] { return s.stream.held() == 4; });
     auto left = s.stream.stop();
     BOOST_REQUIRE(left.size() == 4U);
     BOOST_TEST(left[3].bytes.text() == full);

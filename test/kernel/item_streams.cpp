@@ -81,13 +81,7 @@ struct watched_stream {
     template <class Predicate>
     void poll_until(Predicate predicate)
     {
-        const auto guard = net::make_work_guard(ctx);
-        const auto deadline = std::chrono::steady_clock::now() + test_support::watchdog_time;
-        while (!predicate()) {
-            BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
-            ctx.restart();
-            ctx.poll();
-        }
+        test_support::poll_until(ctx, std::move(predicate));
     }
 
     handler_checks checks;

@@ -44,6 +44,20 @@ void run_until_done(Context& context, const io_result& result,
         context, [&] { return result.done; }, watchdog_time, where);
 }
 
+/// Lets `context` run until `predicate()` holds, which no handler has to bring about, whether there
+/// is work or not.
+template <class Context, class Predicate>
+void poll_until(Context& context, Predicate predicate)
+{
+    const auto guard = boost::asio::make_work_guard(context);
+    const auto deadline = std::chrono::steady_clock::now() + watchdog_time;
+    while (!predicate()) {
+        BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
+        context.restart();
+        context.poll();
+    }
+}
+
 /// Waits for a future and gives its value; fails the test if it does not come.
 template <class T>
 T wait_for(std::future<T>& future, boost::source_location where = BOOST_CURRENT_LOCATION)
