@@ -15,7 +15,6 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
-#include <chrono>
 #include <deque>
 #include <future>
 #include <memory>
