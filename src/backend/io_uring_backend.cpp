@@ -453,11 +453,23 @@ private:
             entry->op = each.op;
             entry->ioprio = each.ioprio;
             entry->flags = each.flags;
+            entry->user_data = ~std::uint64_t{0}; // Nobody's, should it be taken later on.
             publish();
-            if (enter(1, 1, nullptr) == 1)
-                for_each_completion(
-                    [&](const completion_entry& done) { each.found = done.result == -EBADF; });
+            if (!submit_trial())
+                return; // It would be taken for the next one.
+            for_each_completion(
+                [&](const completion_entry& done) { each.found = done.result == -EBADF; });
         }
+    }
+
+    /// Also where memory is short for a moment, or a signal comes.
+    bool submit_trial() noexcept
+    {
+        constexpr int most_attempts = 8;
+        int taken = enter(1, 1, nullptr);
+        for (int i = 1; i < most_attempts && taken < 0 && is_transient(taken); ++i)
+            taken = enter(1, 1, nullptr);
+        return taken == 1;
     }
 
     /// Registers a ring of one buffer and takes it back.
