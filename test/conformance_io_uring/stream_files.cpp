@@ -254,8 +254,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(devices_opened_as_files, Ctx, contexts)
     null.async_read_some(net::buffer(buffer), checks.into(end));
     ctx.restart();
     ctx.run();
-    BOOST_TEST(zeroes.bytes == buffer.size());
-    BOOST_TEST((buffer == std::string(buffer.size(), '\0')));
+    // A page is enough for the device where the thread has something else to do (read_iter_zero() in
+    // Linux's drivers/char/mem.c).
+    BOOST_TEST(zeroes.bytes >= 4096U);
+    BOOST_TEST((buffer ==
+                std::string(zeroes.bytes, '\0') + std::string(buffer.size() - zeroes.bytes, '.')));
     BOOST_TEST(gone.bytes == buffer.size());
     BOOST_TEST(no_room.ec == boost::system::errc::no_space_on_device);
     BOOST_TEST(end.ec == net::error::eof);
