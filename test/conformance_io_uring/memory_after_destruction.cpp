@@ -21,6 +21,15 @@ using test_support::handler_checks;
 using test_support::io_result;
 
 constexpr std::size_t size = 4 << 20;
+constexpr int rounds = 10;
+// A disk may have read everything by the time poll() looks, often many times in a row: it is asked
+// until a read was seen in flight, since nothing is shown otherwise.
+constexpr int rounds_at_most = 1000;
+
+[[noreturn]] void skip_too_fast_a_disk()
+{
+    SAFER_RING_SKIP("the disk of /var/tmp reads 4 MiB before poll() returns");
+}
 
 enum class ending { cancel, close, destruction, slot };
 
@@ -30,16 +39,18 @@ template <class Ctx>
 void hand_over_while_reading(ending how, bool from_another_thread)
 {
     const temporary_file disk(std::string(size, 'x'), storage::direct);
-    const int fd = disk.open();
-    if (fd < 0)
+    const test_support::unique_descriptor fd(disk.open());
+    if (fd.get() < 0)
         SAFER_RING_SKIP("no O_DIRECT in /var/tmp");
     aligned_memory memory(size);
     int in_flight = 0;
-    for (int round = 0; round != 10; ++round) {
+    // With another thread only that one knows what is in flight.
+    const auto shown = [&] { return from_another_thread || in_flight != 0; };
+    for (int round = 0; round < rounds || (!shown() && round < rounds_at_most); ++round) {
         handler_checks checks;
         Ctx ctx(from_another_thread ? -1 : 1);
         net::cancellation_signal signal;
-        auto reader = std::make_unique<random_file_of<Ctx>>(ctx, ::dup(fd));
+        auto reader = std::make_unique<random_file_of<Ctx>>(ctx, ::dup(fd.get()));
         io_result r;
         reader->async_read_some_at(0, memory.buffer(),
                                    net::bind_cancellation_slot(signal.slot(), checks.into(r)));
@@ -71,10 +82,8 @@ void hand_over_while_reading(ending how, bool from_another_thread)
         BOOST_TEST(r.done);
         BOOST_TEST((memory.string(size) == std::string(size, 'N')));
     }
-    ::close(fd);
-    // Otherwise nothing was shown. With another thread only that one knows.
-    if (!from_another_thread)
-        BOOST_TEST(in_flight > 0);
+    if (!shown())
+        skip_too_fast_a_disk();
 }
 
 BOOST_AUTO_TEST_SUITE(memory_after_destruction)
@@ -106,7 +115,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(direct_read_of_a_destroyed_context_leaves_the_next
     aligned_memory memory(size);
     const aligned_memory other(size);
     int in_flight = 0;
-    for (int round = 0; round != 10; ++round) {
+    for (int round = 0; round < rounds || (in_flight == 0 && round < rounds_at_most); ++round) {
         bool called = false;
         {
             Ctx ctx;
@@ -121,7 +130,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(direct_read_of_a_destroyed_context_leaves_the_next
         BOOST_TEST(::pread(fd.get(), other.buffer().data(), size, 0) == ssize_t(size));
         BOOST_TEST((memory.string(size) == std::string(size, 'N')));
     }
-    BOOST_TEST(in_flight > 0);
+    if (in_flight == 0)
+        skip_too_fast_a_disk();
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(cancelled_write_does_not_read_the_memory_any_more, Ctx, our_contexts)
