@@ -200,6 +200,9 @@ BOOST_AUTO_TEST_CASE(reader_that_reads_nothing_holds_up_itself_only)
     s.write("begin");
     BOOST_TEST(s.next()->text() == "begin");
     s.ends.second.native_non_blocking(true);
+    // Otherwise it takes the kernel a million bytes to be full.
+    s.ends.first.set_option(net::socket_base::receive_buffer_size(1));
+    s.ends.second.set_option(net::socket_base::send_buffer_size(1));
     std::string sent;
     s.poll_until([&, refused = 0]() mutable {
         const std::string text = std::to_string(sent.size()) + ' ';
