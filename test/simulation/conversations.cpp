@@ -47,13 +47,11 @@ public:
     [[nodiscard]] bool single() const { return single_; }
 
 private:
-    // Well below the time that a whole test case has.
-    static constexpr auto soak_time = test_support::test_case_time / 2;
-
     std::uint64_t next_ = 1;
     std::uint64_t end_ = 401;
     bool single_ = false;
-    std::chrono::steady_clock::time_point soak_end_ = std::chrono::steady_clock::now() + soak_time;
+    std::chrono::steady_clock::time_point soak_end_ =
+        std::chrono::steady_clock::now() + test_support::soak_time;
 };
 
 } // namespace

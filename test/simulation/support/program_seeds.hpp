@@ -38,7 +38,7 @@ inline random_program::totals_type run_program(std::uint64_t seed, bool simulate
 }
 
 /// Runs programs of consecutive seeds until so many steps are made, and with
-/// SAFER_RING_SOAK=full for half as long as a test case may take.
+/// SAFER_RING_SOAK=full as long as a soak takes.
 /// SAFER_RING_SEED runs the one of that seed, and nothing is to be expected of
 /// its totals.
 inline std::optional<random_program::totals_type> run_programs(bool simulated, std::uint64_t steps)
@@ -47,8 +47,7 @@ inline std::optional<random_program::totals_type> run_programs(bool simulated, s
     const char* const one = std::getenv("SAFER_RING_SEED");
     const char* const soak = std::getenv("SAFER_RING_SOAK");
     const bool is_soak = soak != nullptr && std::string_view(soak) == "full";
-    // Well below the time that a whole test case has.
-    const auto soak_end = std::chrono::steady_clock::now() + test_support::test_case_time / 2;
+    const auto soak_end = std::chrono::steady_clock::now() + test_support::soak_time;
     random_program::totals_type all;
     const auto goes_on = [&](std::uint64_t next) {
         if (one != nullptr)
