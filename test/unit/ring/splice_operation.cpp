@@ -112,6 +112,21 @@ BOOST_AUTO_TEST_CASE(worker_has_descriptors_of_its_own_until_it_has_ended)
     }
 }
 
+/// The worker finds no room, and nobody waits for it any more.
+BOOST_FIXTURE_TEST_CASE(target_that_is_closed_while_the_pipe_is_full_cancels_it, simulated_loop)
+{
+    kernel->hold(opcode::splice);
+    file_to_pipe f(*this);
+    BOOST_REQUIRE(::fcntl(f.in.get(), F_SETFL, O_NONBLOCK) == 0);
+    const std::array<char, 4096> page{};
+    while (::write(f.in.get(), page.data(), page.size()) > 0) {
+    }
+    f.close_target();
+    kernel->release();
+    run();
+    BOOST_TEST(f.r.result == -ECANCELED);
+}
+
 /// It waits for a worker of the kernel then, and none has taken it on yet.
 BOOST_AUTO_TEST_CASE(cancelled_before_it_began_it_gives_the_descriptors_of_its_worker_up)
 {
