@@ -173,7 +173,9 @@ bool splice_operation::attempts_first(event_loop&) noexcept
 
 void splice_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
-    if (target_->ended()) { // `settle` tells.
+    if (target_->ended()) { // `settle` tells; the result of this is no worker's.
+        end_worker();
+        waiting_ = waiting::for_source;
         entry.op = backend::opcode::nop;
         return;
     }
