@@ -112,6 +112,25 @@ BOOST_AUTO_TEST_CASE(worker_has_descriptors_of_its_own_until_it_has_ended)
     }
 }
 
+/// As when the process is stopped and goes on (SIGSTOP, a debugger).
+BOOST_AUTO_TEST_CASE(interrupted_worker_is_asked_again_or_was_cancelled)
+{
+    constexpr int restart_system_call = 512; // ERESTARTSYS of the kernel.
+    for (const bool closes : {false, true}) {
+        simulated_loop l;
+        l.kernel->fail_nth(opcode::splice, 1, restart_system_call);
+        if (closes)
+            l.kernel->hold(opcode::splice);
+        file_to_pipe f(l);
+        if (closes)
+            f.close_target();
+        l.kernel->release();
+        l.run();
+        BOOST_TEST(f.r.result == (closes ? -ECANCELED : 4));
+        BOOST_TEST(l.submitted(opcode::splice).size() == (closes ? 1U : 2U));
+    }
+}
+
 /// The worker finds no room, and nobody waits for it any more.
 BOOST_FIXTURE_TEST_CASE(target_that_is_closed_while_the_pipe_is_full_cancels_it, simulated_loop)
 {
