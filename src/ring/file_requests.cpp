@@ -4,24 +4,12 @@
 #include <safer_ring/ring/file_operations.hpp>
 #include <safer_ring/ring/file_requests.hpp>
 
+#include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
-namespace {
-
-/// A worker that was in an interruptible wait when its request was cancelled
-/// answers with what the kernel otherwise keeps to itself (ERESTARTSYS; opening
-/// a FIFO, Linux 6.18).
-bool was_interrupted(int result) noexcept
-{
-    constexpr int restart_system_call = 512;
-    return result == -EINTR || result == -restart_system_call;
-}
-
-} // namespace
-
 // ------------------------------------------------------------------- sync
 
 void sync_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
@@ -44,7 +32,7 @@ io_operation::step sync_operation::settle(event_loop&) noexcept
         result_ = late_result_;
         return step::done;
     }
-    return was_interrupted(result_) ? step::again : step::done;
+    return step::done;
 }
 
 void sync_operation::discard(event_loop&) noexcept
@@ -56,7 +44,7 @@ void sync_operation::keep_for_later(event_loop&) noexcept
 {
     is_late_ = true;
     if (file_of_worker_.is_open())
-        late_result_ = was_interrupted(result_) ? -ECANCELED : result_;
+        late_result_ = result_ == -EINTR ? -ECANCELED : result_;
 }
 
 /// As of a file_operation.
@@ -100,7 +88,7 @@ void open_operation::prepare(event_loop&, backend::submission_entry& entry) noex
 
 io_operation::step open_operation::settle(event_loop&) noexcept
 {
-    return was_interrupted(result_) ? step::again : step::done;
+    return step::done;
 }
 
 void open_operation::deliver(event_loop& loop) noexcept

@@ -425,7 +425,9 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     r->pausing_ = false;
     // Of two completions of one request the first has the result, errors too.
     const bool is_notification = (entry.flags & backend::completion_notification) != 0;
-    const int result = r->is_skipped_ ? -ECANCELED : is_notification ? r->result_ : entry.result;
+    const int result = r->is_skipped_    ? -ECANCELED
+                       : is_notification ? r->result_
+                                         : backend::as_of_system_call(entry.result);
     // A polled request of a thread that has exited is failed with ECANCELED
     // when its descriptor becomes ready, with nothing consumed.
     const bool undone = (result == -EINTR || result == -ECANCELED) && !r->in_chain_ &&

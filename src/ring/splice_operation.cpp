@@ -173,7 +173,9 @@ bool splice_operation::attempts_first(event_loop&) noexcept
 
 void splice_operation::prepare(event_loop&, backend::submission_entry& entry) noexcept
 {
-    if (target_->ended()) { // `settle` tells.
+    if (target_->ended()) { // `settle` tells; the result of this is no worker's.
+        end_worker();
+        waiting_ = waiting::for_source;
         entry.op = backend::opcode::nop;
         return;
     }
@@ -202,9 +204,11 @@ io_operation::step splice_operation::settle(event_loop&) noexcept
     if (waiting_ == waiting::for_worker) {
         end_worker();
         waiting_ = from_.kind == splice_kind::file ? waiting::for_target : waiting::for_source;
-        if (would_block(result_) && !target_->ended())
-            return step::again; // Somebody else had the pipe's room, or its bytes.
-        conclude_with(result_);
+        const bool was_late =
+            would_block(result_); // Somebody else had the pipe's room, or its bytes.
+        if (was_late && !target_->ended())
+            return step::again;
+        conclude_with(was_late ? -ECANCELED : result_);
         return step::done;
     }
     if (target_->ended())

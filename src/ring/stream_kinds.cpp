@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <poll.h>
+#include <stdexcept>
 #include <sys/socket.h>
 
 namespace safer_ring::inline SAFER_RING_ABI::streams {
@@ -22,6 +23,12 @@ bool has_empty_messages(int fd) noexcept
 {
     const int type = type_of_socket(fd);
     return type == SOCK_DGRAM || type == SOCK_RAW || type == SOCK_RDM;
+}
+
+/// Whether the kernel cuts what does not fit the memory that it is given.
+bool has_messages(int fd) noexcept
+{
+    return has_empty_messages(fd) || type_of_socket(fd) == SOCK_SEQPACKET;
 }
 
 } // namespace
@@ -58,12 +65,15 @@ accept::result_type accept::end(const io_error& error, bool cancelled)
 
 // -------------------------------------------------------------------- receive
 
-receive::receive(int fd, std::shared_ptr<ring::buffer_group> buffers,
-                 const stream_limits& limits) noexcept
+receive::receive(int fd, std::shared_ptr<ring::buffer_group> buffers, const stream_limits& limits)
     : fd_(fd), buffers_(std::move(buffers)), high_water_(limits.high_water),
       bundles_(limits.bundles && buffers_->use() == ring::buffer_use::whole &&
                type_of_socket(fd) == SOCK_STREAM)
 {
+    // The kernel would receive each into what the last one left of a buffer.
+    if (buffers_->use() == ring::buffer_use::in_parts && has_messages(fd))
+        throw std::invalid_argument("safer_ring: datagrams would be cut where a part of a buffer "
+                                    "ends; receive them with buffer_use::whole");
 }
 
 void receive::prepare(backend::submission_entry& entry, bool multishot) noexcept

@@ -290,7 +290,7 @@ io_operation* event_loop::find_completed(const backend::completion_entry& entry)
         return op;
     }
     if ((entry.flags & backend::completion_notification) == 0)
-        op->result_ = entry.result;
+        op->result_ = backend::as_of_system_call(entry.result);
     op->result_known_ = (entry.flags & backend::completion_more) != 0;
     if (op->result_known_) {
         let_others_pass(*op);

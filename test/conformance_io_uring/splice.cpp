@@ -271,15 +271,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_cannot_be_spliced_is_told, Ctx, our_contexts)
     auto [near, far] = connected_pair<local_socket_of<Ctx>>(ctx);
     random_file_of<Ctx> file(ctx, disk.open()), closed(ctx);
     reader_of<Ctx> closed_reader(ctx);
-    io_result sockets, file_and_socket, no_source, no_target, two_contexts, placed, foreign;
+    io_result sockets, file_and_socket, no_source, no_target, two_contexts, placed, foreign, last,
+        to_last;
     async_splice(near, far, 10, checks.into(sockets));
     async_splice(file, 0, near, 10, checks.into(file_and_socket));
     async_splice(closed_reader, near, 10, checks.into(no_source));
     async_splice(*pipe.reader, closed, 0, 10, checks.into(no_target));
     async_splice(*pipe.reader, *elsewhere.writer, 10, checks.into(two_contexts));
     async_splice(*pipe.reader, near, 5, 10, checks.into(placed));
+    async_splice(file, ~std::uint64_t{0}, *pipe.writer, 10, checks.into(last));
+    async_splice(*pipe.reader, file, ~std::uint64_t{0}, 10, checks.into(to_last));
+    pipe.write("y"); // Or the last one would wait for bytes, and have them written.
     ctx.run();
-    for (const auto* result : {&sockets, &file_and_socket, &placed})
+    for (const auto* result : {&sockets, &file_and_socket, &placed, &last, &to_last})
         BOOST_TEST(result->ec == net::error::invalid_argument);
     BOOST_TEST(no_source.ec == net::error::bad_descriptor);
     BOOST_TEST(no_target.ec == net::error::bad_descriptor);

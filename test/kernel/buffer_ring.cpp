@@ -335,6 +335,27 @@ BOOST_AUTO_TEST_CASE(parts_of_a_buffer_lie_side_by_side_and_go_back_together,
     BOOST_TEST(buffers.statistics().available == 4U);
 }
 
+/// One that is longer than what is left of a buffer would be cut, however long that is.
+BOOST_AUTO_TEST_CASE(messages_are_not_received_in_parts, *test_support::unless(&no_parts))
+{
+    io_ring ring;
+    buffer_ring parts(ring, 4, 100, buffer_use::in_parts), whole(ring, 4, 100);
+    for (const int type : {SOCK_DGRAM, SOCK_SEQPACKET}) {
+        int fds[2];
+        BOOST_REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) == 0);
+        const unique_descriptor near(fds[0]), far(fds[1]);
+        BOOST_CHECK_THROW(static_cast<void>(ring.receive_stream(near.get(), parts)),
+                          std::invalid_argument);
+        auto stream = ring.receive_stream(near.get(), whole);
+        for (const char letter : {'a', 'b', 'c'}) {
+            send_text(far, std::string(60, letter));
+            auto [result, buffer] = stream.next().wait();
+            BOOST_TEST(result.has_value());
+            BOOST_TEST(buffer.text() == std::string(60, letter));
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(connections_share_buffers_part_by_part, *test_support::unless(&no_parts))
 {
     watched w;

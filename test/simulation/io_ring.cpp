@@ -36,7 +36,8 @@ BOOST_AUTO_TEST_SUITE(io_rings)
 
 BOOST_FIXTURE_TEST_CASE(request_that_nobody_cancelled_is_submitted_once_more, ring_with_pipe)
 {
-    for (const int error : {ECANCELED, EINTR}) {
+    constexpr int restart_system_call = 512; // Of a worker, whose process was stopped: ERESTARTSYS.
+    for (const int error : {ECANCELED, EINTR, restart_system_call}) {
         const unsigned before = kernel->count(opcode::read);
         kernel->fail_nth(opcode::read, 1, error);
         write_plain("text");
@@ -240,6 +241,28 @@ BOOST_FIXTURE_TEST_CASE(linked_operation_is_not_asked_for_again_before_its_turn,
     BOOST_TEST(kernel->count(opcode::async_cancel) == 2U);
     const auto result = std::move(third).wait().result();
     BOOST_TEST((result.code() == std::errc::operation_canceled));
+}
+
+/// The sockets that cannot, and a process that may not lock as much memory.
+BOOST_AUTO_TEST_CASE(what_cannot_be_sent_without_a_copy_is_copied)
+{
+    for (const int error : {EOPNOTSUPP, ENOMEM, ENOBUFS}) {
+        safer_ring::backend::simulation_plan plan;
+        plan.zero_copy_send = true;
+        ring_with_pipe with(plan);
+        const auto [near, far] = test_support::local_descriptor_pair();
+        with.kernel->fail_nth(opcode::send_zc, 1, error);
+        auto [sent, back] =
+            with.ring->send_zero_copy(near.get(), safer_ring::owned_buffer::copy_of("text"))
+                .submit()
+                .wait()
+                .take();
+        BOOST_TEST(sent.has_value());
+        BOOST_TEST(back.text() == "text");
+        BOOST_TEST(with.kernel->count(opcode::send) == 1U);
+        char received[8];
+        BOOST_TEST(::recv(far.get(), received, sizeof received, MSG_DONTWAIT) == 4);
+    }
 }
 
 // Its turn is there when the send is over, which may be long before its buffer is back.

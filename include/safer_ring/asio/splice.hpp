@@ -13,6 +13,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <tuple>
 #include <type_traits>
@@ -73,8 +74,10 @@ private:
     static bool is_possible(const ring::splice_operation::end& from,
                             const ring::splice_operation::end& to, bool same) noexcept
     {
+        constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
         const auto has_place = [](const ring::splice_operation::end& e) {
-            return e.offset == backend::file_position || e.kind == ring::splice_kind::file;
+            return e.offset == backend::file_position ||
+                   (e.kind == ring::splice_kind::file && e.offset <= most);
         };
         return !same && has_place(from) && has_place(to) &&
                (from.kind == ring::splice_kind::pipe || to.kind == ring::splice_kind::pipe);
@@ -131,6 +134,13 @@ private:
     Target* to_;
 };
 
+/// Of a file, as the program gave it: the last one of all would stand for the position of the
+/// file, and is no more an offset than others that no file has.
+constexpr std::uint64_t offset_in_file(std::uint64_t given) noexcept
+{
+    return given == backend::file_position ? given - 1 : given;
+}
+
 template <typename Token, typename Source, typename Target>
 auto splice(Source& from, std::uint64_t from_offset, Target& to, std::uint64_t to_offset,
             std::size_t size_bytes, Token&& token)
@@ -171,9 +181,9 @@ using token_of = net::default_completion_token_t<typename T::executor_type>;
 /// was moved already is told, as success.
 ///
 /// *Errors*: those of splice(2). `invalid_argument` where neither is a pipe, both
-/// are the same object, or a file was opened to append; `operation_not_supported`
-/// where an object is Asio's own, or they are of two contexts; `broken_pipe`, for
-/// which no signal is raised.
+/// are the same object, a file was opened to append, or no file has the offset;
+/// `operation_not_supported` where an object is Asio's own, or they are of two
+/// contexts; `broken_pipe`, for which no signal is raised.
 ///
 /// *Thread safety*: as for a read of the source and a write of the target at once.
 ///
@@ -214,8 +224,8 @@ template <detail::has_descriptor File, detail::has_descriptor Target,
 auto async_splice(File& from, std::uint64_t offset, Target& to, std::size_t size_bytes,
                   Token&& token = Token())
 {
-    return detail::splice(from, offset, to, backend::file_position, size_bytes,
-                          std::forward<Token>(token));
+    return detail::splice(from, detail::offset_in_file(offset), to, backend::file_position,
+                          size_bytes, std::forward<Token>(token));
 }
 
 /// The same to `offset` in a file, whose own position stays where it is.
@@ -224,8 +234,8 @@ template <detail::has_descriptor Source, detail::has_descriptor File,
 auto async_splice(Source& from, File& to, std::uint64_t offset, std::size_t size_bytes,
                   Token&& token = Token())
 {
-    return detail::splice(from, backend::file_position, to, offset, size_bytes,
-                          std::forward<Token>(token));
+    return detail::splice(from, backend::file_position, to, detail::offset_in_file(offset),
+                          size_bytes, std::forward<Token>(token));
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI

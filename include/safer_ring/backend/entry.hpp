@@ -5,6 +5,7 @@
 
 #include <safer_ring/export.hpp>
 
+#include <cerrno>
 #include <cstdint>
 
 /// Submission and completion entries, with the layout of the kernel's own.
@@ -146,6 +147,15 @@ struct kernel_time {
     std::int64_t seconds;
     std::int64_t nanoseconds;
 };
+
+/// The result of a request as a system call would have it. A worker that is interrupted,
+/// because its request was cancelled or its process is stopped, may answer with what the
+/// kernel otherwise keeps to itself: ERESTARTSYS (open, fsync, splice; Linux 6.18).
+inline constexpr std::int32_t as_of_system_call(std::int32_t result) noexcept
+{
+    constexpr std::int32_t restart_system_call = 512;
+    return result == -restart_system_call ? -EINTR : result;
+}
 
 /// completion_entry::flags: a provided buffer was used; its id is in the
 /// upper 16 bits.

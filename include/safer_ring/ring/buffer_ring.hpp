@@ -53,7 +53,8 @@ public:
     ///
     /// Buffers used in parts should be large: what several receives brought
     /// lies side by side, and a buffer goes back when the last part of it is
-    /// destroyed. A part has no capacity beyond its bytes.
+    /// destroyed. A part has no capacity beyond its bytes. Datagrams are refused: one
+    /// would be cut where the buffer ends, of which others have used a part.
     SAFER_RING_API buffer_ring(io_ring& ring, std::size_t count, std::size_t size_bytes,
                                buffer_use use = buffer_use::whole);
     buffer_ring(buffer_ring&&) noexcept = default;

@@ -263,7 +263,8 @@ public:
     /// What a socket receives, in buffers that the kernel chooses of `buffers`,
     /// which have to be of this ring (std::invalid_argument). Ends with zero
     /// and an empty buffer at the end of a stream socket; of a datagram socket
-    /// that is an empty datagram, and one longer than a buffer is cut.
+    /// that is an empty datagram, and one longer than a buffer is cut; buffers that
+    /// are used in parts are for stream sockets only (std::invalid_argument).
     /// Multishot since Linux 6.0.
     [[nodiscard]] SAFER_RING_API stream<streams::receive>
     receive_stream(int fd, const buffer_ring& buffers, const stream_limits& limits = {});

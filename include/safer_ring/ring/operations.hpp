@@ -198,8 +198,10 @@ inline bool can_send_zero_copy(int fd) noexcept
 /// that is, for TCP, when the peer has acknowledged them. Pays for large
 /// messages; not a stream socket, where each send may send less than all.
 ///
-/// Linux 6.0; before that, and on sockets that cannot (local ones), it is an
-/// ordinary send. So it is in a chain on registered files, which cannot be asked.
+/// Linux 6.0; before that, on sockets that cannot (local ones), and where
+/// RLIMIT_MEMLOCK is too low, it is an ordinary send. So it is in a chain on registered
+/// files, which cannot be asked; in a chain there is no second try, and too low a limit
+/// is told (ENOMEM, ENOBUFS).
 template <typename Buffer>
 struct send_zero_copy : from_buffer<Buffer> {
     static constexpr backend::opcode with_registered_buffer = backend::opcode::send_zc;
@@ -219,7 +221,9 @@ struct send_zero_copy : from_buffer<Buffer> {
     void begin_in_chain() noexcept { copies = copies || !can_send_zero_copy(fd); }
     [[nodiscard]] bool goes_on(int result) noexcept
     {
-        return result == -EOPNOTSUPP && !std::exchange(copies, true);
+        // The last two come from RLIMIT_MEMLOCK, which an ordinary send has no need of.
+        const bool lacks = result == -EOPNOTSUPP || result == -ENOMEM || result == -ENOBUFS;
+        return lacks && !std::exchange(copies, true);
     }
     [[nodiscard]] io_error subject() const noexcept
     {

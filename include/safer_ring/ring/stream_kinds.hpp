@@ -114,8 +114,8 @@ class SAFER_RING_API receive {
 public:
     using result_type = std::pair<io_result<std::size_t>, owned_buffer>;
 
-    receive(int fd, std::shared_ptr<ring::buffer_group> buffers,
-            const stream_limits& limits) noexcept;
+    /// Throws std::invalid_argument for datagrams in parts of buffers.
+    receive(int fd, std::shared_ptr<ring::buffer_group> buffers, const stream_limits& limits);
     void prepare(backend::submission_entry& entry, bool multishot) noexcept;
     outcome take_in(int result, std::uint32_t flags) noexcept;
     /// The kernel refused the entry: whether there is a simpler one.

@@ -35,7 +35,7 @@ int open_descriptors()
 
 /// From a file to a pipe, which a worker of the kernel does.
 struct file_to_pipe {
-    explicit file_to_pipe(simulated_loop& l) : loop(l), from(l, digits)
+    explicit file_to_pipe(simulated_loop& l, bool begins = true) : loop(l), from(l, digits)
     {
         std::tie(out, in) = test_support::pipe_descriptor_pair();
         to = l.loop.open(in.get());
@@ -47,7 +47,7 @@ struct file_to_pipe {
         target->start(l.loop, *to, *op);
         l.loop.start(*from.handle, direction::read, *op, nullptr, &l.last_id);
         op.release();
-        while (l.submitted(opcode::splice).empty())
+        while (begins && l.submitted(opcode::splice).empty())
             l.poll();
     }
     ~file_to_pipe() { close_target(); }
@@ -110,6 +110,56 @@ BOOST_AUTO_TEST_CASE(worker_has_descriptors_of_its_own_until_it_has_ended)
         }
         BOOST_TEST(open_descriptors() == before);
     }
+}
+
+/// As when the process is stopped and goes on (SIGSTOP, a debugger).
+BOOST_AUTO_TEST_CASE(interrupted_worker_is_asked_again_or_was_cancelled)
+{
+    constexpr int restart_system_call = 512; // ERESTARTSYS of the kernel.
+    for (const bool closes : {false, true}) {
+        simulated_loop l;
+        l.kernel->fail_nth(opcode::splice, 1, restart_system_call);
+        if (closes)
+            l.kernel->hold(opcode::splice);
+        file_to_pipe f(l);
+        if (closes)
+            f.close_target();
+        l.kernel->release();
+        l.run();
+        BOOST_TEST(f.r.result == (closes ? -ECANCELED : 4));
+        BOOST_TEST(l.submitted(opcode::splice).size() == (closes ? 1U : 2U));
+    }
+}
+
+/// The worker finds no room, and nobody waits for it any more.
+BOOST_FIXTURE_TEST_CASE(target_that_is_closed_while_the_pipe_is_full_cancels_it, simulated_loop)
+{
+    kernel->hold(opcode::splice);
+    file_to_pipe f(*this);
+    BOOST_REQUIRE(::fcntl(f.in.get(), F_SETFL, O_NONBLOCK) == 0);
+    const std::array<char, 4096> page{};
+    while (::write(f.in.get(), page.data(), page.size()) > 0) {
+    }
+    f.close_target();
+    kernel->release();
+    run();
+    BOOST_TEST(f.r.result == -ECANCELED);
+}
+
+/// The pipe was ready, and the next thing would have been to leave it to a worker.
+BOOST_FIXTURE_TEST_CASE(target_that_is_closed_before_the_worker_is_asked_is_no_end_of_file,
+                        simulated_loop)
+{
+    connection c(*this);
+    c.peer.write("x");
+    file_to_pipe f(*this, false);
+    std::string byte(1, '\0');
+    start_named<receive_into>(
+        "", [&f] { f.close_target(); }, *c, direction::read, byte);
+    run();
+    BOOST_TEST(submitted(opcode::poll_add).size() == 1U);
+    BOOST_TEST(submitted(opcode::splice).empty());
+    BOOST_TEST(f.r.result == -ECANCELED);
 }
 
 /// It waits for a worker of the kernel then, and none has taken it on yet.
