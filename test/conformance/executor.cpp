@@ -417,6 +417,38 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nested_strand_class_works, Ctx, contexts)
 #endif
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_of_the_nested_strand_work, Ctx, contexts)
+{
+#if defined(BOOST_ASIO_NO_DEPRECATED) || defined(BOOST_ASIO_NO_EXTENSIONS)
+    SAFER_RING_SKIP("this build leaves the deprecated members out");
+#elif BOOST_ASIO_VERSION >= 103200
+    SAFER_RING_SKIP("net::io_context::strand has them no longer");
+#else
+    Ctx ctx;
+    typename Ctx::strand strand(ctx);
+    ints order;
+    bool inside = false;
+    strand.post([&] {
+        inside = strand.running_in_this_thread();
+        strand.post([&] { order.push_back(4); });
+        strand.dispatch([&] { order.push_back(1); });
+        order.push_back(2);
+    });
+    strand.dispatch([&] { order.push_back(3); });
+    BOOST_TEST(order.empty());
+    auto wrapped = strand.wrap([&](int n) { order.push_back(n); });
+    auto posted = strand.post(net::use_future);
+    ctx.run();
+    posted.get();
+    BOOST_TEST(inside);
+    BOOST_TEST(order == (ints{1, 2, 3, 4}), per_element());
+    wrapped(5);
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(order == (ints{1, 2, 3, 4, 5}), per_element());
+#endif
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_work, Ctx, contexts)
 {
 #if defined(BOOST_ASIO_NO_DEPRECATED)

@@ -340,6 +340,18 @@ class io_context::strand : public boost::asio::strand<executor> {
 public:
     explicit strand(io_context& context) : boost::asio::strand<executor>(context.get_executor()) {}
     io_context& context() const noexcept { return get_inner_executor().context(); }
+#if !defined(BOOST_ASIO_NO_TS_EXECUTORS)
+    using boost::asio::strand<executor>::dispatch;
+    using boost::asio::strand<executor>::post;
+#endif
+#if !defined(BOOST_ASIO_NO_DEPRECATED)
+    /// (Deprecated: use net::dispatch.)
+    template <typename Handler>
+    auto dispatch(Handler&& handler);
+    /// (Deprecated: use net::post.)
+    template <typename Handler>
+    auto post(Handler&& handler);
+#endif
     /// (Deprecated: use net::bind_executor.) A function object that, called
     /// from anywhere, runs `handler` on this strand.
     template <typename Handler>
@@ -382,6 +394,20 @@ private:
     ring::event_loop& loop_;
     io_context& context_;
 };
+
+template <typename Handler>
+auto io_context::strand::dispatch(Handler&& handler)
+{
+    const boost::asio::strand<executor>& where = *this;
+    return boost::asio::dispatch(where, std::forward<Handler>(handler));
+}
+
+template <typename Handler>
+auto io_context::strand::post(Handler&& handler)
+{
+    const boost::asio::strand<executor>& where = *this;
+    return boost::asio::post(where, std::forward<Handler>(handler));
+}
 
 template <typename Handler>
 auto io_context::dispatch(Handler&& handler)
