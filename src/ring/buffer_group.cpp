@@ -212,6 +212,17 @@ std::uint32_t buffer_group::behind(std::uint32_t flags) const noexcept
     return id << backend::completion_buffer_shift;
 }
 
+/// The kernel may have made the entry shorter, to what it wanted to receive, and then not
+/// have received it because somebody else had; the entry stays as it is (Linux 6.10 and
+/// newer, io_ring_buffers_peek).
+std::size_t buffer_group::room(std::uint32_t flags) const noexcept
+{
+    const std::lock_guard held(mutex_);
+    const unsigned place = records_[flags >> backend::completion_buffer_shift].place;
+    const std::size_t length = ring_[place & (statistics_.count - 1)].length;
+    return length != 0 ? std::min(length, size_bytes_) : size_bytes_;
+}
+
 void buffer_group::give_back(std::byte* memory) noexcept
 {
     const auto offset = static_cast<std::size_t>(memory - memory_.data());

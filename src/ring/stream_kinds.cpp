@@ -107,9 +107,10 @@ outcome receive::take_in(int result, std::uint32_t flags) noexcept
     }
     if (!has_buffer)
         return items_.push(owned_buffer());
+    const bool is_whole = buffers_->use() == ring::buffer_use::whole;
     outcome kept = outcome::goes_on;
     do { // Each of a bundle is full, but for the last.
-        const std::size_t here = std::min(left, buffers_->size_bytes());
+        const std::size_t here = is_whole ? std::min(left, buffers_->room(flags)) : left;
         const std::uint32_t next = left > here ? buffers_->behind(flags) : 0;
         kept = items_.push(buffers_->take(flags, here, items_.size() >= high_water_));
         flags = next;

@@ -64,6 +64,9 @@ public:
     /// For the buffer that the kernel chooses behind the one of `flags`, in a
     /// bundle; to be asked before `take`.
     [[nodiscard]] SAFER_RING_API std::uint32_t behind(std::uint32_t flags) const noexcept;
+    /// How much of a buffer of a bundle there is before the next one begins; to be
+    /// asked before `take`.
+    [[nodiscard]] SAFER_RING_API std::size_t room(std::uint32_t flags) const noexcept;
     /// A receive found no buffer.
     SAFER_RING_API void note_exhaustion() noexcept;
     /// Whether one that found none may try again: in each turn as many as there

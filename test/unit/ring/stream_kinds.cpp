@@ -1,0 +1,85 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include <safer_ring/backend/backend.hpp>
+#include <safer_ring/ring/stream_kinds.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+
+using namespace safer_ring;
+
+namespace {
+
+/// Remembers the buffers that it is offered, and does nothing else.
+class offered_buffers final : public backend::backend {
+public:
+    int enter(unsigned, unsigned, const timeout*) noexcept override { return 0; }
+    int register_buffer_ring(safer_ring::backend::provided_buffer* ring, unsigned,
+                             std::uint16_t) noexcept override
+    {
+        first = ring;
+        return 0;
+    }
+    int close_when_drained(int) noexcept override { return 0; }
+
+    /// As the kernel receives into a bundle: as much into each buffer as its entry says.
+    void fill(std::string_view text) const
+    {
+        for (const safer_ring::backend::provided_buffer* b = first; !text.empty(); ++b) {
+            const std::string_view piece = text.substr(0, b->length);
+            std::memcpy(reinterpret_cast<void*>(b->address), piece.data(), piece.size());
+            text.remove_prefix(piece.size());
+        }
+    }
+
+    safer_ring::backend::provided_buffer* first = nullptr;
+};
+
+struct bundles {
+    bundles() { buffers->attach(kernel, 0); }
+
+    /// All that a completion with so many bytes, from the first buffer on, brings.
+    std::string take_in(std::size_t size_bytes)
+    {
+        constexpr std::uint32_t flags = backend::completion_buffer | backend::completion_more;
+        BOOST_TEST(
+            (stream.take_in(static_cast<int>(size_bytes), flags) == streams::outcome::goes_on));
+        std::string all;
+        for (std::size_t n = stream.size(); n != 0; --n)
+            all += stream.take(false).second.text();
+        return all;
+    }
+
+    offered_buffers kernel;
+    std::shared_ptr<ring::buffer_group> buffers =
+        ring::buffer_group::make(nullptr, 8, 100, ring::buffer_use::whole);
+    streams::receive stream{-1, buffers, stream_limits()};
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(kinds_of_streams)
+
+BOOST_FIXTURE_TEST_CASE(bundle_is_taken_apart_into_its_buffers, bundles)
+{
+    const std::string text = std::string(100, 'a') + std::string(100, 'b') + "rest";
+    kernel.fill(text);
+    BOOST_TEST(take_in(text.size()) == text);
+}
+
+BOOST_FIXTURE_TEST_CASE(buffer_that_the_kernel_has_shortened_is_not_taken_for_full, bundles)
+{
+    const std::string text = std::string(10, 'a') + std::string(100, 'b') + "rest";
+    kernel.first->length = 10;
+    kernel.fill(text);
+    BOOST_TEST(take_in(text.size()) == text);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
