@@ -42,6 +42,15 @@ public:
     safer_ring::backend::provided_buffer* first = nullptr;
 };
 
+/// What fills one buffer so far, the next one, and a part of the third.
+std::string first_full_and_rest(std::size_t first_bytes)
+{
+    std::string text(first_bytes, 'a');
+    text.append(100, 'b');
+    text.append("rest");
+    return text;
+}
+
 struct bundles {
     bundles() { buffers->attach(kernel, 0); }
 
@@ -69,14 +78,14 @@ BOOST_AUTO_TEST_SUITE(kinds_of_streams)
 
 BOOST_FIXTURE_TEST_CASE(bundle_is_taken_apart_into_its_buffers, bundles)
 {
-    const std::string text = std::string(100, 'a') + std::string(100, 'b') + "rest";
+    const std::string text = first_full_and_rest(100);
     kernel.fill(text);
     BOOST_TEST(take_in(text.size()) == text);
 }
 
 BOOST_FIXTURE_TEST_CASE(buffer_that_the_kernel_has_shortened_is_not_taken_for_full, bundles)
 {
-    const std::string text = std::string(10, 'a') + std::string(100, 'b') + "rest";
+    const std::string text = first_full_and_rest(10);
     kernel.first->length = 10;
     kernel.fill(text);
     BOOST_TEST(take_in(text.size()) == text);
