@@ -2,11 +2,12 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 #include <safer_ring/backend/backend.hpp>
+#include <safer_ring/ring/annotations.hpp>
 #include <safer_ring/ring/stream_kinds.hpp>
 
 #include <boost/test/unit_test.hpp>
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -34,7 +35,9 @@ public:
     {
         for (const safer_ring::backend::provided_buffer* b = first; !text.empty(); ++b) {
             const std::string_view piece = text.substr(0, b->length);
-            std::memcpy(reinterpret_cast<void*>(b->address), piece.data(), piece.size());
+            auto* const memory = reinterpret_cast<std::byte*>(b->address);
+            ring::unpoison(memory, piece.size()); // The kernel may write there, we may not.
+            std::memcpy(memory, piece.data(), piece.size());
             text.remove_prefix(piece.size());
         }
     }
