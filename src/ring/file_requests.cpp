@@ -28,10 +28,8 @@ void sync_operation::prepare(event_loop&, backend::submission_entry& entry) noex
 
 io_operation::step sync_operation::settle(event_loop&) noexcept
 {
-    if (!file_of_worker_.is_open()) {
+    if (!file_of_worker_.is_open())
         result_ = late_result_;
-        return step::done;
-    }
     return step::done;
 }
 

@@ -204,8 +204,7 @@ io_operation::step splice_operation::settle(event_loop&) noexcept
     if (waiting_ == waiting::for_worker) {
         end_worker();
         waiting_ = from_.kind == splice_kind::file ? waiting::for_target : waiting::for_source;
-        const bool was_late =
-            would_block(result_); // Somebody else had the pipe's room, or its bytes.
+        const bool was_late = would_block(result_); // Others had the pipe's room, or its bytes.
         if (was_late && !target_->ended())
             return step::again;
         conclude_with(was_late ? -ECANCELED : result_);

@@ -25,7 +25,7 @@ bool has_empty_messages(int fd) noexcept
     return type == SOCK_DGRAM || type == SOCK_RAW || type == SOCK_RDM;
 }
 
-/// Whether the kernel cuts what does not fit the memory that it is given.
+/// Whether the kernel cuts what does not fit into the memory that it is given.
 bool has_messages(int fd) noexcept
 {
     return has_empty_messages(fd) || type_of_socket(fd) == SOCK_SEQPACKET;
@@ -107,10 +107,9 @@ outcome receive::take_in(int result, std::uint32_t flags) noexcept
     }
     if (!has_buffer)
         return items_.push(owned_buffer());
-    const bool is_whole = buffers_->use() == ring::buffer_use::whole;
     outcome kept = outcome::goes_on;
-    do { // Each of a bundle is full, but for the last.
-        const std::size_t here = is_whole ? std::min(left, buffers_->room(flags)) : left;
+    do { // Each of a bundle is full, but for the last; without bundles there is one.
+        const std::size_t here = bundles_ ? std::min(left, buffers_->room(flags)) : left;
         const std::uint32_t next = left > here ? buffers_->behind(flags) : 0;
         kept = items_.push(buffers_->take(flags, here, items_.size() >= high_water_));
         flags = next;

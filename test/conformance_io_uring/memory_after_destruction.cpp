@@ -21,10 +21,12 @@ using test_support::handler_checks;
 using test_support::io_result;
 
 constexpr std::size_t size = 4 << 20;
-constexpr int rounds = 10;
-// A disk may have read everything by the time poll() looks, often many times in a row: it is asked
-// until a read was seen in flight, since nothing is shown otherwise.
-constexpr int rounds_at_most = 1000;
+/// A disk may have read everything by the time poll() looks, often many times in a row: it is
+/// asked until a read was seen in flight, since nothing is shown otherwise.
+bool goes_on(int round, bool shown)
+{
+    return round < 10 || (!shown && round < 1000);
+}
 
 [[noreturn]] void skip_too_fast_a_disk()
 {
@@ -46,7 +48,7 @@ void hand_over_while_reading(ending how, bool from_another_thread)
     int in_flight = 0;
     // With another thread only that one knows what is in flight.
     const auto shown = [&] { return from_another_thread || in_flight != 0; };
-    for (int round = 0; round < rounds || (!shown() && round < rounds_at_most); ++round) {
+    for (int round = 0; goes_on(round, shown()); ++round) {
         handler_checks checks;
         Ctx ctx(from_another_thread ? -1 : 1);
         net::cancellation_signal signal;
@@ -115,7 +117,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(direct_read_of_a_destroyed_context_leaves_the_next
     aligned_memory memory(size);
     const aligned_memory other(size);
     int in_flight = 0;
-    for (int round = 0; round < rounds || (in_flight == 0 && round < rounds_at_most); ++round) {
+    for (int round = 0; goes_on(round, in_flight != 0); ++round) {
         bool called = false;
         {
             Ctx ctx;

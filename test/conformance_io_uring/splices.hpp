@@ -40,9 +40,10 @@ struct pipe_of {
         net::connect_pipe(*reader, *writer);
     }
     void write(const std::string& bytes) { net::write(*writer, net::buffer(bytes)); }
-    std::string read(std::size_t size)
+    std::string read(std::size_t size_bytes)
     {
-        std::string bytes(size, '\0');
+        BOOST_REQUIRE(size() >= size_bytes); // It would wait for the others for ever.
+        std::string bytes(size_bytes, '\0');
         net::read(*reader, net::buffer(bytes));
         return bytes;
     }

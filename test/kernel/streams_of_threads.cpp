@@ -41,8 +41,8 @@ private:
     std::thread thread_;
 };
 
-/// Lets the other thread get so far as it gets: another point in each round. Yielding gives
-/// up a whole slice of time on a busy machine, which made minutes of these tests.
+/// Lets the other thread get so far as it gets: another point in each round. It does not
+/// yield, since on a busy machine that gives up a whole slice of time.
 void pass_time(int round)
 {
     const auto until = std::chrono::steady_clock::now() + round % 64 * 500ns;

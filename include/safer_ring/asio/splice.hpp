@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -39,7 +40,7 @@ protected:
 /// One end of a splice, as its object answered, and where in a file it is.
 struct splice_place {
     native_question answer;
-    std::uint64_t offset;
+    std::optional<std::uint64_t> offset; ///< Without one, its own position.
 };
 
 class splice_starter : private native_service_base {
@@ -58,11 +59,14 @@ public:
         ring::descriptor* const target = to.answer.descriptor();
         if (source == nullptr || target == nullptr)
             return complete_at_once<empty_op>(-EBADF, handler, io_ex, short{0});
-        ring::splice_operation::end source_end{{}, from.offset}, target_end{{}, to.offset};
+        ring::splice_operation::end source_end{{}, offset_of(from)}, target_end{{}, offset_of(to)};
         int error = ring::look_at_end(source->fd, source_end.kind);
         if (error == 0)
             error = ring::look_at_end(target->fd, target_end.kind);
-        if (error == 0 && !is_possible(source_end, target_end, source == target))
+        if (error == 0 &&
+            (source == target || !has_place(from, source_end) || !has_place(to, target_end) ||
+             (source_end.kind != ring::splice_kind::pipe &&
+              target_end.kind != ring::splice_kind::pipe)))
             error = -EINVAL;
         if (error != 0 || size_bytes == 0)
             return complete_at_once<empty_op>(error, handler, io_ex, short{0});
@@ -71,16 +75,17 @@ public:
     }
 
 private:
-    static bool is_possible(const ring::splice_operation::end& from,
-                            const ring::splice_operation::end& to, bool same) noexcept
+    static std::uint64_t offset_of(const splice_place& p) noexcept
+    {
+        return p.offset.value_or(backend::file_position);
+    }
+
+    /// Only a file has offsets, as far as off_t goes; the last number of all would be taken
+    /// for its own position.
+    static bool has_place(const splice_place& p, const ring::splice_operation::end& e) noexcept
     {
         constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
-        const auto has_place = [](const ring::splice_operation::end& e) {
-            return e.offset == backend::file_position ||
-                   (e.kind == ring::splice_kind::file && e.offset <= most);
-        };
-        return !same && has_place(from) && has_place(to) &&
-               (from.kind == ring::splice_kind::pipe || to.kind == ring::splice_kind::pipe);
+        return !p.offset || (e.kind == ring::splice_kind::file && *p.offset <= most);
     }
 
     template <typename Handler, typename IoExecutor>
@@ -116,8 +121,8 @@ public:
     initiate_splice(Source& from, Target& to) noexcept : initiation_of<Source>(from), to_(&to) {}
 
     template <typename Handler>
-    void operator()(Handler&& handler, std::uint64_t from_offset, std::uint64_t to_offset,
-                    std::size_t size_bytes) const
+    void operator()(Handler&& handler, std::optional<std::uint64_t> from_offset,
+                    std::optional<std::uint64_t> to_offset, std::size_t size_bytes) const
     {
         std::decay_t<Handler> own(std::forward<Handler>(handler));
         const auto executor = this->get_executor();
@@ -134,16 +139,9 @@ private:
     Target* to_;
 };
 
-/// Of a file, as the program gave it: the last one of all would stand for the position of the
-/// file, and is no more an offset than others that no file has.
-constexpr std::uint64_t offset_in_file(std::uint64_t given) noexcept
-{
-    return given == backend::file_position ? given - 1 : given;
-}
-
 template <typename Token, typename Source, typename Target>
-auto splice(Source& from, std::uint64_t from_offset, Target& to, std::uint64_t to_offset,
-            std::size_t size_bytes, Token&& token)
+auto splice(Source& from, std::optional<std::uint64_t> from_offset, Target& to,
+            std::optional<std::uint64_t> to_offset, std::size_t size_bytes, Token&& token)
 {
     return net::async_initiate<Token, void(error_code, std::size_t)>(
         initiate_splice<Source, Target>(from, to), token, from_offset, to_offset, size_bytes);
@@ -214,7 +212,7 @@ template <detail::has_descriptor Source, detail::has_descriptor Target,
           typename Token = detail::token_of<Source>>
 auto async_splice(Source& from, Target& to, std::size_t size_bytes, Token&& token = Token())
 {
-    return detail::splice(from, backend::file_position, to, backend::file_position, size_bytes,
+    return detail::splice(from, std::nullopt, to, std::nullopt, size_bytes,
                           std::forward<Token>(token));
 }
 
@@ -224,8 +222,7 @@ template <detail::has_descriptor File, detail::has_descriptor Target,
 auto async_splice(File& from, std::uint64_t offset, Target& to, std::size_t size_bytes,
                   Token&& token = Token())
 {
-    return detail::splice(from, detail::offset_in_file(offset), to, backend::file_position,
-                          size_bytes, std::forward<Token>(token));
+    return detail::splice(from, offset, to, std::nullopt, size_bytes, std::forward<Token>(token));
 }
 
 /// The same to `offset` in a file, whose own position stays where it is.
@@ -234,8 +231,7 @@ template <detail::has_descriptor Source, detail::has_descriptor File,
 auto async_splice(Source& from, File& to, std::uint64_t offset, std::size_t size_bytes,
                   Token&& token = Token())
 {
-    return detail::splice(from, backend::file_position, to, detail::offset_in_file(offset),
-                          size_bytes, std::forward<Token>(token));
+    return detail::splice(from, std::nullopt, to, offset, size_bytes, std::forward<Token>(token));
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI

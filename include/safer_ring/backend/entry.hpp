@@ -151,7 +151,7 @@ struct kernel_time {
 /// The result of a request as a system call would have it. A worker that is interrupted,
 /// because its request was cancelled or its process is stopped, may answer with what the
 /// kernel otherwise keeps to itself: ERESTARTSYS (open, fsync, splice; Linux 6.18).
-inline constexpr std::int32_t as_of_system_call(std::int32_t result) noexcept
+constexpr std::int32_t as_of_system_call(std::int32_t result) noexcept
 {
     constexpr std::int32_t restart_system_call = 512;
     return result == -restart_system_call ? -EINTR : result;

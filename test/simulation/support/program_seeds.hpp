@@ -38,7 +38,7 @@ inline random_program::totals_type run_program(std::uint64_t seed, bool simulate
 }
 
 /// Runs programs of consecutive seeds until so many steps are made, and with
-/// SAFER_RING_SOAK=full as long as a soak takes.
+/// SAFER_RING_SOAK=full for `test_support::soak_time`.
 /// SAFER_RING_SEED runs the one of that seed, and nothing is to be expected of
 /// its totals.
 inline std::optional<random_program::totals_type> run_programs(bool simulated, std::uint64_t steps)

@@ -5,6 +5,8 @@
 #include <safer_ring/ring/annotations.hpp>
 #include <safer_ring/ring/stream_kinds.hpp>
 
+#include "support/blocking_peer.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 #include <cstddef>
@@ -13,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 using namespace safer_ring;
 
@@ -72,7 +75,9 @@ struct bundles {
     offered_buffers kernel;
     std::shared_ptr<ring::buffer_group> buffers =
         ring::buffer_group::make(nullptr, 8, 100, ring::buffer_use::whole);
-    streams::receive stream{-1, buffers, stream_limits()};
+    std::pair<test_support::unique_descriptor, test_support::unique_descriptor> ends =
+        test_support::local_descriptor_pair();
+    streams::receive stream{ends.first.get(), buffers, stream_limits{16, 8, true}};
 };
 
 } // namespace
