@@ -170,11 +170,21 @@ bool event_loop::perform_unlocked(guard& held, io_operation& op)
     return done;
 }
 
+/// Of a splice the socket may be the other descriptor.
+void event_loop::note_vain_poll(io_operation& op) noexcept
+{
+    if (op.submitted_as_ == backend::opcode::poll_add && (op.result_ & POLLERR) != 0 &&
+        op.result_ > 0 && (op.result_ & ~(POLLERR | POLLRDHUP)) == 0 &&
+        op.role_ != io_operation::role::in_two_lines)
+        op.waits_for_edge_ = op.doubts_errors_ = true;
+}
+
 bool event_loop::settle_before_handler(guard& held, io_operation& op)
 {
     if (op.needs_perform_) {
         op.needs_perform_ = false;
         if (!perform_unlocked(held, op)) {
+            note_vain_poll(op);
             if (runs_late() && op.attempts_again(*this)) {
                 op.needs_perform_ = true;
                 late_.push_back(&op);

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <poll.h>
+#include <sys/socket.h>
 #include <system_error>
 
 // Flushing and reaping: the way of an operation into the kernel and back.
@@ -54,6 +56,34 @@ bool is_told_late(backend::opcode op) noexcept
     }
 }
 
+void fill_cancellation(backend::submission_entry& entry, operation_id id) noexcept
+{
+    entry = {};
+    entry.op = backend::opcode::async_cancel;
+    entry.address = static_cast<std::uint64_t>(id);
+    entry.user_data = cancel_tag | static_cast<std::uint64_t>(id);
+}
+
+/// Whether what a poll has found is not what makes the call possible that waits for it.
+/// io_uring tells of POLLRDHUP unasked (Linux 5.12, IO_POLL_UNMASK), to who waits for room
+/// too: the peer has shut down its end only. POLLERR also stands for a socket's queue of
+/// errors, which is for recvmsg(2) with MSG_ERRQUEUE; an error of the socket's own becomes
+/// the `result`. `socket` is negative where POLLERR is to be believed.
+bool is_beside_the_point(int& result, int socket) noexcept
+{
+    if (result <= 0 || (result & ~(POLLRDHUP | POLLERR)) != 0)
+        return false;
+    if ((result & POLLERR) == 0)
+        return true;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (socket < 0 || ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        return false;
+    if (error != 0)
+        result = -error;
+    return error == 0;
+}
+
 /// Puts the turn marker at the end of the queue whatever happens: a loop
 /// without it would never look at the kernel again.
 struct put_back {
@@ -91,6 +121,10 @@ unsigned event_loop::fill_submissions() noexcept
         name_place(*op.descriptor_, *entry);
         entry->user_data = static_cast<std::uint64_t>(op.id_);
         op.submitted_as_ = entry->op;
+        if (entry->op == backend::opcode::poll_add) {
+            entry->length = op.waits_for_edge_ ? backend::poll_multishot : 0;
+            op.edge_came_ = false;
+        }
         op.state_ = io_state::in_kernel;
         ++in_kernel_;
     }
@@ -289,6 +323,10 @@ io_operation* event_loop::find_completed(const backend::completion_entry& entry)
             --in_kernel_;
         return op;
     }
+    if (op->submitted_as_ == backend::opcode::poll_add) {
+        const bool more = (entry.flags & backend::completion_more) != 0;
+        return take_in_poll(*op, entry.result, more) ? op : nullptr;
+    }
     if ((entry.flags & backend::completion_notification) == 0)
         op->result_ = backend::as_of_system_call(entry.result);
     op->result_known_ = (entry.flags & backend::completion_more) != 0;
@@ -298,6 +336,51 @@ io_operation* event_loop::find_completed(const backend::completion_entry& entry)
     }
     --in_kernel_;
     return op;
+}
+
+int event_loop::doubted_socket(const io_operation& op) noexcept
+{
+    const bool doubts = op.doubts_errors_ && op.descriptor_ != nullptr && !op.cancel_requested_;
+    return doubts ? op.descriptor_->fd : -1;
+}
+
+/// False while the kernel has the request.
+///
+/// What a poll tells need not let a call go through, and the next poll would tell the
+/// same at once, for ever. One that is multishot tells of it once, and then of what
+/// happens; it is ended when that is what was asked for.
+bool event_loop::take_in_poll(io_operation& op, int result, bool more) noexcept
+{
+    if (!op.edge_came_) {
+        const bool lacks_multishot = result == -EINVAL && op.waits_for_edge_;
+        if (lacks_multishot || is_beside_the_point(result, doubted_socket(op))) {
+            if (more)
+                return false;
+            op.waits_for_edge_ = !lacks_multishot;
+            result = -EINTR; // Nothing has come of it: it is polled again.
+        }
+        op.result_ = result;
+    }
+    if (more) {
+        if (!op.edge_came_)
+            end_poll(op);
+        return false;
+    }
+    op.edge_came_ = false;
+    --in_kernel_;
+    return true;
+}
+
+void event_loop::end_poll(io_operation& op) noexcept
+{
+    op.edge_came_ = true;
+    // Without a flush where there is no room: completions are being taken.
+    if (backend::submission_entry* const entry = kernel_->next_submission()) {
+        fill_cancellation(*entry, op.id_);
+        kernel_->publish();
+    } else {
+        cancel_missed_ = true;
+    }
 }
 
 /// What was sent without a copy is in its place in the stream, whenever the
@@ -414,10 +497,7 @@ void event_loop::write_cancellation(const io_operation& op) noexcept
         cancel_missed_ = true; // The kernel takes nothing now; the next turn asks again.
         return;
     }
-    *entry = {};
-    entry->op = backend::opcode::async_cancel;
-    entry->address = static_cast<std::uint64_t>(op.id_);
-    entry->user_data = cancel_tag | static_cast<std::uint64_t>(op.id_);
+    fill_cancellation(*entry, op.id_);
 }
 
 /// Every other time: the answer ends the wait of who asks, and there may be one again
@@ -429,8 +509,9 @@ void event_loop::retry_missed_cancels() noexcept
         return;
     cancel_missed_ = false;
     slots_.for_each([this](io_operation& op) {
-        if (op.state_ == io_state::in_kernel && op.cancel_requested_ && !op.result_known_)
-            request_cancel(op);
+        if (op.state_ == io_state::in_kernel && (op.cancel_requested_ || op.edge_came_) &&
+            !op.result_known_)
+            write_cancellation(op);
     });
 }
 

@@ -59,6 +59,26 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(wait_for_reading_completes_when_data_comes, Ctx, c
     BOOST_TEST(socket.available() == 4u);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(full_socket_whose_peer_has_ended_its_side_is_not_writable, Ctx,
+                              contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    const std::size_t written = fill(socket);
+    peer.shutdown_write();
+    test_support::wait_readable(socket.native_handle());
+    io_result wait;
+    socket.async_wait(base::wait_write, checks.into(wait));
+    for (int i = 0; i < 10; ++i)
+        ctx.poll();
+    BOOST_TEST(!wait.done);
+    std::thread reader([&p = peer, written] { BOOST_TEST(p.read(written).size() == written); });
+    run_until_done(ctx, wait);
+    reader.join();
+    BOOST_TEST(wait.ec == error_code());
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(waits_are_level_triggered, Ctx, contexts)
 {
     handler_checks checks;

@@ -405,6 +405,7 @@ private:
     void put_before_turn(operation_queue& ops) noexcept;
     [[nodiscard]] bool runs_late() const noexcept { return one_thread() && driver_ == nullptr; }
     void wait_for_turn(guard& held, backend::backend::timeout wait);
+    static void note_vain_poll(io_operation& op) noexcept;
     bool settle_before_handler(guard& held, io_operation& op);
     bool perform_unlocked(guard& held, io_operation& op);
     void wake_for_more(guard& held);
@@ -431,6 +432,9 @@ private:
     void take_in(const backend::completion_entry& entry) noexcept;
     io_operation* take_completed() noexcept;
     io_operation* find_completed(const backend::completion_entry& entry) noexcept;
+    static int doubted_socket(const io_operation& op) noexcept;
+    bool take_in_poll(io_operation& op, int result, bool more) noexcept;
+    void end_poll(io_operation& op) noexcept;
     void let_others_pass(io_operation& op) noexcept;
     io_operation::step settle(io_operation& op) noexcept;
     void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,

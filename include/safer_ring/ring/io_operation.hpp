@@ -164,11 +164,14 @@ private:
     direction direction_ : 4 = direction::read;
     backend::opcode submitted_as_ = backend::opcode::nop; // For who asks what is in flight.
     bool needs_perform_ = false;                          // Ready means: the descriptor is ready.
-    bool cancel_requested_ = false; // An ECANCELED is ours, not a dead thread's.
-    bool detached_ = false;         // The caller's memory must not be touched.
-    bool delivered_ : 1 = false;    // deliver() has run ahead of the handler.
-    bool result_known_ : 1 = false; // The kernel is still to tell that it let go of the memory.
-    bool is_parents_ : 1 = false;   // Started before a fork, in the other process, which goes on.
+    bool cancel_requested_ = false;   // An ECANCELED is ours, not a dead thread's.
+    bool detached_ = false;           // The caller's memory must not be touched.
+    bool delivered_ : 1 = false;      // deliver() has run ahead of the handler.
+    bool result_known_ : 1 = false;   // The kernel is still to tell that it let go of the memory.
+    bool is_parents_ : 1 = false;     // Started before a fork, in the other process, which goes on.
+    bool waits_for_edge_ : 1 = false; // Polls for what happens, not for what is so.
+    bool edge_came_ : 1 = false;      // That has happened; the poll is to end.
+    bool doubts_errors_ : 1 = false;  // POLLERR was not what lets a call go through.
 
 protected:
     int result_ = -ECANCELED;

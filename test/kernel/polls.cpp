@@ -1,0 +1,202 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#include "kernel.hpp"
+#include "watched_backend.hpp"
+
+#include <support/connected_pair.hpp>
+#include <support/handler_checks.hpp>
+#include <support/run_until.hpp>
+#include <support/skip.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <array>
+#include <cstring>
+#include <future>
+#include <memory>
+#include <netinet/in.h>
+#include <string>
+
+// What a poll tells need not be what makes a call possible; to poll again at once
+// would keep a processor busy until it is.
+
+namespace kernel {
+namespace {
+
+using test_support::handler_checks;
+using test_support::io_result;
+using test_support::run_until_done;
+using udp = net::ip::udp;
+
+constexpr std::size_t more_than_fits = 16 << 20;
+constexpr int turns = 1000;
+constexpr unsigned few = 20;
+
+struct watched_context {
+    explicit watched_context(bool old_kernel = false) { seen->refuses_multishot = old_kernel; }
+    unsigned polls() const { return seen->count(safer_ring::backend::opcode::poll_add); }
+    /// How many polls there are in so many turns.
+    unsigned polls_of_turns()
+    {
+        const unsigned before = polls();
+        ioc.restart();
+        for (int i = 0; i < turns; ++i)
+            ioc.poll();
+        return polls() - before;
+    }
+
+    std::shared_ptr<watch> seen = std::make_shared<watch>();
+    context ioc{1, {}, std::make_unique<watched_backend>(safer_ring::options(), seen)};
+};
+
+/// A stream socket whose peer sends nothing more.
+template <class Socket>
+test_support::socket_and_peer<Socket> half_closed(context& ioc)
+{
+    auto ends = test_support::connect_to_peer<Socket>(ioc);
+    ends.peer.shutdown_write();
+    test_support::wait_readable(ends.socket.native_handle()); // Its end has come.
+    return ends;
+}
+
+std::string pattern(std::size_t size)
+{
+    std::string bytes(size, '\0');
+    for (std::size_t i = 0; i < size; ++i)
+        bytes[i] = static_cast<char>(i * 31 + i / 4096);
+    return bytes;
+}
+
+using local_socket = net::basic_stream_socket<net::local::stream_protocol, safer_ring::executor>;
+
+struct ring_is_here {
+    ring_is_here()
+    {
+        if (const std::string why = no_io_uring(); !why.empty())
+            test_support::skip(why);
+    }
+};
+
+BOOST_FIXTURE_TEST_SUITE(polls, ring_is_here)
+
+template <class Socket>
+void write_to_half_closed(bool old_kernel)
+{
+    handler_checks checks;
+    watched_context w(old_kernel);
+    auto [socket, peer] = half_closed<Socket>(w.ioc);
+    const std::string bytes = pattern(more_than_fits);
+    io_result written;
+    net::async_write(socket, net::buffer(bytes), checks.into(written));
+    const unsigned polls = w.polls_of_turns();
+    if (!old_kernel)
+        BOOST_TEST(polls <= few);
+    BOOST_TEST(!written.done);
+    auto received = std::async(std::launch::async, [&p = peer] { return p.read(more_than_fits); });
+    w.ioc.restart();
+    run_until_done(w.ioc, written);
+    BOOST_TEST(written.ec == error_code());
+    BOOST_TEST(written.bytes == more_than_fits);
+    BOOST_TEST((received.get() == bytes));
+}
+
+BOOST_AUTO_TEST_CASE(write_to_a_peer_that_has_ended_its_side_waits_for_room_in_the_kernel)
+{
+    write_to_half_closed<socket>(false);
+    write_to_half_closed<local_socket>(false);
+}
+
+BOOST_AUTO_TEST_CASE(write_to_such_a_peer_goes_on_where_polls_are_refused_that_tell_of_changes)
+{
+    write_to_half_closed<socket>(true);
+}
+
+BOOST_AUTO_TEST_CASE(wait_for_room_that_such_a_peer_leaves_can_be_cancelled)
+{
+    for (const bool closes : {false, true}) {
+        handler_checks checks;
+        watched_context w;
+        auto [socket, peer] = half_closed<kernel::socket>(w.ioc);
+        const std::string bytes = pattern(more_than_fits);
+        io_result written;
+        net::async_write(socket, net::buffer(bytes), checks.into(written));
+        w.polls_of_turns();
+        if (closes)
+            socket.close();
+        else
+            socket.cancel();
+        w.ioc.restart();
+        w.ioc.run();
+        BOOST_TEST(written.ec == net::error::operation_aborted);
+        BOOST_TEST(written.bytes < more_than_fits);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(socket_without_room_is_not_writable_for_its_peer_having_ended)
+{
+    handler_checks checks;
+    watched_context w;
+    auto [socket, peer] = half_closed<kernel::socket>(w.ioc);
+    const std::string bytes = pattern(more_than_fits);
+    socket.non_blocking(true);
+    error_code ec;
+    std::size_t written = 0;
+    while (!ec)
+        written += socket.write_some(net::buffer(bytes), ec);
+    io_result room, exception;
+    socket.async_wait(socket::wait_write, checks.into(room));
+    socket.async_wait(socket::wait_error, checks.into(exception));
+    BOOST_TEST(w.polls_of_turns() <= few);
+    BOOST_TEST(!room.done);
+    BOOST_TEST(!exception.done);
+    auto received = std::async(std::launch::async, [&] { return peer.read(written).size(); });
+    run_until_done(w.ioc, room);
+    BOOST_TEST(room.ec == error_code());
+    BOOST_TEST(received.get() == written);
+    BOOST_TEST(!exception.done);
+    socket.close();
+    run_until_done(w.ioc, exception);
+    BOOST_TEST(exception.ec == net::error::operation_aborted);
+}
+
+/// The error queue that IP_RECVERR fills keeps POLLERR set until somebody reads it.
+BOOST_AUTO_TEST_CASE(queue_of_errors_that_nobody_reads_does_not_keep_a_receive_busy)
+{
+    using udp_socket = net::basic_datagram_socket<udp, safer_ring::executor>;
+    handler_checks checks;
+    watched_context w;
+    udp_socket receiver(w.ioc, udp::v4());
+    auto peer =
+        std::make_unique<udp_socket>(w.ioc, udp::endpoint(net::ip::address_v4::loopback(), 0));
+    const udp::endpoint place = peer->local_endpoint();
+    peer.reset();
+    receiver.connect(place);
+    const int on = 1;
+    BOOST_REQUIRE(::setsockopt(receiver.native_handle(), IPPROTO_IP, IP_RECVERR, &on, sizeof on) ==
+                  0);
+    std::array<char, 8> buffer{};
+    for (int round = 0; round < 3; ++round) {
+        io_result refused;
+        receiver.async_receive(net::buffer(buffer), checks.into(refused));
+        // Nothing that came before is told twice, and what comes now is told.
+        BOOST_TEST(w.polls_of_turns() <= few);
+        BOOST_TEST(!refused.done);
+        receiver.send(net::buffer("?", 1));
+        run_until_done(w.ioc, refused);
+        BOOST_TEST(refused.ec == net::error::connection_refused);
+    }
+    io_result received;
+    receiver.async_receive(net::buffer(buffer), checks.into(received));
+    BOOST_TEST(w.polls_of_turns() <= few);
+    peer = std::make_unique<udp_socket>(w.ioc, place);
+    peer->send_to(net::buffer("here", 4), receiver.local_endpoint());
+    run_until_done(w.ioc, received);
+    BOOST_TEST(received.ec == error_code());
+    BOOST_TEST(received.bytes == 4u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace
+} // namespace kernel
