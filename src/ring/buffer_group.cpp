@@ -126,9 +126,10 @@ ring_core* buffer_group::core() const noexcept
 void buffer_group::offer(std::uint32_t id) noexcept
 {
     poison(data(id), size_bytes_);
-    records_[id] = {0, 0, tail_, true};
+    records_[id] = {0, 0, tail_, 0, true};
+    records_[entry_at(tail_ - 1U).id].next = static_cast<std::uint16_t>(id);
     // The first element's `tail` is the ring's, so it is left alone.
-    backend::provided_buffer& b = ring_[tail_ & (statistics_.count - 1)];
+    backend::provided_buffer& b = entry_at(tail_);
     b.address = reinterpret_cast<std::uint64_t>(data(id));
     b.length = static_cast<std::uint32_t>(size_bytes_);
     b.id = static_cast<std::uint16_t>(id);
@@ -207,20 +208,22 @@ owned_buffer buffer_group::take(std::uint32_t flags, std::size_t size_bytes, boo
 std::uint32_t buffer_group::behind(std::uint32_t flags) const noexcept
 {
     const std::lock_guard held(mutex_);
-    const unsigned place = records_[flags >> backend::completion_buffer_shift].place + 1U;
-    const std::uint32_t id = ring_[place & (statistics_.count - 1)].id;
+    const std::uint32_t id = records_[flags >> backend::completion_buffer_shift].next;
     return id << backend::completion_buffer_shift;
 }
 
 /// The kernel may have made the entry shorter, to what it wanted to receive, and then not
 /// have received it because somebody else had; the entry stays as it is (Linux 6.10 and
 /// newer, io_ring_buffers_peek).
+///
+/// Another buffer's entry may be there by now, and another one behind it: completions of
+/// different requests need not come in the order in which they took their buffers.
 std::size_t buffer_group::room(std::uint32_t flags) const noexcept
 {
     const std::lock_guard held(mutex_);
-    const unsigned place = records_[flags >> backend::completion_buffer_shift].place;
-    const std::size_t length = ring_[place & (statistics_.count - 1)].length;
-    return length != 0 ? std::min(length, size_bytes_) : size_bytes_;
+    const std::uint32_t id = flags >> backend::completion_buffer_shift;
+    const backend::provided_buffer& b = entry_at(records_[id].place);
+    return b.id == id && b.length != 0 ? std::min<std::size_t>(b.length, size_bytes_) : size_bytes_;
 }
 
 void buffer_group::give_back(std::byte* memory) noexcept

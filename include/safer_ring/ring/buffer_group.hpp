@@ -83,6 +83,7 @@ private:
         std::uint32_t used_bytes = 0; ///< That the kernel has filled.
         std::uint32_t views = 0;      ///< Buffers that show a part of it.
         std::uint16_t place = 0;      ///< In the ring, where it was offered last.
+        std::uint16_t next = 0;       ///< Which was offered behind it.
         bool is_offered = false;
     };
 
@@ -91,6 +92,10 @@ private:
 
     void abandon() noexcept;
     void offer(std::uint32_t id) noexcept;
+    [[nodiscard]] backend::provided_buffer& entry_at(unsigned place) const noexcept
+    {
+        return ring_[place & (statistics_.count - 1)];
+    }
     void publish() noexcept;
     [[nodiscard]] std::byte* data(std::uint32_t id) const noexcept
     {

@@ -99,4 +99,17 @@ BOOST_FIXTURE_TEST_CASE(buffer_that_the_kernel_has_shortened_is_not_taken_for_fu
     BOOST_TEST(take_in(text.size()) == text);
 }
 
+BOOST_FIXTURE_TEST_CASE(bundle_is_taken_apart_although_what_took_later_buffers_came_first, bundles)
+{
+    const std::string text = first_full_and_rest(100);
+    kernel.fill(text);
+    for (const std::uint32_t id :
+         {3U, 4U, 5U}) { // They are offered again, in the places of 0 to 2.
+        const std::uint32_t flags =
+            backend::completion_buffer | id << backend::completion_buffer_shift;
+        BOOST_TEST(buffers->take(flags, 4, true).size() == 4u);
+    }
+    BOOST_TEST(take_in(text.size()) == text);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
