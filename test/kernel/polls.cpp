@@ -150,7 +150,8 @@ BOOST_AUTO_TEST_CASE(socket_without_room_is_not_writable_for_its_peer_having_end
     BOOST_TEST(w.polls_of_turns() <= few);
     BOOST_TEST(!room.done);
     BOOST_TEST(!exception.done);
-    auto received = std::async(std::launch::async, [&] { return peer.read(written).size(); });
+    auto received =
+        std::async(std::launch::async, [&p = peer, written] { return p.read(written).size(); });
     run_until_done(w.ioc, room);
     BOOST_TEST(room.ec == error_code());
     BOOST_TEST(received.get() == written);
