@@ -1,6 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include <safer_ring/ring/cpu_affinity.hpp>
 #include <safer_ring/ring/worker_pool.hpp>
 
 #include <algorithm>
@@ -46,7 +47,10 @@ worker_pool::~worker_pool()
 void worker_pool::add_thread()
 {
     const signal_blocker blocked;
-    threads_.emplace_back([this] { run(); });
+    threads_.emplace_back([this, cpus = cpus_before_pinning()] {
+        static_cast<void>(use_cpus(cpus)); // Where that is refused they share a processor.
+        run();
+    });
     process_ = ::getpid();
 }
 

@@ -31,7 +31,7 @@ protected:
 /// beyond waits in a queue, in order.
 ///
 /// All signals are blocked on them, so that a program's signals reach its own
-/// threads.
+/// threads. Those that `pin_this_thread` has pinned do not hand it on to them.
 ///
 /// Thread safety: all members may be called from any thread.
 class worker_pool {
