@@ -54,15 +54,17 @@ void worker_pool::add_thread()
     process_ = ::getpid();
 }
 
-/// Of those that a child inherited there are the handles only: to join one would never
-/// end, and to detach it might hit a new thread that has its memory.
+void forget_inherited(std::vector<std::thread>&& threads)
+{
+    static auto& kept = *new std::vector<std::vector<std::thread>>;
+    kept.push_back(std::move(threads));
+    threads.clear();
+}
+
 void worker_pool::join(std::vector<std::thread>&& threads) const
 {
-    if (process_ != ::getpid()) {
-        static auto& kept = *new std::vector<std::vector<std::thread>>;
-        kept.push_back(std::move(threads));
-        return;
-    }
+    if (process_ != ::getpid())
+        return forget_inherited(std::move(threads));
     for (std::thread& thread : threads)
         thread.join();
 }

@@ -8,6 +8,7 @@
 
 #include <support/blocking_peer.hpp>
 #include <support/connected_pair.hpp>
+#include <support/forking.hpp>
 #include <support/handler_checks.hpp>
 #include <support/run_until.hpp>
 #include <support/skip.hpp>
@@ -27,6 +28,7 @@
 #include <vector>
 
 #include <sched.h>
+#include <unistd.h>
 
 // Contexts and threads, one for each processor.
 
@@ -361,6 +363,36 @@ BOOST_AUTO_TEST_CASE(pool_is_destroyed_while_it_runs)
     never.async_wait(checks.never());
     pool.start();
     wait_for(running.get_future());
+}
+
+// There are no threads that it could wait for, and what a new thread has may once have been theirs.
+BOOST_AUTO_TEST_CASE(child_of_a_fork_joins_and_destroys_the_pool)
+{
+    auto pool = std::make_unique<io_context_pool>(2);
+    // The child must not inherit a lock that a thread holds, so all are in handlers.
+    std::promise<void> leave;
+    const std::shared_future<void> left(leave.get_future());
+    std::promise<void> entered[2];
+    for (std::size_t i = 0; i < 2; ++i)
+        net::post(pool->at(i), [&, i] {
+            entered[i].set_value();
+            left.wait();
+        });
+    pool->start();
+    for (auto& e : entered)
+        wait_for(e.get_future());
+    const pid_t child = test_support::fork_child([&] {
+        ::alarm(30); // Ends a child that hangs.
+        std::promise<void> end;
+        std::thread other([&] { end.get_future().wait(); });
+        pool->join();
+        pool.reset();
+        end.set_value();
+        other.join();
+        return true;
+    });
+    leave.set_value();
+    BOOST_TEST(test_support::ended_well(child));
 }
 
 // Destroyed one context after the other, the handlers of one would outlive
