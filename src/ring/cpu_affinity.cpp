@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 #include <sched.h>
+#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 namespace {
@@ -16,6 +17,8 @@ struct free_cpu_set {
     void operator()(cpu_set_t* set) const noexcept { CPU_FREE(set); }
 };
 using cpu_set = std::unique_ptr<cpu_set_t, free_cpu_set>;
+
+thread_local std::vector<int> unpinned_cpus;
 
 } // namespace
 
@@ -47,16 +50,35 @@ std::vector<int> usable_cpus()
 }
 
 int pin_this_thread(int cpu) noexcept
+try {
+    std::vector<int> before = usable_cpus();
+    const int error = use_cpus({cpu});
+    if (error == 0 && unpinned_cpus.empty())
+        unpinned_cpus = std::move(before);
+    return error;
+} catch (...) {
+    return ENOMEM;
+}
+
+const std::vector<int>& cpus_before_pinning() noexcept
 {
-    if (cpu < 0)
+    return unpinned_cpus;
+}
+
+int use_cpus(const std::vector<int>& cpus) noexcept
+{
+    if (cpus.empty())
+        return 0;
+    if (cpus.front() < 0)
         return EINVAL;
-    const auto number = static_cast<std::size_t>(cpu);
-    const cpu_set set(CPU_ALLOC(number + 1));
+    const auto size = static_cast<std::size_t>(cpus.back()) + 1;
+    const cpu_set set(CPU_ALLOC(size));
     if (set == nullptr)
         return ENOMEM;
-    const std::size_t size_bytes = CPU_ALLOC_SIZE(number + 1);
+    const std::size_t size_bytes = CPU_ALLOC_SIZE(size);
     CPU_ZERO_S(size_bytes, set.get());
-    CPU_SET_S(number, size_bytes, set.get());
+    for (const int cpu : cpus)
+        CPU_SET_S(static_cast<std::size_t>(cpu), size_bytes, set.get());
     return ::sched_setaffinity(0, size_bytes, set.get()) == 0 ? 0 : errno;
 }
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <mutex>
 #include <poll.h>
+#include <stdexcept>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -166,6 +167,12 @@ signal_hub::signal_hub(event_loop& loop, void (*respected)(int))
 {
     signal_state& state = signal_state::get();
     std::unique_lock lock(state.mutex);
+    // Whoever reads the pipe first tells all hubs, on a thread that a loop without locks
+    // cannot bear. There is no other hub beside one of those, so one is as good as all.
+    if (state.hubs != nullptr && !(loop.thread_safe() && state.hubs->loop_.thread_safe()))
+        throw std::logic_error("safer_ring: signal sets on several contexts, one of which has "
+                               "BOOST_ASIO_CONCURRENCY_HINT_UNSAFE; that one must be the only "
+                               "one with signal sets");
     if (state.hubs == nullptr)
         state.open_pipe();
     try {

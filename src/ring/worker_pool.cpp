@@ -1,6 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include <safer_ring/ring/cpu_affinity.hpp>
 #include <safer_ring/ring/worker_pool.hpp>
 
 #include <algorithm>
@@ -46,19 +47,24 @@ worker_pool::~worker_pool()
 void worker_pool::add_thread()
 {
     const signal_blocker blocked;
-    threads_.emplace_back([this] { run(); });
+    threads_.emplace_back([this, cpus = cpus_before_pinning()] {
+        static_cast<void>(use_cpus(cpus)); // Where that is refused they share a processor.
+        run();
+    });
     process_ = ::getpid();
 }
 
-/// Of those that a child inherited there are the handles only: to join one would never
-/// end, and to detach it might hit a new thread that has its memory.
+void forget_inherited(std::vector<std::thread>&& threads)
+{
+    static auto& kept = *new std::vector<std::vector<std::thread>>;
+    kept.push_back(std::move(threads));
+    threads.clear();
+}
+
 void worker_pool::join(std::vector<std::thread>&& threads) const
 {
-    if (process_ != ::getpid()) {
-        static auto& kept = *new std::vector<std::vector<std::thread>>;
-        kept.push_back(std::move(threads));
-        return;
-    }
+    if (process_ != ::getpid())
+        return forget_inherited(std::move(threads));
     for (std::thread& thread : threads)
         thread.join();
 }

@@ -172,6 +172,28 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(infinity_the_last_day_and_no_time_at_all_never_com
         BOOST_TEST(result.ec == operation_aborted);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(wait_for_infinity_is_work_until_it_is_cancelled, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    deadline_timer_of<Ctx> timer(ctx, pt::ptime(pt::pos_infin));
+    for (int round = 0; round < 2; ++round) {
+        io_result first, second;
+        timer.async_wait(checks.into(first));
+        ctx.poll();
+        BOOST_TEST(!ctx.stopped());
+        timer.async_wait(checks.into(second));
+        ctx.poll();
+        BOOST_TEST(!ctx.stopped());
+        BOOST_TEST(!first.done);
+        net::post(ctx, [&] { BOOST_TEST(timer.cancel() == 2u); });
+        ctx.run();
+        BOOST_TEST(first.ec == operation_aborted);
+        BOOST_TEST(second.ec == operation_aborted);
+        ctx.restart();
+    }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(negative_infinity_is_due, Ctx, contexts)
 {
     handler_checks checks;

@@ -182,6 +182,38 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(raw_sockets_receive_what_they_send_to_themselves, 
     run_until_done(ctx, ended);
 }
 
+// As with datagrams, nobody has to answer: the socket is connected before a handler has run.
+BOOST_AUTO_TEST_CASE_TEMPLATE(raw_socket_is_connected_at_once, Ctx, contexts)
+{
+    using net::ip::icmp;
+    using raw = net::generic::raw_protocol;
+    handler_checks checks;
+    Ctx ctx;
+    // The number means nothing, but the kernel calls a socket without it not connected.
+    const icmp::endpoint peer(net::ip::address_v4::loopback(), 7);
+    // An echo request with its checksum (RFC 792).
+    const std::array<std::uint8_t, 8> echo{8, 0, 0xa9, 0xf7, 0x4d, 0x05, 0x01, 0x03};
+    const auto connect_and_send = [&](auto& socket, const auto& open) {
+        error_code ec;
+        socket.open(open, ec);
+        if (ec)
+            SAFER_RING_SKIP("raw sockets need CAP_NET_RAW: " + ec.message());
+        io_result connected;
+        socket.async_connect(peer, checks.into(connected));
+        BOOST_TEST((socket.remote_endpoint(ec) == peer));
+        BOOST_TEST(ec == error_code());
+        BOOST_TEST(socket.send(net::buffer(echo), 0, ec) == echo.size());
+        BOOST_TEST(ec == error_code());
+        BOOST_TEST(!connected.done);
+        run_until_done(ctx, connected);
+        BOOST_TEST(connected.ec == error_code());
+    };
+    net::basic_raw_socket<icmp, executor_of<Ctx>> of_icmp(ctx);
+    connect_and_send(of_icmp, icmp::v4());
+    net::basic_raw_socket<raw, executor_of<Ctx>> of_any(ctx);
+    connect_and_send(of_any, raw(icmp::v4()));
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(multicast_is_joined_received_and_left, Ctx, contexts)
 {
     handler_checks checks;

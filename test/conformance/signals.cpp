@@ -8,8 +8,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <array>
 #include <csignal>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -167,6 +169,51 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(context_that_goes_leaves_the_signal_to_the_other, 
     ::raise(SIGUSR1);
     first_ctx.run();
     BOOST_TEST(result.number == SIGUSR1);
+}
+
+// Whoever reads the pipe tells the sets of all contexts, which one without locks cannot bear.
+BOOST_AUTO_TEST_CASE_TEMPLATE(context_without_locks_is_the_only_one_with_signals, Ctx,
+                              running_contexts)
+{
+    constexpr int unsafe = BOOST_ASIO_CONCURRENCY_HINT_UNSAFE;
+    constexpr std::array<int, 2> hints[] = {{unsafe, 1}, {2, unsafe}, {unsafe, unsafe}};
+    for (const auto& [first_hint, second_hint] : hints) {
+        handler_checks checks;
+        Ctx second_ctx(second_hint);
+        io_result first_result, second_result;
+        {
+            Ctx first_ctx(first_hint);
+            signal_set_of<Ctx> first(first_ctx, SIGUSR1);
+            for (int attempt = 0; attempt < 2; ++attempt)
+                BOOST_CHECK_THROW((signal_set_of<Ctx>{second_ctx, SIGUSR2}), std::logic_error);
+            BOOST_TEST(is_default(SIGUSR2));
+            first.async_wait(checks.into(first_result));
+            ::raise(SIGUSR1);
+            first_ctx.run();
+            BOOST_TEST(first_result.number == SIGUSR1);
+        }
+        signal_set_of<Ctx> second(second_ctx, SIGUSR1);
+        second.async_wait(checks.into(second_result));
+        ::raise(SIGUSR1);
+        second_ctx.run();
+        BOOST_TEST(second_result.number == SIGUSR1);
+    }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(contexts_with_some_locks_share_signals, Ctx, running_contexts)
+{
+    handler_checks checks;
+    Ctx first_ctx(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO);
+    Ctx second_ctx(BOOST_ASIO_CONCURRENCY_HINT_SAFE);
+    signal_set_of<Ctx> first(first_ctx, SIGUSR1), second(second_ctx, SIGUSR1);
+    io_result first_result, second_result;
+    first.async_wait(checks.into(first_result));
+    second.async_wait(checks.into(second_result));
+    ::raise(SIGUSR1);
+    first_ctx.run();
+    second_ctx.run();
+    BOOST_TEST(first_result.number == SIGUSR1);
+    BOOST_TEST(second_result.number == SIGUSR1);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_aborts_the_waits, Ctx, contexts)

@@ -4,9 +4,11 @@
 #include "kernel.hpp"
 
 #include <safer_ring/asio/io_context_pool.hpp>
+#include <safer_ring/ring/worker_pool.hpp>
 
 #include <support/blocking_peer.hpp>
 #include <support/connected_pair.hpp>
+#include <support/forking.hpp>
 #include <support/handler_checks.hpp>
 #include <support/run_until.hpp>
 #include <support/skip.hpp>
@@ -26,6 +28,7 @@
 #include <vector>
 
 #include <sched.h>
+#include <unistd.h>
 
 // Contexts and threads, one for each processor.
 
@@ -59,6 +62,16 @@ auto ask_all(io_context_pool& pool, Function function)
         answers.push_back(wait_for(net::post(pool.at(i), std::packaged_task<answer()>(function))));
     return answers;
 }
+
+/// What blocks, as a look-up does, and finds the processors of its thread.
+class look_up final : public safer_ring::ring::background_operation {
+public:
+    void perform() noexcept override { found.set_value(safer_ring::ring::usable_cpus()); }
+    void complete(safer_ring::ring::event_loop&) override {}
+    void destroy() noexcept override {}
+
+    std::promise<std::vector<int>> found;
+};
 
 /// Accepts for ever, and tells each client the number of the context.
 void serve(acceptor& a, std::size_t number)
@@ -135,6 +148,33 @@ BOOST_AUTO_TEST_CASE(threads_are_pinned_to_usable_processors_in_turn)
     free.start();
     for (const auto& cpus : ask_all(free, processors))
         BOOST_TEST((cpus == usable));
+}
+
+// Made by a pinned thread, they would take its processor from it.
+BOOST_AUTO_TEST_CASE(look_ups_of_pinned_threads_run_on_all_usable_processors)
+{
+    const std::vector<int> usable = safer_ring::ring::usable_cpus();
+    if (usable.size() == 1)
+        SAFER_RING_SKIP("needs two processors");
+    look_up of_pool, of_thread_pinned_twice, of_free_thread;
+    io_context_pool pool(1);
+    auto& loop = pool.at(0).impl().loop();
+    safer_ring::ring::worker_pool first(loop, 1), second(loop, 1), third(loop, 1);
+    net::post(pool.at(0), [&] { first.start(of_pool); });
+    pool.start();
+    BOOST_TEST((wait_for(of_pool.found.get_future()) == usable));
+    std::thread([&] {
+        for (const int cpu : {usable.front(), usable.back()})
+            BOOST_TEST(safer_ring::ring::pin_this_thread(cpu) == 0);
+        second.start(of_thread_pinned_twice);
+        BOOST_TEST((safer_ring::ring::usable_cpus() == std::vector<int>{usable.back()}));
+    }).join();
+    BOOST_TEST((wait_for(of_thread_pinned_twice.found.get_future()) == usable));
+    // What the program itself has decided stays.
+    const saved_affinity saved;
+    BOOST_TEST(safer_ring::ring::use_cpus({usable.back()}) == 0);
+    third.start(of_free_thread);
+    BOOST_TEST((wait_for(of_free_thread.found.get_future()) == std::vector<int>{usable.back()}));
 }
 
 BOOST_AUTO_TEST_CASE(one_usable_processor_makes_one_context)
@@ -323,6 +363,36 @@ BOOST_AUTO_TEST_CASE(pool_is_destroyed_while_it_runs)
     never.async_wait(checks.never());
     pool.start();
     wait_for(running.get_future());
+}
+
+// There are no threads that it could wait for, and what a new thread has may once have been theirs.
+BOOST_AUTO_TEST_CASE(child_of_a_fork_joins_and_destroys_the_pool)
+{
+    auto pool = std::make_unique<io_context_pool>(2);
+    // The child must not inherit a lock that a thread holds, so all are in handlers.
+    std::promise<void> leave;
+    const std::shared_future<void> left(leave.get_future());
+    std::promise<void> entered[2];
+    for (std::size_t i = 0; i < 2; ++i)
+        net::post(pool->at(i), [&, i] {
+            entered[i].set_value();
+            left.wait();
+        });
+    pool->start();
+    for (auto& e : entered)
+        wait_for(e.get_future());
+    const pid_t child = test_support::fork_child([&] {
+        ::alarm(30); // Ends a child that hangs.
+        std::promise<void> end;
+        std::thread other([&] { end.get_future().wait(); });
+        pool->join();
+        pool.reset();
+        end.set_value();
+        other.join();
+        return true;
+    });
+    leave.set_value();
+    BOOST_TEST(test_support::ended_well(child));
 }
 
 // Destroyed one context after the other, the handlers of one would outlive

@@ -8,6 +8,7 @@
 
 #include <safer_ring/asio.hpp>
 #include <safer_ring/ring/cpu_affinity.hpp>
+#include <safer_ring/ring/worker_pool.hpp>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -26,6 +27,7 @@
 #include <vector>
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
@@ -61,6 +63,9 @@ struct io_context_pool_options {
 /// finish() may be called from any thread and from handlers. start(), run(),
 /// join() and restart() may be called from any thread but those of the pool,
 /// where join() would wait for itself and throws std::system_error.
+///
+/// *fork(2)*: a child has none of the threads; join() and the destructor do not wait for
+/// them there.
 ///
 /// *Kernel*: as io_context.
 class io_context_pool {
@@ -118,6 +123,7 @@ public:
         if (!threads_.empty())
             throw std::logic_error("safer_ring::io_context_pool: started twice");
         threads_.reserve(members_.size());
+        process_ = ::getpid();
         try {
             for (std::size_t i = 0; i < members_.size(); ++i)
                 threads_.emplace_back([this, i] { run_member(i); });
@@ -225,6 +231,8 @@ private:
     }
     void join_threads_locked()
     {
+        if (!threads_.empty() && process_ != ::getpid())
+            ring::forget_inherited(std::move(threads_));
         while (!threads_.empty()) {
             threads_.back().join();
             threads_.pop_back();
@@ -237,6 +245,7 @@ private:
     std::atomic<std::size_t> next_{0};
     std::mutex threads_mutex_;
     std::vector<std::thread> threads_;
+    int process_ = -1;       // In which they are.
     std::mutex state_mutex_; // Guards the work guards and what was thrown.
     std::exception_ptr thrown_;
 };

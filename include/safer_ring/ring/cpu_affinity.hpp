@@ -18,4 +18,12 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 /// processor that the process may not use.
 SAFER_RING_API int pin_this_thread(int cpu) noexcept;
 
+/// What `usable_cpus` was before the calling thread was pinned so; empty when it never
+/// was. For the threads that it makes, which inherit its processor otherwise.
+[[nodiscard]] SAFER_RING_API const std::vector<int>& cpus_before_pinning() noexcept;
+
+/// Lets the calling thread run on all of `cpus`, in ascending order. Zero, or an errno;
+/// with none there is nothing to do.
+SAFER_RING_API int use_cpus(const std::vector<int>& cpus) noexcept;
+
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -64,7 +64,9 @@ public:
     /// `respected` is a handler that is never replaced: that of another
     /// library whose own sets would fall silent.
     ///
-    /// Throws std::system_error, for instance for want of descriptors.
+    /// Throws std::system_error, for instance for want of descriptors, and
+    /// std::logic_error when there is another hub and the loop of one of the two is not
+    /// safe to be touched by other threads.
     SAFER_RING_API explicit signal_hub(event_loop& loop, void (*respected)(int) = nullptr);
     signal_hub(const signal_hub&) = delete;
     signal_hub& operator=(const signal_hub&) = delete;

@@ -82,7 +82,8 @@ public:
         bool listed_ = false;
     };
 
-    /// Adds a wait. True when this wait is now the first to be due.
+    /// Adds a wait. True when the loop has to be told: this wait is now the first to be
+    /// due, or it is work that no earlier wait stands for, of a timer that never expires.
     bool add(const time_type& expiry, per_timer& timer, timer_operation& op)
     {
         if (!timer.listed_) {
@@ -103,7 +104,7 @@ public:
         const bool first_wait = timer.waits_.empty();
         timer.waits_.push_back(&op);
         op.timer_ = &timer;
-        return first_wait && timer.index_ == 0;
+        return first_wait && (timer.index_ == 0 || timer.index_ == not_in_heap);
     }
 
     /// Moves up to `most` waits of `timer` to `cancelled`; answers how many.

@@ -13,6 +13,11 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
+/// Forgets threads of the parent of this process: of those that a child of fork(2)
+/// inherited there are the handles only. To join one may never end, and to detach it might
+/// hit a new thread that has its memory.
+SAFER_RING_API void forget_inherited(std::vector<std::thread>&& threads);
+
 /// Work that blocks and that the kernel cannot do for us. It runs on a thread
 /// of a pool; its handler runs in the loop, as that of any operation.
 class background_operation : public operation {
@@ -31,7 +36,7 @@ protected:
 /// beyond waits in a queue, in order.
 ///
 /// All signals are blocked on them, so that a program's signals reach its own
-/// threads.
+/// threads. Those that `pin_this_thread` has pinned do not hand it on to them.
 ///
 /// Thread safety: all members may be called from any thread.
 class worker_pool {

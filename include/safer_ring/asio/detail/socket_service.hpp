@@ -268,7 +268,7 @@ public:
     void async_connect(implementation_type& impl, const endpoint_type& peer, Handler& handler,
                        const IoExecutor& io_ex)
     {
-        if ((impl.state_ & socket_ops::datagram_oriented) != 0) {
+        if (const int type = impl.protocol_.type(); type == SOCK_DGRAM || type == SOCK_RAW) {
             using op = handler_operation<datagram_connect<endpoint_type>, Handler, IoExecutor>;
             return start<op>(impl, ring::direction::write, handler, io_ex, peer);
         }

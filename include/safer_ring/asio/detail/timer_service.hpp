@@ -158,11 +158,11 @@ public:
             op->id = cancel->id = wait_id;
             op->service = this;
         }
-        const bool is_first = queue_.add(impl.expiry, impl.timer_data, *op);
+        const bool tells = queue_.add(impl.expiry, impl.timer_data, *op);
         op.release();
         impl.might_have_pending_waits = true;
         loop().count_work();
-        if (is_first)
+        if (tells)
             loop().timer_added(held);
     }
 
