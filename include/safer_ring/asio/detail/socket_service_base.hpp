@@ -139,7 +139,7 @@ public:
         ec = {};
         switch (w) {
         case net::socket_base::wait_read:
-            if (!has_leftover(impl))
+            if (!has_stream(impl, ec) && !has_leftover(impl))
                 socket_ops::poll_read(impl.socket_, impl.state_, -1, ec);
             break;
         case net::socket_base::wait_write:
