@@ -116,12 +116,15 @@ void event_loop::cancel(operation_id id, loop_thread* self)
 
 void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
 {
-    if (mode != cancel_mode::cancel && d.stream != nullptr)
+    const bool had_stream = mode != cancel_mode::cancel && d.stream != nullptr;
+    if (had_stream)
         abandon_stream(d);
     if (d.front(direction::read) == nullptr && d.front(direction::write) == nullptr &&
         d.front(direction::except) == nullptr) {
         if (mode == cancel_mode::close)
             drop_leftovers(d);
+        if (had_stream) // To end it may have brought completions of others.
+            hand_back(held);
         return;
     }
     wait_until_performed(held, d);

@@ -95,6 +95,26 @@ BOOST_AUTO_TEST_CASE(what_is_so_already_is_told)
     }
 }
 
+BOOST_AUTO_TEST_CASE(what_is_always_so_is_asked_for_again_when_it_was_taken)
+{
+    for (const bool old : {false, true}) {
+        watched w(old);
+        const unique_descriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+        auto polling = w.ring.poll_stream(null.get(), POLLIN);
+        for (unsigned taken = 0; taken < 3; ++taken) {
+            for (int i = 0; i < 3; ++i)
+                w.settle();
+            BOOST_TEST(polling.queued() == 1U);
+            BOOST_TEST(w.record->count(opcode::poll_add) == 2U + taken);
+            BOOST_TEST(polling.next().wait().value() == POLLIN);
+        }
+        polling.cancel();
+        while (!polling.is_over())
+            static_cast<void>(polling.next().wait());
+        BOOST_TEST(w.record->refused == (old ? 1U : 0U));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(poll_of_no_descriptor_ends_with_the_error)
 {
     io_ring ring;
@@ -157,7 +177,27 @@ BOOST_AUTO_TEST_CASE(full_completion_queue_ends_neither)
         w.settle();
         BOOST_TEST(polling.next().wait().value() == POLLIN);
         BOOST_TEST(ticking.next().wait().value() >= 1U);
+        w.settle();
+        BOOST_TEST(polling.queued() == 0U); // Though it is readable as ever.
     }
+}
+
+BOOST_AUTO_TEST_CASE(first_event_that_finds_the_completion_queue_full_is_told_once)
+{
+    watched w(false, 8);
+    const unique_descriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const unique_descriptor other(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    auto ticking = w.ring.timeout_stream(1ms);
+    auto polling = w.ring.poll_stream(event.get(), POLLIN);
+    w.ring.flush();
+    const auto until = steady::now() + 30ms;
+    while (steady::now() < until) // In these calls the kernel completes what is due.
+        BOOST_REQUIRE(::eventfd_write(other.get(), 1) == 0);
+    BOOST_REQUIRE(::eventfd_write(event.get(), 1) == 0);
+    w.settle();
+    BOOST_TEST(polling.next().wait().value() == POLLIN);
+    w.settle();
+    BOOST_TEST(polling.queued() == 0U); // Though it is readable as ever.
 }
 
 BOOST_AUTO_TEST_CASE(streams_of_a_thread_that_has_exited_go_on)

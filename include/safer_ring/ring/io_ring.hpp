@@ -270,8 +270,9 @@ public:
     receive_stream(int fd, const buffer_ring& buffers, const stream_limits& limits = {});
     /// The events of a descriptor, as in poll(2): those that came since the last
     /// item, in one. Read or write until EAGAIN then: what is left over is not
-    /// told of again. Multishot since Linux 5.13; before, an item tells what is
-    /// so once the one before was taken, also again and again.
+    /// told of again. Multishot since Linux 5.13; before, and of what is always
+    /// ready, such as a regular file, an item tells what is so once the one before
+    /// was taken, also again and again.
     [[nodiscard]] stream<streams::poll> poll_stream(int fd, short events)
     {
         return {core_, streams::poll(fd, events), {}};

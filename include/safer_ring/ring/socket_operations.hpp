@@ -190,6 +190,7 @@ protected:
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
     void discard(event_loop& loop) noexcept final;
+    bool complete_from_leftover(event_loop& loop) noexcept final;
 
 private:
     [[nodiscard]] bool reads() const noexcept;

@@ -146,6 +146,9 @@ public:
     {
         return multishot ? std::numeric_limits<std::size_t>::max() : 1;
     }
+    /// Where a multishot ends with its first completion, again and again: that is of
+    /// what nobody is woken for, such as a regular file, which is always ready.
+    static constexpr bool remains(int result) noexcept { return result >= 0; }
     void prepare(backend::submission_entry& entry, bool multishot) noexcept;
     outcome take_in(int result, std::uint32_t flags) noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return there_ != 0 ? 1 : 0; }

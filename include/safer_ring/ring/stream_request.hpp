@@ -34,10 +34,10 @@ protected:
 /// A stream as the engine knows it. What completions bring stays in it until it
 /// is taken, all under the engine's lock.
 ///
-/// Multishot until the kernel refuses that (EINVAL), and single requests, one
-/// behind the other, from then on. A last completion that the kernel made for
-/// reasons of its own, such as a full completion queue, is followed by the next
-/// request.
+/// Multishot until the kernel refuses that (EINVAL), or has nothing to wait for, and
+/// single requests, one behind the other, from then on. A last completion that the
+/// kernel made for reasons of its own, such as a full completion queue, is followed
+/// by the next request.
 template <typename Kind>
 class stream_request final : public request {
 public:
@@ -73,6 +73,11 @@ public:
             is_multishot_ = simplify();
             return true;
         }
+        // Asked for more of what remains so, the kernel would answer at once, for ever. For
+        // want of room for completions it ends one that way as well, but not the next.
+        if constexpr (requires { Kind::remains(result); })
+            if (is_multishot_ && !is_proven_ && Kind::remains(result))
+                is_multishot_ = !std::exchange(has_ended_early_, true);
         // Of a descriptor that is non-blocking the kernel does not wait for more.
         const bool was_polling = std::exchange(is_polling_, result == -EAGAIN);
         const bool is_of_poll = is_polling_ || (was_polling && result >= 0);
@@ -203,9 +208,10 @@ private:
     Kind kind_;
     stream_limits limits_;
     bool is_multishot_ = true;
-    bool is_polling_ = false;   // Until there is something, where the kernel does not wait.
-    bool is_proven_ = false;    // It has completed as a multishot does.
-    bool is_held_back_ = false; // From the high-water mark down to the low one.
+    bool is_polling_ = false;      // Until there is something, where the kernel does not wait.
+    bool is_proven_ = false;       // It has completed as a multishot does.
+    bool has_ended_early_ = false; // With its first completion.
+    bool is_held_back_ = false;    // From the high-water mark down to the low one.
     bool is_starved_ = false;
     bool is_lost_ = false;
     bool end_is_taken_ = false;

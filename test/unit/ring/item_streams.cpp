@@ -248,6 +248,35 @@ BOOST_FIXTURE_TEST_CASE(who_waits_is_served_behind_who_has_been_served, simulate
     loop.close(handles[1]);
 }
 
+/// The kernel wants room for completions before it takes the cancellation, and so they
+/// are taken outside a turn.
+BOOST_AUTO_TEST_CASE(closing_a_descriptor_with_a_stream_strands_nothing_of_others)
+{
+    driven_loop l;
+    connection c(l), other(l);
+    receiving stream(l, *c, stream_limits());
+    std::string text;
+    stream.next(text);
+    c.peer.write("one");
+    l.drive();
+    l.drive();
+    BOOST_TEST(text == "one");
+    std::string buffer(16, ' ');
+    const record& plain = l.start<receive_into>(*other, direction::read, buffer);
+    l.drive();
+    BOOST_REQUIRE(l.kernel->in_flight_count() == 2U);
+    BOOST_REQUIRE(l.driver.wakes == 0);
+    c.peer.write("two");
+    other.peer.write("other");
+    l.kernel->step();
+    l.kernel->fail_nth(simulation::call::enter, 1, EBUSY);
+    c.close();
+    BOOST_TEST(l.kernel->failures_spent());
+    BOOST_TEST(l.driver.wakes == 1);
+    l.drive();
+    BOOST_TEST(plain.result == 5);
+}
+
 /// The request of a stream is no work, so that the loop rests while the kernel has it.
 BOOST_AUTO_TEST_CASE(who_waits_for_a_request_in_flight_ends_the_rest_of_a_driven_loop)
 {

@@ -182,6 +182,29 @@ BOOST_FIXTURE_TEST_CASE(tries_ever_more_rarely_where_data_comes_just_after_the_s
     BOOST_TEST(polls() == before);
 }
 
+BOOST_FIXTURE_TEST_CASE(error_left_on_the_descriptor_is_for_the_first_that_reads, simulated_loop)
+{
+    connection c(*this);
+    c.handle->leftover_error = -ECONNREFUSED;
+    const auto succeed = [](int) -> ssize_t { return 3; };
+    record& urgent = start<call_when_ready>(*c, direction::except, short{POLLPRI}, false, succeed);
+    record& write = start<call_when_ready>(*c, direction::write, short{POLLOUT}, false, succeed);
+    poll();
+    BOOST_TEST(urgent.open());
+    BOOST_TEST(write.result == 3);
+    record& read = start<call_when_ready>(*c, direction::read, short{POLLIN}, false, succeed);
+    record& behind = start<call_when_ready>(*c, direction::read, short{POLLIN}, false, succeed);
+    poll();
+    BOOST_TEST(read.result == -ECONNREFUSED);
+    BOOST_TEST(behind.open());
+    c.peer.write("x");
+    poll();
+    BOOST_TEST(behind.result == 3);
+    c.close();
+    poll();
+    BOOST_TEST(everything_is_back());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(wait_operation)

@@ -160,7 +160,7 @@ public:
                              error_code& ec)
     {
         before_synchronous(impl);
-        if (has_stream(impl, ec))
+        if (has_stream(impl, ec) || take_leftover_error(impl, flags, ec))
             return 0;
         io_vectors vectors(buffers);
         std::size_t size = sender.capacity();

@@ -139,7 +139,7 @@ public:
         ec = {};
         switch (w) {
         case net::socket_base::wait_read:
-            if (!has_leftover(impl))
+            if (!has_stream(impl, ec) && !has_leftover(impl))
                 socket_ops::poll_read(impl.socket_, impl.state_, -1, ec);
             break;
         case net::socket_base::wait_write:
@@ -233,13 +233,9 @@ public:
             return n;
         }
         io_vectors vectors(buffers);
-        const bool takes_error =
-            !vectors.all_empty() && (flags & net::socket_base::message_out_of_band) == 0;
-        if (takes_error && impl.descriptor_ != nullptr)
-            if (const int error = loop().take_leftover_error(*impl.descriptor_); error != 0) {
-                ec = to_error_code(error);
-                return 0;
-            }
+        const bool is_no_op = is_stream(impl) && vectors.all_empty();
+        if (!is_no_op && take_leftover_error(impl, flags, ec))
+            return 0;
         // Asio waits in poll(2) behind a call that was told not to.
         const auto state = (flags & MSG_DONTWAIT) != 0
                                ? static_cast<socket_ops::state_type>(
@@ -369,6 +365,17 @@ protected:
     bool has_leftover(const base_implementation_type& impl)
     {
         return impl.descriptor_ != nullptr && loop().has_leftover(*impl.descriptor_);
+    }
+
+    /// The error that a cancelled receive, or a stream, met and nobody was told of.
+    bool take_leftover_error(base_implementation_type& impl, int flags, error_code& ec)
+    {
+        if (impl.descriptor_ == nullptr || (flags & net::socket_base::message_out_of_band) != 0)
+            return false;
+        const int error = loop().take_leftover_error(*impl.descriptor_);
+        if (error != 0)
+            ec = to_error_code(error);
+        return error != 0;
     }
 
     template <typename Buffers>
