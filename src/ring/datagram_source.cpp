@@ -2,12 +2,10 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 #include <safer_ring/ring/datagram_source.hpp>
-#include <safer_ring/ring/socket_operations.hpp>
 
 #include <cerrno>
 #include <cstring>
 #include <sys/uio.h>
-#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
@@ -36,15 +34,6 @@ ssize_t datagram_source::receive_once(owned_buffer& buffer) noexcept
     std::memcpy(buffer.data(), &header, sizeof header);
     std::memcpy(buffer.data() + sizeof header, &from, sizeof from);
     return static_cast<ssize_t>(front_bytes) + n;
-}
-
-/// Datagrams are received by these behind the stream, which leaves an error at most.
-bool readiness_operation::complete_from_leftover(event_loop&) noexcept
-{
-    if (!reads() || descriptor_->leftover_error == 0)
-        return false;
-    result_ = std::exchange(descriptor_->leftover_error, 0);
-    return true;
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -447,6 +447,15 @@ io_operation::step readiness_operation::settle(event_loop& loop) noexcept
     return is_ready(result_) ? step::perform : step::done;
 }
 
+/// Datagrams are received by these behind a stream, which leaves an error at most.
+bool readiness_operation::complete_from_leftover(event_loop&) noexcept
+{
+    if (!reads() || descriptor_->leftover_error == 0)
+        return false;
+    result_ = std::exchange(descriptor_->leftover_error, 0);
+    return true;
+}
+
 bool readiness_operation::perform(int fd) noexcept
 {
     if (is_false_alarm(fd, events_))
