@@ -430,7 +430,7 @@ bool readiness_operation::reads() const noexcept
 bool readiness_operation::attempts_first(event_loop&) noexcept
 {
     return attempts_first_ &&
-           (!reads() || (descriptor_->early_reads.pay() && !descriptor_->has_leftover()));
+           (!reads() || (!descriptor_->has_leftover() && descriptor_->early_reads.pay()));
 }
 
 void readiness_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
