@@ -368,11 +368,11 @@ BOOST_AUTO_TEST_CASE(pool_is_destroyed_while_it_runs)
 // There are no threads that it could wait for, and what a new thread has may once have been theirs.
 BOOST_AUTO_TEST_CASE(child_of_a_fork_joins_and_destroys_the_pool)
 {
-    auto pool = std::make_unique<io_context_pool>(2);
     // The child must not inherit a lock that a thread holds, so all are in handlers.
     std::promise<void> leave;
     const std::shared_future<void> left(leave.get_future());
     std::promise<void> entered[2];
+    auto pool = std::make_unique<io_context_pool>(2);
     for (std::size_t i = 0; i < 2; ++i)
         net::post(pool->at(i), [&, i] {
             entered[i].set_value();
