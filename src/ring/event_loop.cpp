@@ -11,6 +11,8 @@
 #include <system_error>
 #include <utility>
 
+#include <poll.h>
+
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
 event_loop::event_loop(const options& settings, threading threads)
@@ -170,7 +172,9 @@ bool event_loop::perform_unlocked(guard& held, io_operation& op)
     return done;
 }
 
-/// Of a splice the socket may be the other descriptor.
+/// The poll told of an error, and the attempt found nothing to do: the error queue of the socket is
+/// not empty, and a second poll would tell of it at once. From now on only a new edge counts. Not
+/// for a splice, of whose two descriptors either may be the one with the error.
 void event_loop::note_vain_poll(io_operation& op) noexcept
 {
     if (op.submitted_as_ == backend::opcode::poll_add && (op.result_ & POLLERR) != 0 &&

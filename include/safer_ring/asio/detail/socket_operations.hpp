@@ -250,8 +250,8 @@ protected:
     std::tuple<error_code> take_arguments() const noexcept { return {to_error_code(result())}; }
 };
 
-/// Connects a datagram or a raw socket, which waits for nobody: by a call, so that who asks the socket, or
-/// sends, right behind it finds it connected.
+/// Connects a datagram or a raw socket, which waits for nobody: by a call, so that who asks the
+/// socket, or sends, right behind it finds it connected.
 template <typename Endpoint>
 class datagram_connect : public ring::readiness_operation {
 protected:
