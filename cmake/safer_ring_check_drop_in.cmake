@@ -15,6 +15,10 @@
 set(SAFER_RING_DROP_IN_CHECKER "${CMAKE_CURRENT_LIST_DIR}/safer_ring_drop_in_checker.cmake")
 
 function(safer_ring_check_drop_in target)
+  set(nm "${CMAKE_NM}")
+  if(CMAKE_CXX_COMPILER_NM) # That of the compiler looks into objects for optimising at the link, too.
+    set(nm "${CMAKE_CXX_COMPILER_NM}")
+  endif()
   set(map "${CMAKE_CURRENT_BINARY_DIR}/${target}.drop_in.map")
   target_link_options(${target} PRIVATE "LINKER:-Map,${map}")
   add_custom_command(TARGET ${target} POST_BUILD
@@ -23,7 +27,7 @@ function(safer_ring_check_drop_in target)
       "-DPROGRAM=$<TARGET_FILE:${target}>"
       # Where the linker ran, which its map's relative paths start from: generators differ.
       "-DFOLDERS=${CMAKE_BINARY_DIR}|${CMAKE_CURRENT_BINARY_DIR}"
-      "-DNM=${CMAKE_NM}"
+      "-DNM=${nm}"
       "-DREADELF=${CMAKE_READELF}"
       -P "${SAFER_RING_DROP_IN_CHECKER}"
     COMMENT "Checking that all of ${target} was compiled with the drop-in"

@@ -2,9 +2,7 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 """What the drivers of programs that measure themselves have in common."""
 
-import argparse
 import json
-import os
 import subprocess
 
 # A limit that only turns a hang into a failure.
@@ -13,20 +11,6 @@ WATCHDOG_S = 180
 
 class MeasurementFailed(Exception):
     """A program did not do what it should; the text says what."""
-
-
-def numbers(text):
-    """For argparse: positive numbers with commas between."""
-    values = [int(part) for part in text.split(",")]
-    if min(values) < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return values
-
-
-def require_cpus(parser, *cpus):
-    for cpu in cpus:
-        if cpu not in os.sched_getaffinity(0):
-            parser.error(f"there is no processor {cpu}; choose from {sorted(os.sched_getaffinity(0))}")
 
 
 def run_program(command, watchdog_s=WATCHDOG_S, **options):

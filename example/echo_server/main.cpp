@@ -6,10 +6,13 @@
 #include <boost/asio.hpp>
 
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <csignal>
+#include <exception>
 #include <iostream>
-#include <string>
+#include <string_view>
+#include <system_error>
 
 namespace net = boost::asio;
 using tcp = net::ip::tcp;
@@ -55,16 +58,23 @@ task accept_clients(tcp_acceptor acceptor)
 
 int main(int argc, char** argv)
 try {
-    const int port = argc > 1 ? std::stoi(argv[1]) : 7777;
-    if (port < 0 || port > 65535)
-        throw std::out_of_range{"a port is a number from 0 to 65535"};
+    net::ip::port_type port = 7777;
+    if (argc > 1) {
+        const std::string_view text = argv[1];
+        const char* const end = text.data() + text.size();
+        const auto [rest, error] = std::from_chars(text.data(), end, port);
+        if (error != std::errc{} || rest != end)
+            throw std::out_of_range{"a port is a number from 0 to 65535"};
+    }
     safer_ring::io_context context{1};
     net::basic_signal_set<executor> signals{context, SIGINT, SIGTERM};
     signals.async_wait([&](auto, int) { context.stop(); });
-    tcp_acceptor acceptor{context,
-                          {net::ip::address_v4::loopback(), static_cast<net::ip::port_type>(port)}};
+    tcp_acceptor acceptor{context, {net::ip::address_v4::loopback(), port}};
     std::cout << "echoing on " << acceptor.local_endpoint() << std::endl;
-    net::co_spawn(context, accept_clients(std::move(acceptor)), net::detached);
+    net::co_spawn(context, accept_clients(std::move(acceptor)), [](std::exception_ptr error) {
+        if (error)
+            std::rethrow_exception(error); // It leaves run().
+    });
     context.run();
 } catch (const std::exception& e) {
     std::cerr << "echo_server [port]: " << e.what() << '\n';

@@ -26,6 +26,7 @@
 #endif
 
 #include <chrono>
+#include <exception>
 #include <string>
 
 namespace http_server {
@@ -53,6 +54,13 @@ using task = net::awaitable<T, executor>;
 
 // Errors come back as values. An exception is left for what a session cannot deal with.
 constexpr net::as_tuple_t<net::use_awaitable_t<executor>> as_tuple_awaitable;
+
+// For what co_spawn starts and nobody waits for: out of memory, say, it would be gone without a word.
+// The exception leaves run(), and main() reports it.
+constexpr auto rethrow = [](std::exception_ptr error) {
+    if (error)
+        std::rethrow_exception(error);
+};
 
 // The name in the line printed at the start, such as "io_uring".
 std::string backend_name(io_context& context);

@@ -19,7 +19,6 @@
 
 #include <boost/asio/basic_signal_set.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/program_options/errors.hpp>
 
 #include <csignal>
@@ -60,7 +59,7 @@ void serve(const options& options)
     server server{context, options.address, options.port, options.limits, site, numbers};
     signal_set signals{context, SIGINT, SIGTERM};
 
-    net::co_spawn(context, stop_on_signal(signals, server), net::detached);
+    net::co_spawn(context, stop_on_signal(signals, server), rethrow);
     server.start();
     std::cout << "serving " << root.path() << " on " << server.url() << " ("
               << backend_name(context) << ")" << std::endl;

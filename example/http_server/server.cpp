@@ -7,7 +7,6 @@
 #include "listen.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include <iostream>
 #include <new>
@@ -77,7 +76,7 @@ std::string server::url() const
 
 void server::start()
 {
-    net::co_spawn(context_, accept(), net::detached);
+    net::co_spawn(context_, accept(), rethrow);
 }
 
 task<void> server::accept()

@@ -135,6 +135,9 @@ answer site::respond_with_errno(const request_head& request, int error) const
     case EACCES:
     case EPERM:
         return respond(request, {status::forbidden, "the server may not read this file", false});
+    case ENXIO: // a local socket, or a device
+    case ENODEV:
+        return respond(request, {status::forbidden, "this is neither a file nor a folder", false});
     case EXDEV:
     case ELOOP:
         return respond(

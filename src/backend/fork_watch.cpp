@@ -3,6 +3,7 @@
 
 #include "fork_watch.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <mutex>
 #include <new>
@@ -25,7 +26,14 @@ watches& all() noexcept
     return *the_watches;
 }
 
+std::atomic<unsigned> forks{0};
+
 } // namespace
+
+unsigned fork_watch::generation() noexcept
+{
+    return forks.load(std::memory_order_relaxed);
+}
 
 void fork_watch::before_fork() noexcept
 {
@@ -39,6 +47,7 @@ void fork_watch::in_parent() noexcept
 
 void fork_watch::in_child() noexcept
 {
+    forks.fetch_add(1, std::memory_order_relaxed);
     for (fork_watch* w = all().first; w != nullptr; w = w->next_)
         w->forked();
     all().mutex.unlock();

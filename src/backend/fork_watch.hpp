@@ -12,6 +12,9 @@ namespace safer_ring::inline SAFER_RING_ABI::backend {
 /// not seen.
 class fork_watch {
 public:
+    /// Another number in each process that a fork made of one in which somebody watches.
+    [[nodiscard]] static unsigned generation() noexcept;
+
     fork_watch(const fork_watch&) = delete;
     fork_watch& operator=(const fork_watch&) = delete;
 

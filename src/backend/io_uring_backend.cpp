@@ -18,9 +18,11 @@
 #include <memory>
 #include <new>
 #include <poll.h>
+#include <stdexcept>
 #include <string>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -58,11 +60,21 @@ std::string likely_cause(int error)
         return "a seccomp filter or security module refuses io_uring_setup, as container "
                "runtimes do by default";
     }
-    case ENOMEM:
-        return "RLIMIT_MEMLOCK is " + limit_text(RLIMIT_MEMLOCK) +
-               " bytes; raise it (ulimit -l, LimitMEMLOCK=)";
+    case ENOMEM: {
+        // Before Linux 5.12 a ring's memory counts against the first, since then against the second.
+        const std::string group = "the memory limit of the control group (MemoryMax=, --memory)";
+        const auto locked = limit_text(RLIMIT_MEMLOCK);
+        if (!locked)
+            return group;
+        return "RLIMIT_MEMLOCK is " + *locked + " bytes (ulimit -l, LimitMEMLOCK=), or " + group;
+    }
+    case EINVAL: {
+        utsname kernel{};
+        ::uname(&kernel);
+        return std::string("Linux 5.10 is the oldest supported, and this is ") + kernel.release;
+    }
     case EMFILE:
-        return "RLIMIT_NOFILE of " + limit_text(RLIMIT_NOFILE) +
+        return "RLIMIT_NOFILE of " + limit_text(RLIMIT_NOFILE).value_or("unlimited") +
                " descriptors is used up; raise it (ulimit -n, LimitNOFILE=)";
     case ENFILE:
         return "the system-wide limit fs.file-max is used up";
@@ -88,8 +100,8 @@ public:
             throw_setup_error(ENOSYS, "io_uring_setup: the kernel would drop completions");
         }
         adopt_queues();
-        record_features();
         try {
+            record_features();
             watch_forks();
         } catch (...) {
             ::io_uring_queue_exit(&ring_);
@@ -196,9 +208,10 @@ public:
 
     int close_when_drained(int fd) noexcept override
     {
-        int result = ::io_uring_register_files(&ring_, &fd, 1);
-        if (result == -EBUSY) // There is a table already, and nobody submits any more.
-            result = update_file(0, fd);
+        int result = update_file(0, fd); // Nobody submits any more: any place will do.
+        // Without a table; before Linux 5.13, making one would wait for all requests.
+        if (result == -ENXIO && (parameters_.features & IORING_FEAT_RSRC_TAGS) != 0)
+            result = ::io_uring_register_files(&ring_, &fd, 1);
         if (result == 0)
             ::close(fd);
         return result;
@@ -323,6 +336,8 @@ private:
             modern,
             base,
         };
+        if (settings.submission_entries == 0)
+            throw std::invalid_argument("safer_ring: options::submission_entries is 0");
         unsigned entries = settings.submission_entries;
         unsigned completions = settings.completion_entries;
         for (;;) {
@@ -330,7 +345,8 @@ private:
             for (const unsigned flags : candidates) {
                 parameters_ = {};
                 parameters_.flags = flags;
-                parameters_.cq_entries = completions;
+                // Fewer of them than of the others are refused.
+                parameters_.cq_entries = std::max(entries, completions);
                 error = -::io_uring_queue_init_params(entries, &ring_, &parameters_);
                 if (error != EINVAL)
                     break;
@@ -339,10 +355,12 @@ private:
                 return;
             if (error != ENOMEM || entries <= least_submission_entries)
                 throw_setup_error(error, "io_uring_setup");
+            if (entries == settings.submission_entries)
+                features_.notes.push_back("queues made smaller: io_uring_setup answered ENOMEM "
+                                          "(likely cause: " +
+                                          likely_cause(ENOMEM) + ")");
             entries /= 2;
             completions /= 2;
-            features_.notes.push_back("queues halved: io_uring_setup answered ENOMEM, " +
-                                      likely_cause(ENOMEM));
         }
     }
 

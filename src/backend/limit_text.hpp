@@ -5,17 +5,20 @@
 
 #include <safer_ring/export.hpp>
 
+#include <optional>
 #include <string>
 #include <sys/resource.h>
 
 namespace safer_ring::inline SAFER_RING_ABI::backend {
 
-/// The soft limit of RLIMIT_..., for a message.
-inline std::string limit_text(int resource)
+/// The soft limit of RLIMIT_..., for a message, if there is one.
+inline std::optional<std::string> limit_text(int resource)
 {
     rlimit limit{};
     ::getrlimit(static_cast<__rlimit_resource>(resource), &limit);
-    return limit.rlim_cur == RLIM_INFINITY ? "unlimited" : std::to_string(limit.rlim_cur);
+    if (limit.rlim_cur == RLIM_INFINITY)
+        return std::nullopt;
+    return std::to_string(limit.rlim_cur);
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::backend

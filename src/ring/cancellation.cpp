@@ -91,6 +91,8 @@ void event_loop::cancel(operation_id id, loop_thread* self)
         request_cancel(*op);
         flush_published();
         reap();
+        if (op->descriptor_ == nullptr) // Its bytes have gone: what is missing is a notification.
+            return hand_back(held);
     }
     if (borrows_memory(*op)) { // Also where another thread has asked, and waits itself.
         await_kernel(

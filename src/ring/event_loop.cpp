@@ -4,6 +4,7 @@
 #include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/event_loop.hpp>
 #include <safer_ring/ring/item_source.hpp>
+#include <safer_ring/ring/quarantine.hpp>
 
 #include <cassert>
 #include <cerrno>
@@ -43,6 +44,7 @@ event_loop::event_loop(const options& settings, threading threads,
     features_.buffer_ring = buffers_.available();
     registry_->set_limits(settings.registered_file_count, settings.registered_buffer_count);
     ready_.push_back(&turn_marker_);
+    quarantine::reclaim();
 }
 
 /// Runs after each handler, also when it threw: counts the work it finished
@@ -119,6 +121,10 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             ready_.push_back(&turn_marker_);
             continue;
         } else if (batch_ != 0) {
+            if (kernel_->is_inherited()) { // A handler has forked: the others are the parent's.
+                batch_ = 0;
+                continue;
+            }
             op = take_completed();
             if (op == nullptr)
                 continue;
@@ -172,13 +178,10 @@ bool event_loop::perform_unlocked(guard& held, io_operation& op)
     return done;
 }
 
-/// The poll told of an error, and the attempt found nothing to do: the error queue of the socket is
-/// not empty, and a second poll would tell of it at once. From now on only a new edge counts. Not
-/// for a splice, of whose two descriptors either may be the one with the error.
-void event_loop::note_vain_poll(io_operation& op) noexcept
+void event_loop::note_vain_poll(io_operation& op, int events) noexcept
 {
-    if (op.submitted_as_ == backend::opcode::poll_add && (op.result_ & POLLERR) != 0 &&
-        op.result_ > 0 && (op.result_ & ~(POLLERR | POLLRDHUP)) == 0 &&
+    // Of a splice, either descriptor may be the one with the error.
+    if ((events & POLLERR) != 0 && (events & ~(POLLERR | POLLRDHUP)) == 0 &&
         op.role_ != io_operation::role::in_two_lines)
         op.waits_for_edge_ = op.doubts_errors_ = true;
 }
@@ -188,7 +191,8 @@ bool event_loop::settle_before_handler(guard& held, io_operation& op)
     if (op.needs_perform_) {
         op.needs_perform_ = false;
         if (!perform_unlocked(held, op)) {
-            note_vain_poll(op);
+            if (op.submitted_as_ == backend::opcode::poll_add && op.result_ > 0)
+                note_vain_poll(op, op.result_);
             if (runs_late() && op.attempts_again(*this)) {
                 op.needs_perform_ = true;
                 late_.push_back(&op);

@@ -252,7 +252,8 @@ void file_operation::deliver(event_loop& loop) noexcept
 void file_operation::discard(event_loop& loop) noexcept
 {
     block_has_data_ = false;
-    loop.staging().release(block_);
+    if (block_) // The pool may have been set aside.
+        loop.staging().release(block_);
     conclude_with(-ECANCELED);
 }
 

@@ -106,7 +106,8 @@ void open_operation::discard(event_loop& loop) noexcept
 {
     close_file();
     result_ = -ECANCELED;
-    loop.staging().release(staged_);
+    if (staged_) // The pool may have been set aside.
+        loop.staging().release(staged_);
 }
 
 void open_operation::close_file() noexcept

@@ -4,6 +4,8 @@
 #include <safer_ring/ring/mailbox.hpp>
 #include <safer_ring/ring/message_operations.hpp>
 
+#include "backend/fork_watch.hpp"
+
 #include <cerrno>
 #include <fcntl.h>
 #include <poll.h>
@@ -33,7 +35,8 @@ int checked(int fd, const char* what)
 } // namespace
 
 mailbox::mailbox(int ring_fd)
-    : event_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "an eventfd"))
+    : generation_(backend::fork_watch::generation()),
+      event_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "an eventfd"))
 {
     // The number of the ring's own descriptor may be another file's by the time
     // that a message gets to the kernel.
@@ -84,11 +87,17 @@ void mailbox::end() noexcept
         ring_.close();
 }
 
+/// In the child of a fork this is a copy, which the ring does not look into.
+bool mailbox::is_there() const noexcept
+{
+    return !is_closed_ && generation_ == backend::fork_watch::generation();
+}
+
 mailbox::route mailbox::begin_route(bool by_kernel, int& ring_fd) noexcept
 {
     const std::lock_guard held(mutex_);
     ring_fd = ring_.get();
-    if (is_closed_)
+    if (!is_there())
         return route::none;
     return by_kernel && ring_.is_open() ? route::by_kernel : route::by_hand;
 }
@@ -96,7 +105,7 @@ mailbox::route mailbox::begin_route(bool by_kernel, int& ring_fd) noexcept
 int mailbox::deliver(std::uint64_t value) noexcept
 {
     const std::lock_guard held(mutex_);
-    if (is_closed_)
+    if (!is_there())
         return -EPIPE;
     push(value);
     if (!is_signalled_)

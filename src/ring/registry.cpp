@@ -48,14 +48,15 @@ std::string hint(int error, bool is_file, unsigned places)
         return "all " + std::to_string(places) + " places are taken; options::" +
                (is_file ? "registered_file_count" : "registered_buffer_count");
     case EMFILE:
-        return "RLIMIT_NOFILE of " + backend::limit_text(RLIMIT_NOFILE) +
+        return "RLIMIT_NOFILE of " + backend::limit_text(RLIMIT_NOFILE).value_or("unlimited") +
                " bounds the table of registered files too; raise it (ulimit -n, LimitNOFILE=)";
     case ENOMEM:
-        return is_file ? std::string("the kernel has no memory left")
-                       : "RLIMIT_MEMLOCK is " + backend::limit_text(RLIMIT_MEMLOCK) +
-                             " bytes, and registered memory counts against it unless the process "
-                             "has CAP_IPC_LOCK, as root does; raise it (ulimit -l, "
-                             "LimitMEMLOCK=). Since Linux 5.12 nothing else of a ring counts";
+        if (const auto locked = backend::limit_text(RLIMIT_MEMLOCK); locked && !is_file)
+            return "RLIMIT_MEMLOCK is " + *locked +
+                   " bytes, and registered memory counts against it unless the process has "
+                   "CAP_IPC_LOCK, as root does; raise it (ulimit -l, LimitMEMLOCK=). Since Linux "
+                   "5.12 nothing else of a ring counts";
+        return "the kernel has no memory left";
     case EPERM:
     case EACCES:
         return "a seccomp filter or security module refuses io_uring_register";

@@ -22,9 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What user data carries besides an id: the answer to a cancellation, or
-/// nothing that anybody wants to know.
-constexpr std::uint64_t cancel_tag = std::uint64_t{1} << 63;
+/// As user data: nothing that anybody wants to know.
 constexpr std::uint64_t ignored_tag = ~std::uint64_t{0};
 
 constexpr backend::backend::timeout no_wait = backend::backend::timeout::zero();
@@ -169,7 +167,7 @@ void ring_core::write_entry(request& r) noexcept
     entry->user_data = static_cast<std::uint64_t>(r.id_);
     r.state_ = request::state::in_kernel;
     r.started_ = flushed_at_;
-    ++requests_in_kernel_;
+    requests_in_kernel_ += r.is_endless ? 0 : 1;
     draining_ = draining_ || (r.entry_flags & backend::entry_drain) != 0;
     if (!r.has_time_limit || r.is_skipped_)
         return;
@@ -313,11 +311,7 @@ bool ring_core::flush(guard&) noexcept
 /// be in the kernel already.
 void ring_core::enter(guard& held, duration limit)
 {
-    if (std::exchange(cancel_again_, false))
-        slots_.for_each([this](request& r) {
-            if (r.state_ == request::state::in_kernel && (r.cancel_requested_ || r.pausing_))
-                ask_for_cancellation(r);
-        });
+    ask_again();
     flush_missed_ = false;
     const bool gave_something = supply();
     fill_submissions();
@@ -326,7 +320,7 @@ void ring_core::enter(guard& held, duration limit)
         limit = duration::zero();
     // Asked again by the call after this one, which has to wait in between: what a
     // disk is doing may answer EALREADY for long.
-    cancel_again_ = std::exchange(cancel_missed_, false);
+    cancel_again_ = missed_count_ != 0;
     if (gave_something && starved_.front() != nullptr)
         limit = duration::zero(); // For the others there may be something left.
     else if (cancel_again_ || flush_missed_ || starved_.front() != nullptr)
@@ -358,19 +352,6 @@ void ring_core::enter(guard& held, duration limit)
                                     : "safer_ring: io_uring_enter failed; the ring cannot go on");
 }
 
-void ring_core::ask_for_cancellation(request& r) noexcept
-{
-    backend::submission_entry* entry = kernel_->next_submission();
-    if (entry == nullptr) {
-        cancel_missed_ = true; // The next call asks again.
-        return;
-    }
-    *entry = {};
-    entry->op = backend::opcode::async_cancel;
-    entry->address = static_cast<std::uint64_t>(r.id_);
-    entry->user_data = cancel_tag | static_cast<std::uint64_t>(r.id_);
-}
-
 // --------------------------------------------------------------- completion
 
 /// By the thread that was in the kernel, or while there is none. False when there
@@ -394,14 +375,15 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
         return;
     if (is_message(entry.user_data))
         return take_message(entry);
-    request* const r = slots_.find(static_cast<operation_id>(entry.user_data & ~cancel_tag));
-    if ((entry.user_data & cancel_tag) != 0) {
+    request* const r = slots_.find(static_cast<operation_id>(entry.user_data & ~cancellation_tag));
+    if ((entry.user_data & cancellation_tag) != 0) {
         // The request may be between two states, where nothing finds it (ENOENT)
         // or where it goes on all the same (EALREADY). Before its turn in a chain
         // nothing finds it either, and then it is asked for again.
-        const bool has_to_come = r != nullptr && r->waits_for_turn_ && entry.result == -ENOENT;
-        cancel_missed_ = cancel_missed_ ||
-                         (entry.result < 0 && r != nullptr && !r->has_begun_to_end && !has_to_come);
+        if (entry.result < 0 && r != nullptr && r->state_ == request::state::in_kernel &&
+            (r->cancel_requested_ || r->pausing_) && !r->has_begun_to_end &&
+            !(r->waits_for_turn_ && entry.result == -ENOENT))
+            miss_cancellation(*r);
         return;
     }
     if (r == nullptr || r->state_ != request::state::in_kernel)
@@ -420,14 +402,20 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
         }
         return;
     }
-    if (--requests_in_kernel_ == 0 && queued_.front() != nullptr)
+    requests_in_kernel_ -= r->is_endless ? 0 : 1;
+    if (requests_in_kernel_ == 0 && queued_.front() != nullptr)
         flush_missed_ = true; // Something drained may begin.
+    forget_missed(*r);
     r->pausing_ = false;
     // Of two completions of one request the first has the result, errors too.
     const bool is_notification = (entry.flags & backend::completion_notification) != 0;
-    const int result = r->is_skipped_    ? -ECANCELED
-                       : is_notification ? r->result_
-                                         : backend::as_of_system_call(entry.result);
+    int result = r->is_skipped_    ? -ECANCELED
+                 : is_notification ? r->result_
+                                   : backend::as_of_system_call(entry.result);
+    // A worker that was at it has been interrupted, and says no more than that.
+    if (result == -EINTR && r->may_be_repeated &&
+        (r->cancel_requested_ || (r->limit_is_running_ && is_over(r->time_limit))))
+        result = -ECANCELED;
     // A polled request of a thread that has exited is failed with ECANCELED
     // when its descriptor becomes ready, with nothing consumed.
     const bool undone = (result == -EINTR || result == -ECANCELED) && !r->in_chain_ &&

@@ -5,6 +5,7 @@
 
 #include <safer_ring/ring/ring_core.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI {
@@ -50,6 +51,54 @@ void ring_core::prepare_skipped(request& r, backend::submission_entry& entry) no
     r.has_begun_to_end = true;
     entry.op = backend::opcode::close;
     entry.fd = -1;
+}
+
+bool ring_core::write_cancellation(const request& r) noexcept
+{
+    backend::submission_entry* entry = kernel_->next_submission();
+    if (entry == nullptr)
+        return false;
+    *entry = {};
+    entry->op = backend::opcode::async_cancel;
+    entry->address = static_cast<std::uint64_t>(r.id_);
+    entry->user_data = cancellation_tag | static_cast<std::uint64_t>(r.id_);
+    return true;
+}
+
+void ring_core::ask_for_cancellation(request& r) noexcept
+{
+    if (!write_cancellation(r))
+        miss_cancellation(r);
+}
+
+void ring_core::miss_cancellation(request& r) noexcept
+{
+    if (std::exchange(r.cancel_missed_, true))
+        return;
+    missed_.push_back(r);
+    ++missed_count_;
+}
+
+void ring_core::forget_missed(request& r) noexcept
+{
+    if (!std::exchange(r.cancel_missed_, false))
+        return;
+    missed_.remove(r);
+    --missed_count_;
+}
+
+/// For each one once, before any is asked for another time: those that cannot be
+/// cancelled, as what a disk is doing, are to take nobody's room for good.
+void ring_core::ask_again() noexcept
+{
+    if (to_ask_ == 0 && std::exchange(cancel_again_, false))
+        to_ask_ = missed_count_;
+    for (to_ask_ = std::min(to_ask_, missed_count_); to_ask_ != 0; --to_ask_) {
+        request& r = *missed_.front();
+        if (!write_cancellation(r))
+            return;
+        forget_missed(r);
+    }
 }
 
 /// Also for requests that ended without the kernel's help.

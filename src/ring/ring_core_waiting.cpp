@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -71,6 +72,7 @@ bool ring_core::wait_once(guard& held, clock::time_point deadline)
 {
     const duration left = time_until(deadline);
     const bool waits = left > duration::zero();
+    leave_parent(held);
     if (!in_kernel_) {
         enter(held, waits ? left : duration::zero());
     } else {
@@ -81,6 +83,20 @@ bool ring_core::wait_once(guard& held, clock::time_point deadline)
             sleep(held, never);
     }
     return waits;
+}
+
+/// In the child of a fork the threads that were in the kernel, or waited for one, are
+/// not there, and nobody comes back.
+void ring_core::leave_parent(guard&) noexcept
+{
+    if ((!in_kernel_ && sleepers_ == 0) || has_left_parent_ || !kernel_->is_inherited())
+        return;
+    has_left_parent_ = true;
+    in_kernel_ = false;
+    claim_ = claim::none;
+    if (std::exchange(sleepers_, 0) !=
+        0) // Destroying it would wait for them (POSIX Threads in glibc).
+        ::new (&changed_) std::condition_variable_any;
 }
 
 /// Until the thread in the kernel is back.
@@ -202,6 +218,8 @@ std::size_t ring_core::drive(duration limit, std::size_t most)
             break;
         goes_on = wait_once(held, deadline);
     }
+    if (n != most && queued_.front() != nullptr)
+        flush(held); // What nobody is told of is to be on its way all the same.
     hand_over();
     return n;
 }
@@ -298,6 +316,7 @@ void ring_core::drain(guard& held) noexcept
 ring_core::~ring_core()
 {
     guard held(mutex_);
+    leave_parent(held);
     if (messages_)
         messages_->close();
     // What a callback holds goes with it, operations too; so without the lock.

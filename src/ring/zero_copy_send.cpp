@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <poll.h>
 #include <sys/socket.h>
+#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 namespace {
@@ -63,10 +64,11 @@ io_operation::step zero_copy_send_operation::settle(event_loop&) noexcept
         if (result_ <= 0)
             return step::done;
         by_readiness_ = false;
-        result_ = -ECANCELED;
+        polled_ = std::exchange(result_, -ECANCELED);
         return step::again;
     }
     if (would_block(result_)) { // The user made the descriptor non-blocking.
+        event_loop::note_vain_poll(*this, std::exchange(polled_, 0));
         by_readiness_ = true;
         return step::again;
     }

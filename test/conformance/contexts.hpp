@@ -54,7 +54,7 @@ inline constexpr bool counts_handlers = !std::is_same_v<Ctx, host_context>;
 #else
 
 #if defined(SAFER_RING_TEST_OURS_ONLY)
-// For tests that a backend of Asio's is known to fail, in a program built for it.
+// For tests that a backend of Asio's is known to fail, in a program built for it; and under sanitizers.
 using contexts = std::tuple<safer_ring::io_context>;
 #else
 using contexts = std::tuple<net::io_context, safer_ring::io_context>;

@@ -204,6 +204,25 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exception_of_a_dispatched_function_leaves_run, Ctx
     BOOST_TEST(ran(ctx, ctx.run(), 1u));
 }
 
+#if !defined(BOOST_ASIO_NO_DEPRECATED) && BOOST_ASIO_VERSION < 103200
+BOOST_AUTO_TEST_CASE_TEMPLATE(exception_of_what_the_context_dispatches_is_the_callers, Ctx,
+                              contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    bool caught = false;
+    net::post(ctx, checks.once([&] {
+        try {
+            ctx.dispatch([] { throw thrown(4); });
+        } catch (const thrown& e) {
+            caught = e.number == 4;
+        }
+    }));
+    ctx.run();
+    BOOST_TEST(caught);
+}
+#endif
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(exception_on_a_strand_leaves_it_usable, Ctx, contexts)
 {
     handler_checks checks;

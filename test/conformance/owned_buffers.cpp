@@ -461,13 +461,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(receive_without_a_buffer_is_cancelled_and_awaited,
     c.near.cancel();
     run_until(*c.ctx, [&] { return by_object.done; });
     BOOST_TEST(by_object.ec == net::error::operation_aborted);
-    net::cancellation_signal signal;
-    safer_ring::async_receive(
-        c.near, net::bind_cancellation_slot(signal.slot(), c.checks.once(by_slot.store())));
-    c.ctx->poll();
-    signal.emit(net::cancellation_type::terminal);
-    run_until(*c.ctx, [&] { return by_slot.done; });
-    BOOST_TEST(by_slot.ec == net::error::operation_aborted);
+    for (const net::cancellation_type type : all_types) {
+        net::cancellation_signal signal;
+        by_slot = {};
+        safer_ring::async_receive(
+            c.near, net::bind_cancellation_slot(signal.slot(), c.checks.once(by_slot.store())));
+        c.ctx->poll();
+        signal.emit(type);
+        run_until(*c.ctx, [&] { return by_slot.done; });
+        BOOST_TEST(by_slot.ec == net::error::operation_aborted);
+    }
     std::future<owned_buffer> coming = safer_ring::async_receive(c.near, net::use_future);
     net::write(c.far, net::buffer("future", 6));
     run_until(*c.ctx, [&] {
@@ -498,6 +501,35 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(receive_without_a_buffer_that_finds_nothing_waits_
     BOOST_TEST(other.ec == error_code());
     const std::string both = std::string(one.buffer.text()) + std::string(other.buffer.text());
     BOOST_TEST((both == "ab" || both == "ba"));
+}
+
+// Its wait was over already when it was cancelled, and brought nothing.
+BOOST_AUTO_TEST_CASE_TEMPLATE(receive_without_a_buffer_that_was_cancelled_does_not_wait_on, Ctx,
+                              contexts)
+{
+    connected<Ctx> c;
+    local_socket_of<Ctx> same(*c.ctx, net::local::stream_protocol(),
+                              ::fcntl(c.near.native_handle(), F_DUPFD_CLOEXEC, 0));
+    net::cancellation_signal signals[2];
+    arrival arrivals[2];
+    const auto start = [&](local_socket_of<Ctx>& on, std::size_t i) {
+        safer_ring::async_receive(
+            on,
+            net::bind_cancellation_slot(
+                signals[i].slot(), c.checks.once([&, i, store = arrivals[i].store()](
+                                                     error_code ec, owned_buffer buffer) mutable {
+                    store(ec, std::move(buffer));
+                    signals[1 - i].emit(net::cancellation_type::terminal);
+                })));
+    };
+    start(c.near, 0);
+    start(same, 1);
+    c.ctx->poll();
+    net::write(c.far, net::buffer("a", 1));
+    run_until(*c.ctx, [&] { return arrivals[0].done && arrivals[1].done; });
+    const bool first_has_it = !arrivals[0].ec;
+    BOOST_TEST(arrivals[first_has_it ? 0 : 1].buffer.text() == "a");
+    BOOST_TEST(arrivals[first_has_it ? 1 : 0].ec == net::error::operation_aborted);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(unqualified_calls_with_plain_memory_are_asios, Ctx, contexts)

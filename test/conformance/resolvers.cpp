@@ -217,6 +217,32 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(resolve_and_connect, Ctx, contexts)
     BOOST_TEST(acceptor.accept().is_open());
 }
 
+/// Called as Asio's requirements on handlers have it.
+struct takes_lvalues {
+    template <typename Error, typename Results>
+    void operator()(Error&&, Results&&) const
+    {
+        called = std::is_same_v<Error&&, const error_code&> &&
+                 std::is_lvalue_reference_v<Results&&> &&
+                 std::is_const_v<std::remove_reference_t<Results>>;
+    }
+    bool& called;
+};
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(handler_gets_const_lvalues, Ctx, contexts)
+{
+    Ctx ctx;
+    net::ip::basic_resolver<tcp, executor_of<Ctx>> resolver(ctx);
+    bool here = false, elsewhere = false;
+    net::thread_pool pool(1);
+    resolver.async_resolve("127.0.0.1", "80", takes_lvalues{here});
+    resolver.async_resolve("127.0.0.1", "80", net::bind_executor(pool, takes_lvalues{elsewhere}));
+    ctx.run();
+    pool.join();
+    BOOST_TEST(here);
+    BOOST_TEST(elsewhere);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(many_look_ups_at_once, Ctx, contexts)
 {
     handler_checks checks;

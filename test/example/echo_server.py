@@ -117,7 +117,8 @@ def running_out_of_descriptors_is_survived():
 def wrong_ports_are_explained():
     with socket.create_server(("127.0.0.1", 0)) as other:
         for port, expected in ((str(other.getsockname()[1]), "Address already in use"), ("65536", "0 to 65535"),
-                               ("-1", "0 to 65535"), ("abc", "stoi")):
+                               ("-1", "0 to 65535"), ("abc", "0 to 65535"),
+                               ("7777x", "0 to 65535"), ("0x", "0 to 65535"), ("", "0 to 65535")):
             result = subprocess.run([binary, port], capture_output=True, text=True, timeout=WATCHDOG_S)
             assert result.returncode == 1 and result.stderr.startswith("echo_server [port]: "), result
             assert expected in result.stderr, result

@@ -4,6 +4,7 @@
 """What the HTTP server refuses, and that it lives on and loses nothing by it."""
 
 import os
+import socket
 from pathlib import Path
 
 from support import Connection, Process, check, make_root, program, run_checks, until
@@ -151,8 +152,11 @@ def traversal_is_refused():
 
 
 @check
-def pipes_and_devices_are_refused():
+def pipes_and_sockets_are_refused():
     assert get("/pipe").status == 403
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(root / "socket"))
+        assert get("/socket").status == 403
 
 
 @check

@@ -7,17 +7,27 @@
 #include <support/run_until.hpp>
 #include <support/skip.hpp>
 
+#include <safer_ring/ring/io_ring.hpp>
+
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <cerrno>
+#include <cstddef>
 #include <dirent.h>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <memory>
+#include <stdexcept>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 // The ring at its bounds: tiny queues, exhausted buffers, features turned
@@ -91,6 +101,31 @@ bool in_unprivileged_child(const std::function<bool()>& body)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/// From now on every attempt of this process to set up a ring fails with `error`, as under the
+/// seccomp filter of a container runtime.
+bool refuse_rings(int error)
+{
+    const sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter{std::size(program), const_cast<sock_filter*>(program)};
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+std::string why_no_context()
+{
+    try {
+        context ioc(1);
+        return "";
+    } catch (const std::system_error& e) {
+        return e.what();
+    }
+}
+
 std::vector<std::string> descriptor_targets()
 {
     std::vector<std::string> targets;
@@ -114,6 +149,27 @@ BOOST_AUTO_TEST_CASE(tiny_queues_carry_many_connections)
         context ioc(hint, settings);
         echo_on(ioc, 100, 5, 700);
     }
+}
+
+BOOST_AUTO_TEST_CASE(queues_of_any_two_sizes_carry_connections)
+{
+    constexpr std::pair<unsigned, unsigned> sizes[] = {{8192, 4096}, {1024, 512}, {1, 0}};
+    for (const auto& [submissions, completions] : sizes) {
+        safer_ring::options settings;
+        settings.submission_entries = submissions;
+        settings.completion_entries = completions;
+        context ioc(1, settings);
+        BOOST_TEST(ioc.features().completion_entries >= ioc.features().submission_entries);
+        echo_on(ioc, 4, 2, 100);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(no_queue_at_all_is_refused)
+{
+    safer_ring::options settings;
+    settings.submission_entries = 0;
+    BOOST_CHECK_THROW(context(1, settings), std::invalid_argument);
+    BOOST_CHECK_THROW(safer_ring::io_ring{settings}, std::invalid_argument);
 }
 
 BOOST_AUTO_TEST_CASE(exhausted_receive_buffers_still_serve_every_connection)
@@ -209,6 +265,28 @@ BOOST_AUTO_TEST_CASE(exhausted_locked_memory_is_named_as_the_cause_or_not_needed
                    std::string(e.what()).find("RLIMIT_MEMLOCK") != std::string::npos;
         }
     }));
+}
+
+BOOST_AUTO_TEST_CASE(refused_rings_are_explained)
+{
+    const std::pair<int, const char*> causes[] = {
+        {ENOSYS, "seccomp"},
+        {EPERM, "seccomp"},
+        {EINVAL, "Linux 5.10 is the oldest supported"},
+        {ENOMEM, "control group"},
+        {ENFILE, "fs.file-max"},
+    };
+    for (const auto& [error, cause] : causes) {
+        BOOST_TEST_CONTEXT(cause)
+        BOOST_TEST(in_unprivileged_child([error = error, cause = cause] {
+            if (!refuse_rings(error))
+                return false;
+            const std::string why = why_no_context();
+            const auto notes = safer_ring::features::probe().notes;
+            return why.find("io_uring_setup") != std::string::npos &&
+                   why.find(cause) != std::string::npos && notes.size() == 1 && notes[0] == why;
+        }));
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

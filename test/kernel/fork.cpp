@@ -9,6 +9,7 @@
 #include <support/lowered_limit.hpp>
 #include <support/run_until.hpp>
 #include <support/skip.hpp>
+#include <support/watchdog.hpp>
 
 #include <safer_ring/asio/accept_stream.hpp>
 #include <safer_ring/asio/receive_stream.hpp>
@@ -24,6 +25,8 @@
 #include <string>
 #include <sys/resource.h>
 #include <system_error>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 // What a child does with a ring that is its parent's, and what it gets in its place.
@@ -385,6 +388,82 @@ BOOST_AUTO_TEST_CASE(child_that_destroys_the_context_does_not_wait_for_memory_of
     });
     BOOST_TEST(said == "");
     BOOST_TEST(status == 0);
+}
+
+BOOST_AUTO_TEST_CASE(handler_that_forks_leaves_the_rest_of_its_turn_to_the_parent)
+{
+    context ctx(1);
+    std::array<test_support::socket_and_peer<socket>, 3> ends{
+        connect_to_peer<socket>(ctx), connect_to_peer<socket>(ctx), connect_to_peer<socket>(ctx)};
+    std::array<char, 8> bytes[3];
+    timer due(ctx);
+    pid_t child = -1;
+    std::size_t reads = 0;
+    const auto fork_once = [&](error_code, std::size_t) {
+        ++reads;
+        if (child == -1)
+            child = ::fork();
+    };
+    ends[0].socket.async_read_some(net::buffer(bytes[0]), fork_once);
+    ends[1].socket.async_read_some(net::buffer(bytes[1]), fork_once);
+    ends[2].socket.async_read_some(net::buffer(bytes[2]), [](error_code, std::size_t) {});
+    ctx.poll();
+    ends[0].peer.write("a");
+    ends[1].peer.write("b");
+    // In the same turn; what it cancels is looked for among what has completed.
+    due.expires_after(std::chrono::seconds(0));
+    due.async_wait([&](error_code) { ends[2].socket.close(); });
+    ctx.poll();
+    if (child == 0) {
+        ::alarm(static_cast<unsigned>(test_support::watchdog_time.count()));
+        ctx.poll();
+        ::_exit(ctx.impl().loop().stale_completions() == 0 ? 0 : 1);
+    }
+    BOOST_REQUIRE(child > 0);
+    BOOST_TEST(reads == 2U);
+    BOOST_TEST(ended_well(child));
+}
+
+BOOST_AUTO_TEST_CASE(child_of_a_thread_that_ran_the_ring_is_not_kept_waiting)
+{
+    auto ring = std::make_unique<safer_ring::io_ring>();
+    auto [near, far] = test_support::local_descriptor_pair();
+    bool is_over = false;
+    ring->receive(near.get(), safer_ring::owned_buffer(16)).submit().then([&](auto) {
+        is_over = true;
+    });
+    std::thread runs([&] { ring->run(); });
+    auto nop = ring->nop().submit();
+    ring->flush();
+    while (!nop.is_done()) // By then it is in the kernel, or on its way there.
+        std::this_thread::yield();
+    const pid_t child = fork_child([&] {
+        auto mine = ring->nop().submit();
+        try {
+            static_cast<void>(std::move(mine).wait());
+        } catch (const std::system_error&) {
+        }
+        return ring->shutdown(std::chrono::hours(1));
+    });
+    BOOST_TEST(ended_well(child));
+    test_support::blocking_peer(std::move(far)).write("text");
+    runs.join();
+    BOOST_TEST(is_over);
+}
+
+BOOST_AUTO_TEST_CASE(message_of_a_child_to_a_ring_of_its_parents_is_not_told_as_sent)
+{
+    safer_ring::io_ring ring;
+    auto messages = ring.messages();
+    const auto to_parent = ring.address();
+    const pid_t child = fork_child([&] {
+        safer_ring::io_ring own;
+        const auto result = own.message_ring(to_parent, 1).submit().wait().result();
+        return result.code().value() == EPIPE;
+    });
+    BOOST_TEST(ended_well(child));
+    ring.poll();
+    BOOST_TEST(!messages.try_next());
 }
 
 BOOST_AUTO_TEST_CASE(rings_own_operations_end_in_the_child_and_go_on_in_the_parent)

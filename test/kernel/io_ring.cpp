@@ -151,6 +151,8 @@ BOOST_AUTO_TEST_CASE(connections_are_accepted_connected_and_shut_down)
     BOOST_TEST(ring.close(std::move(client)).submit().wait().result().has_value());
     BOOST_TEST(::fcntl(fd, F_GETFD) == -1);
     BOOST_CHECK_THROW(static_cast<void>(ring.connect(0, nullptr, 4096)), std::invalid_argument);
+    const auto of_nothing = ring.stat("").submit().wait().result();
+    BOOST_TEST(of_nothing.code().value() == ENOENT);
 }
 
 BOOST_FIXTURE_TEST_CASE(files_are_opened_allocated_and_spliced, piped)

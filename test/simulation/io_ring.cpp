@@ -17,6 +17,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -204,6 +205,25 @@ BOOST_AUTO_TEST_CASE(cancellation_that_finds_nothing_is_asked_for_again)
     }
 }
 
+// As many as the queue holds are what a disk is doing, and cannot be cancelled.
+BOOST_FIXTURE_TEST_CASE(cancellations_that_find_nothing_leave_room_for_others, ring_with_pipe)
+{
+    kernel->hold_descriptor(other.get());
+    std::vector<decltype(read().submit())> stuck;
+    while (stuck.size() != 2U * ring->found().submission_entries)
+        stuck.push_back(ring->read(other.get(), safer_ring::owned_buffer(1)).submit());
+    auto reading = read().submit();
+    ring->flush();
+    ring->cancel_all();
+    for (int i = 0; i != 20; ++i)
+        ring->poll();
+    BOOST_TEST(reading.is_done());
+    BOOST_TEST(!stuck.front().is_done());
+    kernel->release();
+    BOOST_TEST(ring->shutdown(1h));
+    BOOST_TEST(stuck.back().is_done());
+}
+
 BOOST_FIXTURE_TEST_CASE(linked_operation_is_cancelled_when_it_begins, ring_with_pipe)
 {
     auto [first, second] = ring->submit_in_order(read(), ring->read(other.get(), buffer()));
@@ -338,7 +358,34 @@ BOOST_FIXTURE_TEST_CASE(nothing_begins_beside_a_drained_operation, ring_with_pip
     BOOST_TEST(drained.is_done());
 }
 
+BOOST_FIXTURE_TEST_CASE(drained_operation_does_not_wait_for_streams, ring_with_pipe)
+{
+    auto events = ring->poll_stream(reader.get(), POLLIN);
+    ring->poll();
+    BOOST_TEST(kernel->in_flight_count() == 1U);
+    auto drained = ring->nop().drained().submit();
+    auto late = ring->nop().submit();
+    ring->poll();
+    ring->poll();
+    BOOST_TEST(drained.is_done());
+    BOOST_TEST(late.is_done());
+    write_plain("text");
+    const auto event = events.next().wait();
+    BOOST_TEST(event.has_value());
+}
+
 // ------------------------------------------------------------------ driving
+
+BOOST_FIXTURE_TEST_CASE(run_hands_to_the_kernel_what_nobody_is_told_of, ring_with_pipe)
+{
+    auto first = write("first").submit();
+    BOOST_TEST(ring->run() == 0U);
+    BOOST_TEST(kernel->count(opcode::write) == 1U);
+    std::optional<operation<ops::write<safer_ring::owned_buffer>, submitted>> farewell;
+    ring->nop().submit().then([&](auto) { farewell.emplace(write("farewell").submit()); });
+    BOOST_TEST(ring->run() == 1U);
+    BOOST_TEST(kernel->count(opcode::write) == 2U);
+}
 
 BOOST_FIXTURE_TEST_CASE(poll_flushes_and_looks_without_a_callback, ring_with_pipe)
 {

@@ -17,9 +17,12 @@ import sys
 PROGRAMS = ("conformance", "conformance.objects", "drop_in")
 # Files, and what is different for other objects where Asio knows of io_uring.
 PROGRAMS_WITH_FILES = ("conformance.io_uring", "drop_in.io_uring")
+# A limit that only turns a hang into a failure.
+WATCHDOG_S = 900
 WITH_FILES = " with `BOOST_ASIO_HAS_IO_URING`"
 ENTERING = re.compile(r'\(\d+\): Entering test case "([^"]*)"')
 SUITE = re.compile(r'\(\d+\): Entering test suite "([^"]*)"')
+TOTALS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 OUTCOME = re.compile(r"^(FAILED|SKIPPED): ([^:\n]*(?:::[^:\n]*)*)", re.MULTILINE)
 # How the contexts appear in the names of tests, and the columns they go to.
 CONTEXTS = (
@@ -47,9 +50,18 @@ def run(build, program):
     environment = dict(os.environ, BOOST_TEST_LOG_LEVEL="test_suite", BOOST_TEST_COLOR_OUTPUT="no")
     environment["SAFER_RING_BUILD_DIR"] = str(build)
     environment["SAFER_RING_SOURCE_DIR"] = str(pathlib.Path(__file__).resolve().parents[2])
-    done = subprocess.run([build / "test" / program], capture_output=True, text=True, env=environment,
-                          errors="replace", check=False)
-    return done.stdout + done.stderr
+    try:
+        done = subprocess.run([build / "test" / program], capture_output=True, text=True, env=environment,
+                              errors="replace", check=False, timeout=WATCHDOG_S)
+    except subprocess.TimeoutExpired:
+        sys.exit(f"{program} did not end within {WATCHDOG_S} s; nothing was written")
+    output = done.stdout + done.stderr
+    # One that crashed has not told of the test it was in, nor of those behind it.
+    totals = TOTALS.findall(output)
+    if not totals or (done.returncode != 0) != (totals[-1][1] != "0"):
+        sys.exit(f"{program} ended with status {done.returncode} "
+                 f"{'and' if totals else 'without'} its totals; nothing was written")
+    return output
 
 
 def collect(build):

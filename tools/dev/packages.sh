@@ -36,9 +36,10 @@ have_openssl() {
 }
 
 # boost_package [library]: the default Boost of Debian 12 is 1.74; later releases have a recent one
-# under the plain name.
+# under the plain name. A fresh machine may have no lists to look into yet.
 boost_package() {
-    if apt-cache show libboost1.81-dev >/dev/null 2>&1; then
+    if apt-cache show libboost1.81-dev >/dev/null 2>&1 ||
+        grep -qs '^VERSION_CODENAME=bookworm$' /etc/os-release; then
         echo "libboost${1:+-$1}1.81-dev"
     else
         echo "libboost${1:+-$1}-dev"
@@ -115,7 +116,7 @@ install_packages() { # <purpose>...
     local missing
     missing=($(missing_packages "$@"))
     [ ${#missing[@]} -gt 0 ] || return 0
-    local by_hand="apt-get install ${missing[*]}"
+    local by_hand="apt-get update && apt-get install ${missing[*]}"
     command -v apt-get >/dev/null ||
         fail "packages are missing, and there is no apt-get here; Debian calls them ${missing[*]}"
     if [ "$(id -u)" != 0 ]; then

@@ -30,6 +30,20 @@ targets_of_preset() { # <preset>
     echo "${programs[@]}"
 }
 
+# Which of the ctest tests in a regular expression a filter means, as another one: a program alone where
+# it goes on with the name of a test, otherwise those below it as well (example: example.parts, ...).
+tests_of_filter() { # <preset> <filter> <expression>
+    local program=${2%%:*}
+    program=${program//./\\.}
+    case $2 in
+        *:*) program="^$program\$" ;;
+        *) program="^$program(\\.|\$)" ;;
+    esac
+    ctest --test-dir "$build_root/$1" --show-only --tests-regex "$program" |
+        sed -nE 's/^ *Test +#[0-9]+: ([^ ]+)$/\1/p' | { grep -E "$3" || true; } |
+        sed -E 's/\./\\./g; s/.*/^&$/' | paste -sd'|'
+}
+
 # Runs a command without address space randomisation where that can be had. ThreadSanitizer before
 # GCC 14 does not start where the kernel uses more than 28 random bits.
 without_randomisation() {
@@ -88,7 +102,15 @@ test_command() {
         mkdir -p "$build_root/$preset"
         rm -f "$results"
         if [ -n "$filter" ]; then
-            expression="^${filter%%:*}"
+            if ! configure_preset "$preset"; then
+                arguments+=("$preset=$results")
+                continue
+            fi
+            expression=$(tests_of_filter "$preset" "$filter" "$expression")
+            if [ -z "$expression" ]; then
+                say "nothing of $filter is run under $preset; --full and --preset know more"
+                continue
+            fi
             [[ $filter != *:* ]] || export BOOST_TEST_RUN_FILTERS=${filter#*:}
         fi
         if build_preset "$preset" "${targets[@]}"; then
@@ -96,6 +118,7 @@ test_command() {
         fi
         arguments+=("$preset=$results")
     done
+    [ ${#arguments[@]} != 0 ] || fail "there is no test called $filter"
     say "done in $(elapsed $((SECONDS - begin)))"
     python3 "$source_dir/tools/dev/count.py" "${arguments[@]}"
 }

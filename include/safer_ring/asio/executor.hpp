@@ -412,7 +412,17 @@ auto io_context::strand::post(Handler&& handler)
 template <typename Handler>
 auto io_context::dispatch(Handler&& handler)
 {
-    return boost::asio::dispatch(get_executor(), std::forward<Handler>(handler));
+    // Unlike net::dispatch(), which keeps exceptions for run() to throw.
+    return boost::asio::async_initiate<Handler, void()>(
+        [](auto&& function, io_context* context) {
+            using function_type = std::decay_t<decltype(function)>;
+            const executor where = context->get_executor();
+            if (!where.running_in_this_thread())
+                return boost::asio::dispatch(where, std::forward<decltype(function)>(function));
+            function_type call(std::forward<decltype(function)>(function));
+            std::move(call)();
+        },
+        handler, this);
 }
 
 template <typename Handler>

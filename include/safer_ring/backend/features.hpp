@@ -11,7 +11,7 @@
 
 namespace safer_ring::inline SAFER_RING_ABI {
 
-/// What to do when a feature that was asked for is missing.
+/// What to do where the kernel lacks what options::on_missing is about.
 enum class fallback {
     graceful, ///< Go on without it; `features` says so.
     warn,     ///< The same, with a line on standard error.
@@ -21,12 +21,14 @@ enum class fallback {
 /// Settings of a ring. The defaults suit a server; sizes are bounds of our
 /// own pools, and reaching one never refuses what the user starts.
 struct options {
-    /// Entries of the submission queue. More starts than that in one turn
-    /// are submitted in several system calls.
+    /// Entries of the submission queue, which the kernel rounds up to a power
+    /// of two. More starts than that in one turn are submitted in several
+    /// system calls. Zero is refused with std::invalid_argument.
     unsigned submission_entries = 1024;
 
-    /// Entries of the completion queue. The kernel keeps what does not fit
-    /// (IORING_FEAT_NODROP, Linux 5.5) and hands it over at the next turn.
+    /// Entries of the completion queue; no fewer than the other has. The kernel
+    /// keeps what does not fit (IORING_FEAT_NODROP, Linux 5.5) and hands it over
+    /// at the next turn.
     unsigned completion_entries = 4096;
 
     /// Receive buffers that the kernel picks from when data arrives; a power
@@ -64,7 +66,8 @@ struct options {
     /// Turns buffers chosen by the kernel off.
     bool buffer_ring = true;
 
-    /// What to do when a feature above is asked for and missing.
+    /// What to do where buffers chosen by the kernel are asked for and missing.
+    /// Whatever else a kernel lacks is done in another way, as `features` tells.
     fallback on_missing = fallback::graceful;
 };
 
@@ -90,7 +93,7 @@ struct features {
     unsigned submission_entries = 0;
     unsigned completion_entries = 0;
     std::string backend_name;       ///< "io_uring" or "simulated".
-    std::vector<std::string> notes; ///< One sentence for each thing that is off.
+    std::vector<std::string> notes; ///< Why something is off, or smaller than asked for.
 
     /// Several lines for people: backend, features, notes.
     [[nodiscard]] SAFER_RING_API std::string describe() const;

@@ -332,6 +332,10 @@ public:
     SAFER_RING_API void resume(io_operation& op) noexcept;
     /// Takes an operation that waits in line out of it; it is never completed.
     SAFER_RING_API void leave(io_operation& op) noexcept;
+    /// A poll told of these events, and the call that it let go ahead found nothing to do: where it
+    /// was an error, the error queue of the socket is not empty, and the next poll would tell of it
+    /// at once. From now on only a new edge counts.
+    SAFER_RING_API static void note_vain_poll(io_operation& op, int events) noexcept;
     /// Asks the kernel to end the request of `op`, if it has one.
     SAFER_RING_API void request_end(io_operation& op) noexcept;
 
@@ -405,7 +409,6 @@ private:
     void put_before_turn(operation_queue& ops) noexcept;
     [[nodiscard]] bool runs_late() const noexcept { return one_thread() && driver_ == nullptr; }
     void wait_for_turn(guard& held, backend::backend::timeout wait);
-    static void note_vain_poll(io_operation& op) noexcept;
     bool settle_before_handler(guard& held, io_operation& op);
     bool perform_unlocked(guard& held, io_operation& op);
     void wake_for_more(guard& held);

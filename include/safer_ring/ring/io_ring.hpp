@@ -146,7 +146,7 @@ public:
     /// Of a descriptor; the kernel takes no registered file here.
     [[nodiscard]] operation<ops::stat, building> stat(int fd, unsigned mask = STATX_BASIC_STATS)
     {
-        return make(ops::stat{{}, fd, {}, 0, mask});
+        return make(ops::stat{{}, fd, {}, AT_EMPTY_PATH, mask});
     }
     [[nodiscard]] operation<ops::stat, building> stat(std::string path, int flags = 0,
                                                       unsigned mask = STATX_BASIC_STATS)

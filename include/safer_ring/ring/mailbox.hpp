@@ -49,7 +49,7 @@ public:
     SAFER_RING_API void end() noexcept;
     /// How the message is to go.
     enum class route : std::uint8_t {
-        none, ///< The ring is gone.
+        none, ///< The ring is gone, or another process's.
         by_kernel,
         by_hand,
     };
@@ -73,9 +73,11 @@ public:
     [[nodiscard]] SAFER_RING_API std::uint64_t pop() noexcept;
 
 private:
+    [[nodiscard]] bool is_there() const noexcept;
     void push(std::uint64_t value) noexcept;
     void release_place() noexcept;
 
+    const unsigned generation_; // Of the process whose ring it is.
     const owned_descriptor event_;
     mutable std::mutex mutex_; // Of all below.
     owned_descriptor ring_;
@@ -116,7 +118,7 @@ private:
 
 /// Where messages to a ring go: `io_ring::address()`. May be copied, given to
 /// other threads, and kept when the ring is gone, to which messages fail with
-/// EPIPE then.
+/// EPIPE then; as they do in a child of fork().
 ///
 /// *Thread safety*: distinct objects may be used at once.
 class ring_address {

@@ -424,7 +424,7 @@ struct close : without_buffer {
 struct stat : without_buffer {
     using value_type = struct ::statx;
     int fd;
-    std::string path; ///< Empty: of `fd` itself.
+    std::string path;
     int flags;
     unsigned mask;
     struct ::statx found {};
@@ -436,7 +436,7 @@ struct stat : without_buffer {
         entry.address = reinterpret_cast<std::uint64_t>(path.c_str());
         entry.length = mask;
         entry.offset = reinterpret_cast<std::uint64_t>(&found);
-        entry.op_flags = static_cast<std::uint32_t>(flags | (path.empty() ? AT_EMPTY_PATH : 0));
+        entry.op_flags = static_cast<std::uint32_t>(flags);
     }
     [[nodiscard]] const value_type& value() const noexcept { return found; }
     [[nodiscard]] io_error subject() const noexcept { return {{}, "stat", fd}; }

@@ -119,6 +119,8 @@ public:
     bool has_time_limit = false;
     /// False for what has an effect also when it was interrupted.
     bool may_be_repeated = true;
+    /// It ends when somebody cancels it: nothing drained waits for that.
+    bool is_endless = false;
     /// Set by `part`: there is nothing left to cancel, and only the last
     /// completion is missing.
     bool has_begun_to_end = false;
@@ -146,15 +148,16 @@ private:
     bool waits_for_turn_ = false; // In a chain, until the one before has completed.
     bool is_skipped_ = false; // Cancelled before it went; the kernel has its place in the chain.
     bool limit_is_running_ = false;
-    bool due_ = false;     // Its continuation is to be resumed.
-    bool pausing_ = false; // The kernel was asked to end it, so that it pauses.
-    bool starved_ = false; // Among those that wait for what they need.
+    bool due_ = false;           // Its continuation is to be resumed.
+    bool pausing_ = false;       // The kernel was asked to end it, so that it pauses.
+    bool starved_ = false;       // Among those that wait for what they need.
+    bool cancel_missed_ = false; // Among those whose cancellation is to be asked for again.
     std::atomic<bool> over_{false};
     int result_ = 0;
     operation_id id_ = operation_id::none; // While the engine has it.
     operation_id name_ = operation_id::none;
     operation_id behind_ = operation_id::none; // In a chain, the one that waits for this one.
-    request_hook to_submit_;
+    request_hook to_submit_;                   // While the kernel has it, to be cancelled.
     request_hook to_continue_;
     continuation* continuation_ = nullptr;
     std::chrono::steady_clock::time_point started_;

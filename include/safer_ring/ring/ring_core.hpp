@@ -127,6 +127,9 @@ private:
         stale, ///< ... or as many entries, whichever they are: others may have submitted those.
     };
 
+    /// What user data carries besides an id: it is the answer to a cancellation.
+    static constexpr std::uint64_t cancellation_tag = std::uint64_t{1} << 63;
+
     void require_room(std::size_t entries) const;
     void begin(request& r) noexcept;
     void queue(request& r) noexcept;
@@ -173,7 +176,12 @@ private:
     bool resume_one(guard& held);
     std::size_t drive(duration limit, std::size_t most);
 
+    [[nodiscard]] bool write_cancellation(const request& r) noexcept;
     void ask_for_cancellation(request& r) noexcept;
+    void ask_again() noexcept;
+    void miss_cancellation(request& r) noexcept;
+    void forget_missed(request& r) noexcept;
+    void leave_parent(guard& held) noexcept;
     void cancel(request& r) noexcept;
     void send_cancellations(guard& held) noexcept;
     void drain(guard& held) noexcept;
@@ -189,6 +197,10 @@ private:
     request_queue<&request::to_continue_> due_;
     // Paused for want of something, the longest waiting first.
     request_queue<&request::to_submit_> starved_;
+    // Of these a cancellation did not find the request, or there was no room for it.
+    request_queue<&request::to_submit_> missed_;
+    std::size_t missed_count_ = 0;
+    std::size_t to_ask_ = 0; // Of those, the first, before the others have their turn again.
     std::uint64_t turn_ = 0;
     std::vector<std::shared_ptr<buffer_group>> buffers_; // Each at its number.
     std::shared_ptr<mailbox> messages_;
@@ -196,12 +208,12 @@ private:
     std::size_t continuations_ = 0;                 // That are still to be resumed.
     std::size_t sleepers_ = 0;
     claim claim_ = claim::none;
-    std::size_t requests_in_kernel_ = 0;
-    bool draining_ = false;      // Of those one is drained: nothing begins beside it.
-    bool in_kernel_ = false;     // A thread is, without the lock, and reaps when it is back.
-    bool cancel_missed_ = false; // A cancellation did not find its request,
-    bool cancel_again_ = false;  // and is to be asked for again.
-    bool flush_missed_ = false;  // The kernel wanted the completions taken first.
+    std::size_t requests_in_kernel_ = 0; // But for endless ones.
+    bool draining_ = false;              // Of those one is drained: nothing begins beside it.
+    bool in_kernel_ = false;    // A thread is, without the lock, and reaps when it is back.
+    bool cancel_again_ = false; // The next call asks for the missed ones again.
+    bool flush_missed_ = false; // The kernel wanted the completions taken first.
+    bool has_left_parent_ = false;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

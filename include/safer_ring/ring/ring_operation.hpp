@@ -93,9 +93,10 @@ public:
         return std::move(*this);
     }
 
-    /// Begins when everything that was submitted before is complete, and what is
-    /// submitted after it when it is complete; a chain does so as a whole. The
-    /// ring holds it back that long, so it begins in a call that drives the ring.
+    /// Begins when everything that was submitted before is complete, streams aside,
+    /// and what is submitted after it when it is complete; a chain does so as a
+    /// whole. The ring holds it back that long, so it begins in a call that drives
+    /// the ring.
     SAFER_RING_NOT_AFTER_MOVE operation drained() &&
     {
         request("drained()").entry_flags |= backend::entry_drain;

@@ -48,6 +48,7 @@ public:
             throw std::invalid_argument("safer_ring: the low-water mark of a stream has to be "
                                         "below its high-water mark");
         may_be_repeated = false; // Decided here.
+        is_endless = true;
     }
 
     // ---- by the engine

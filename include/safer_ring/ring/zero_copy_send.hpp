@@ -43,6 +43,7 @@ private:
 
     std::unique_ptr<lent_bytes> memory_;
     registered_range range_;
+    int polled_ = 0; // What the poll before this attempt told.
     bool by_readiness_ = false;
     bool copies_ = false;
     bool is_lent_ = false;

@@ -194,6 +194,27 @@ BOOST_AUTO_TEST_CASE(descriptor_is_closed_also_when_the_time_of_its_close_is_ove
     BOOST_TEST(::fcntl(fd, F_GETFD) == -1);
 }
 
+// What a worker of the kernel was doing: that it was interrupted is all that it tells.
+BOOST_AUTO_TEST_CASE(interruption_by_a_cancellation_is_told_as_one)
+{
+    test_support::backend_record record;
+    safer_ring::io_ring ring(std::make_unique<test_support::recorded_backend>(record));
+    record.holds_reads = true;
+    auto reading = ring.read(7, safer_ring::owned_buffer(8)).submit();
+    ring.flush();
+    reading.cancel();
+    record.holds_reads = false;
+    record.result = -EINTR;
+    const auto cancelled = std::move(reading).wait().result();
+    BOOST_TEST(cancelled.code().value() == ECANCELED);
+    record.entries.clear();
+    const auto late = ring.read(7, safer_ring::owned_buffer(8)).within(0s).submit().wait().result();
+    BOOST_TEST(late.code().value() == ETIMEDOUT);
+    const auto reads = std::count_if(record.entries.begin(), record.entries.end(),
+                                     [](const auto& e) { return e.op == backend::opcode::read; });
+    BOOST_TEST(reads == 1);
+}
+
 BOOST_AUTO_TEST_CASE(no_descriptor_stands_for_no_operation)
 {
     test_support::backend_record record;

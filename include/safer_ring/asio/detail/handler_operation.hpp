@@ -11,11 +11,7 @@
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/dispatch.hpp>
 
-#if BOOST_ASIO_VERSION >= 102800
-#include <boost/asio/append.hpp>
-#endif
-
-#include <tuple>
+#include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
@@ -75,11 +71,8 @@ public:
         Handler handler(std::move(self->handler_));
         self.reset();
         auto immediate = net::get_associated_immediate_executor(handler, io_executor);
-        std::apply(
-            [&](auto&... values) {
-                net::dispatch(immediate, net::append(std::move(handler), std::move(values)...));
-            },
-            arguments);
+        net::dispatch(immediate, bound_handler<Handler, decltype(arguments)>{std::move(handler),
+                                                                             std::move(arguments)});
     }
 #endif
 

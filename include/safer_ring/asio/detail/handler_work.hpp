@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/asio/executor.hpp>
+#include <safer_ring/ring/shared_buffer.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_allocator.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/prefer.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -20,13 +22,37 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
+/// As Asio gives it to a handler, which may have `auto&` for a parameter: as a const lvalue, but
+/// for a socket, say, which can only be moved. So are all buffers of ours.
+template <typename T>
+decltype(auto) as_argument(T& value) noexcept
+{
+    if constexpr (std::is_copy_constructible_v<T> && !std::is_same_v<T, shared_buffer>)
+        return static_cast<const T&>(value);
+    else
+        return std::move(value);
+}
+
+template <typename Handler, typename Arguments, std::size_t... I>
+void call_handler(Handler& handler, Arguments& arguments, std::index_sequence<I...>)
+{
+    std::move(handler)(as_argument(std::get<I>(arguments))...);
+}
+
+/// Calls a handler, once, with a tuple of arguments.
+template <typename Handler, typename Arguments>
+void call_handler(Handler& handler, Arguments& arguments)
+{
+    call_handler(handler, arguments, std::make_index_sequence<std::tuple_size_v<Arguments>>());
+}
+
 /// A handler with its arguments, callable once.
 template <typename Handler, typename Arguments>
 struct bound_handler {
     Handler handler;
     Arguments arguments;
 
-    void operator()() { std::apply(std::move(handler), std::move(arguments)); }
+    void operator()() { call_handler(handler, arguments); }
 };
 
 template <typename T>
@@ -98,7 +124,7 @@ public:
     void complete(Handler&& handler, Arguments&& arguments, bool on_attached_context)
     {
         if (!elsewhere_ && !on_attached_context) {
-            std::apply(std::move(handler), std::forward<Arguments>(arguments));
+            call_handler(handler, arguments);
             return;
         }
         bound_handler<Handler, std::decay_t<Arguments>> f{std::move(handler),
@@ -119,3 +145,21 @@ private:
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail
+
+/// What goes with the handler goes with it bound.
+template <template <typename, typename> class Associator, typename Handler, typename Arguments,
+          typename Default>
+struct boost::asio::associator<Associator, safer_ring::detail::bound_handler<Handler, Arguments>,
+                               Default> : Associator<Handler, Default> {
+    using bound = safer_ring::detail::bound_handler<Handler, Arguments>;
+
+    static auto get(const bound& b) noexcept
+    {
+        return Associator<Handler, Default>::get(b.handler);
+    }
+    static auto get(const bound& b, const Default& otherwise) noexcept
+        -> decltype(Associator<Handler, Default>::get(b.handler, otherwise))
+    {
+        return Associator<Handler, Default>::get(b.handler, otherwise);
+    }
+};

@@ -28,7 +28,7 @@ auto operation_allocator(const Allocator& allocator)
 }
 
 /// Owns an operation until the loop takes it over, and again while it
-/// completes. `Op` names its allocator's source by `get_allocator()`.
+/// completes.
 template <typename Op, typename Allocator>
 class operation_ptr {
 public:

@@ -7,6 +7,8 @@
 #include <safer_ring/ring/owned_buffer.hpp>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -30,6 +32,8 @@ public:
     template <typename Self>
     void operator()(Self& self)
     {
+        // A wait takes nothing out of the socket, so any cancellation may end it.
+        self.reset_cancellation_state(net::enable_total_cancellation());
         socket_->async_wait(Socket::wait_read, std::move(self));
     }
 
@@ -39,8 +43,13 @@ public:
         owned_buffer received;
         if (!error)
             error = receive(received);
-        if (error == net::error::would_block || error == net::error::try_again)
-            return (*this)(self); // Somebody else was faster, or it was a false alarm.
+        if (error == net::error::would_block || error == net::error::try_again) {
+            // Somebody else was faster, or it was a false alarm. A cancellation meanwhile came too
+            // late for the wait.
+            if (self.cancelled() == net::cancellation_type::none)
+                return socket_->async_wait(Socket::wait_read, std::move(self));
+            error = net::error::operation_aborted;
+        }
         self.complete(error, std::move(received));
     }
 
