@@ -2,8 +2,8 @@
 # Copyright (c) 2026 The safer-ring authors.
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-"""Runs the conformance programs of a build and writes what each property came to on each context:
-conformance.py <build folder> <Markdown file>."""
+"""Runs the conformance programs, each of the build that ./dev test has it from, and writes what each
+property came to on each context: conformance.py <folder of the builds> <Markdown file>."""
 
 import collections
 import datetime
@@ -46,7 +46,8 @@ def split(name):
     return None, None
 
 
-def run(build, program):
+def run(builds, program):
+    build = builds / ("clang" if program.startswith("drop_in") else "release")
     environment = dict(os.environ, BOOST_TEST_LOG_LEVEL="test_suite", BOOST_TEST_COLOR_OUTPUT="no")
     environment["SAFER_RING_BUILD_DIR"] = str(build)
     environment["SAFER_RING_SOURCE_DIR"] = str(pathlib.Path(__file__).resolve().parents[2])
@@ -64,7 +65,7 @@ def run(build, program):
     return output
 
 
-def collect(build):
+def collect(builds):
     """{suite: {property: {column: [passed, failed, skipped]}}}"""
     table = collections.defaultdict(lambda: collections.defaultdict(
         lambda: collections.defaultdict(lambda: [0, 0, 0])))
@@ -72,7 +73,7 @@ def collect(build):
     for program in PROGRAMS + PROGRAMS_WITH_FILES:
         if program == PROGRAMS_WITH_FILES[0]:
             without_files = frozenset(table)
-        output = run(build, program)
+        output = run(builds, program)
         bad = {name.strip(): what for what, name in OUTCOME.findall(output)}
         suite = ""
         for line in output.splitlines():

@@ -65,7 +65,8 @@ struct io_context_pool_options {
 /// where join() would wait for itself and throws std::system_error.
 ///
 /// *fork(2)*: a child has none of the threads; join() and the destructor do not wait for
-/// them there.
+/// them there. They may for a lock that a thread held at the fork, inside of a call of this
+/// library: a child of a pool that is at work had better call exec(2) or _exit(2).
 ///
 /// *Kernel*: as io_context.
 class io_context_pool {
