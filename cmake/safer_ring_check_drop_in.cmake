@@ -15,9 +15,10 @@
 set(SAFER_RING_DROP_IN_CHECKER "${CMAKE_CURRENT_LIST_DIR}/safer_ring_drop_in_checker.cmake")
 
 function(safer_ring_check_drop_in target)
-  set(nm "${CMAKE_NM}")
-  if(CMAKE_CXX_COMPILER_NM) # That of the compiler looks into objects for optimising at the link, too.
-    set(nm "${CMAKE_CXX_COMPILER_NM}")
+  # The compiler's own, which looks into what is optimised at the link, too; it is beside its ar.
+  string(REGEX REPLACE "ar(-[0-9.]+)?$" "nm\\1" nm "${CMAKE_CXX_COMPILER_AR}")
+  if(NOT EXISTS "${nm}")
+    set(nm "${CMAKE_NM}")
   endif()
   set(map "${CMAKE_CURRENT_BINARY_DIR}/${target}.drop_in.map")
   target_link_options(${target} PRIVATE "LINKER:-Map,${map}")

@@ -6,21 +6,20 @@
 
 cmake_minimum_required(VERSION 3.25)
 
-function(refuse)
+function(refuse why)
   file(REMOVE "${PROGRAM}") # or the next build would take it for good
-  string(JOIN "" why ${ARGV})
   message(FATAL_ERROR "safer-ring: ${why}")
 endfunction()
 
 file(STRINGS "${MAP}" loads REGEX "^LOAD ")
 if(NOT loads)
-  refuse("cannot tell what was linked into ${PROGRAM}: ${MAP} is not a map of GNU ld. Link with it, "
-    "or do not call safer_ring_check_drop_in().")
+  refuse("cannot tell what was linked into ${PROGRAM}: ${MAP} is not a map of GNU ld. Link with it, \
+or do not call safer_ring_check_drop_in().")
 endif()
 list(TRANSFORM loads REPLACE "^LOAD +" "")
-# What GCC makes of everything when it optimises at the link, and deletes behind it: the objects it was
-# made of are in the map too.
-list(FILTER loads EXCLUDE REGEX "\\.ltrans[0-9]*\\.ltrans\\.o$")
+# What GCC and clang make of everything when they optimise at the link, and delete behind it: the
+# objects it was made of are in the map too.
+list(FILTER loads EXCLUDE REGEX "\\.ltrans[0-9]*\\.ltrans\\.o$|\\.(lto|debug\\.temp)\\.o$|/lto-llvm-[^/]*\\.o$")
 list(REMOVE_DUPLICATES loads)
 string(REPLACE "|" ";" FOLDERS "${FOLDERS}")
 
@@ -33,7 +32,8 @@ function(find_loaded file variable)
       return()
     endif()
   endforeach()
-  refuse("cannot check ${PROGRAM}: ${file}, which was linked into it, is in none of ${FOLDERS}")
+  list(JOIN FOLDERS " or " folders)
+  refuse("cannot check ${PROGRAM}: ${file}, which was linked into it, is not in ${folders}")
 endfunction()
 
 # Members of the I/O objects whose layout the drop-in changes, as the C++ ABI mangles them: those
@@ -52,8 +52,8 @@ function(defined_symbols file variable)
   execute_process(COMMAND "${NM}" ${options} "${file}"
     OUTPUT_VARIABLE symbols ERROR_VARIABLE errors RESULT_VARIABLE result)
   if(NOT result EQUAL 0 OR (symbols STREQUAL "" AND NOT file MATCHES "\\.so(\\.|$)"))
-    refuse("cannot check ${PROGRAM}: nm (${NM}) finds no symbols in ${file}, which mentions "
-      "Boost.Asio: ${errors}")
+    refuse("cannot check ${PROGRAM}: nm (${NM}) finds no symbols in ${file}, which mentions \
+Boost.Asio: ${errors}")
   endif()
   string(REGEX REPLACE "[][;]" "_" symbols "${symbols}")
   string(REPLACE "\n" ";" symbols "${symbols}")
@@ -104,7 +104,7 @@ endforeach()
 
 if(at_fault)
   list(JOIN at_fault "\n  " names)
-  refuse("compiled without the drop-in, but with I/O objects of Asio whose layout it changes:\n"
-    "  ${names}\nLink safer_ring::drop_in to the targets these belong to, or link none of them into "
-    "${PROGRAM}.")
+  refuse("compiled without the drop-in, but with I/O objects of Asio whose layout it changes:\n\
+  ${names}\nLink safer_ring::drop_in to the targets these belong to, or link none of them into \
+${PROGRAM}.")
 endif()

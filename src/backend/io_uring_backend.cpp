@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <poll.h>
 #include <stdexcept>
@@ -56,7 +57,8 @@ std::string likely_cause(int error)
         std::ifstream("/proc/sys/kernel/io_uring_disabled") >> setting;
         if (setting != 0)
             return "kernel.io_uring_disabled is " + std::to_string(setting) +
-                   "; ask for 0, or for 1 with membership in kernel.io_uring_group";
+                   "; ask for 0, or for 1 with membership in kernel.io_uring_group; or a seccomp "
+                   "filter refuses io_uring_setup";
         return "a seccomp filter or security module refuses io_uring_setup, as container "
                "runtimes do by default";
     }
@@ -241,13 +243,18 @@ private:
         is_inherited_ = true;
     }
 
+    /// By several threads at once, as the kernel would; of both queues the other end is
+    /// theirs.
     int answer_without_kernel(unsigned to_submit, unsigned min_complete) noexcept
     {
-        unsigned tail = cq_head_ + completions();
-        unsigned head = sq_head();
+        const std::lock_guard held(answering_);
+        unsigned tail = *cq_ktail_;
+        const unsigned not_taken = std::atomic_ref(*cq_khead_).load(std::memory_order_acquire);
+        const unsigned published = std::atomic_ref(*sq_ktail_).load(std::memory_order_acquire);
+        unsigned head = *sq_khead_;
         unsigned taken = 0;
-        for (; taken != to_submit && head != sq_tail_; ++taken, ++head) {
-            if (tail - cq_head_ + 2 > cq_mask_ + 1)
+        for (; taken != to_submit && head != published; ++taken, ++head) {
+            if (tail - not_taken + 2 > cq_mask_ + 1)
                 break;
             const submission_entry& entry = sq_[head & sq_mask_];
             const bool cancels = entry.op == opcode::async_cancel;
@@ -257,7 +264,7 @@ private:
         }
         std::atomic_ref(*sq_khead_).store(head, std::memory_order_release);
         std::atomic_ref(*cq_ktail_).store(tail, std::memory_order_release);
-        if (taken != 0 || (to_submit == 0 && (min_complete == 0 || has_completions())))
+        if (taken != 0 || (to_submit == 0 && (min_complete == 0 || tail != not_taken)))
             return static_cast<int>(taken);
         return to_submit == 0 ? -EBADF : -EBUSY;
     }
@@ -345,8 +352,9 @@ private:
             for (const unsigned flags : candidates) {
                 parameters_ = {};
                 parameters_.flags = flags;
-                // Fewer of them than of the others are refused.
-                parameters_.cq_entries = std::max(entries, completions);
+                // Fewer of them than of the others are refused; in the child of a fork, a
+                // cancellation is answered by two.
+                parameters_.cq_entries = std::max({entries, completions, 2U});
                 error = -::io_uring_queue_init_params(entries, &ring_, &parameters_);
                 if (error != EINVAL)
                     break;
@@ -508,6 +516,7 @@ private:
 
     ::io_uring ring_{};
     io_uring_params parameters_{};
+    std::mutex answering_; // In the child of a fork.
 };
 
 } // namespace

@@ -385,8 +385,9 @@ void event_loop::await_kernel(guard& held, F is_busy, backend::backend::timeout 
 {
     using clock = std::chrono::steady_clock;
     const auto deadline = limit == wait_forever ? clock::time_point::max() : clock::now() + limit;
-    while (is_busy() && clock::now() < deadline && enter_briefly(held)) {
-    }
+    while (is_busy() && clock::now() < deadline && enter_briefly(held))
+        if (reaped_meanwhile_) // What was taken on the way is not to wait for this.
+            hand_back(held);
 }
 
 /// A step of waiting for the kernel to let go of something; false when it takes

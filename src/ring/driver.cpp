@@ -43,6 +43,9 @@ void event_loop::finish_drive(guard& held)
         held.lock();
     if (shut_down_)
         return;
+    // Who has the turn comes by here behind it; until then nobody else can do more.
+    if (marker_is_out_)
+        return wake_for_ready(held);
     // The kernel may have refused what is in the queue for it.
     const bool more = ready_.holds_more_than(&turn_marker_) || batch_ != 0 || !due_.empty() ||
                       !pending_.empty() || kernel_->unsubmitted() != 0 || !to_cancel_.empty() ||

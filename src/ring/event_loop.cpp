@@ -99,6 +99,17 @@ void event_loop::put_before_turn(operation_queue& ops) noexcept
     ready_.push_back(&turn_marker_);
 }
 
+void event_loop::take_turn(guard& held, backend::backend::timeout wait)
+{
+    try {
+        turn(held, wait);
+    } catch (...) { // The next one is another thread's, which may be asleep.
+        if (driver_ == nullptr && !one_thread())
+            wake_for_more(held);
+        throw;
+    }
+}
+
 std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::backend::timeout wait)
 {
     const bool forever = wait == wait_forever;
@@ -145,7 +156,7 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             const bool more = !ready_.empty() || !late_.empty();
             if (more && driver_ == nullptr && !one_thread())
                 wake_for_more(held);
-            turn(held, more ? wait_not : wait);
+            take_turn(held, more ? wait_not : wait);
             if (driver_ != nullptr) { // See drive().
                 put_off_ = wake_sent_ ? put_off : 0;
                 return 0;

@@ -57,6 +57,9 @@ file_operation::file_operation(direction way, std::size_t size_bytes, std::uint6
 bool file_operation::attempts_first(event_loop& loop) noexcept
 {
     const bool may = !descriptor_->direct && (descriptor_->refuses_nowait & bit(way_)) == 0;
+    // Linux 5.9 and 5.10 answer 0 also where it would have to read ahead (preadv2(2), BUGS).
+    doubts_end_ = way_ == direction::read && descriptor_->kind == file_kind::regular &&
+                  !loop.found().nowait_reads;
     at_once_ = may && reads_at_once(loop);
     return may && !at_once_;
 }
@@ -97,7 +100,7 @@ bool file_operation::perform(int fd) noexcept
             limit = std::min<std::size_t>(limit, PIPE_BUF);
         const ssize_t n =
             transfer_now(fd, done_bytes_, limit, next_offset(), plain ? 0 : RWF_NOWAIT);
-        if (would_block(n))
+        if (would_block(n) || (n == 0 && doubts_end_ && !plain))
             return false;
         if (has_no_flag(n) && !plain) {
             refused_ = true;

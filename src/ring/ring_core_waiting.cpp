@@ -89,9 +89,9 @@ bool ring_core::wait_once(guard& held, clock::time_point deadline)
 /// not there, and nobody comes back.
 void ring_core::leave_parent(guard&) noexcept
 {
-    if ((!in_kernel_ && sleepers_ == 0) || has_left_parent_ || !kernel_->is_inherited())
+    if (has_left_parent_ || !kernel_->is_inherited())
         return;
-    has_left_parent_ = true;
+    has_left_parent_ = true; // From here on they are threads of this process.
     in_kernel_ = false;
     claim_ = claim::none;
     if (std::exchange(sleepers_, 0) !=

@@ -89,7 +89,12 @@ bool is_beside_the_point(int& result, int socket) noexcept
 struct put_back {
     operation_queue& queue;
     operation& marker;
-    ~put_back() { queue.push_back(&marker); }
+    bool& is_out;
+    ~put_back()
+    {
+        queue.push_back(&marker);
+        is_out = false;
+    }
 };
 
 } // namespace
@@ -138,7 +143,8 @@ unsigned event_loop::fill_submissions() noexcept
 /// data that came in time is seen before its time-out, as in Asio's reactors.
 void event_loop::turn(guard& held, backend::backend::timeout wait)
 {
-    const put_back at_the_end{ready_, turn_marker_};
+    marker_is_out_ = true;
+    const put_back at_the_end{ready_, turn_marker_, marker_is_out_};
     if (kernel_->is_inherited()) [[unlikely]]
         renew();
     ++turn_;

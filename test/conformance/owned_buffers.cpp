@@ -532,6 +532,46 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(receive_without_a_buffer_that_was_cancelled_does_n
     BOOST_TEST(arrivals[first_has_it ? 1 : 0].ec == net::error::operation_aborted);
 }
 
+// What was consumed in front is room again, however the lines fall on the reads.
+BOOST_AUTO_TEST_CASE_TEMPLATE(lines_go_round_in_a_small_buffer, Ctx, contexts)
+{
+    connected<Ctx> c;
+    std::string sent;
+    for (int i = 0; i != 100; ++i)
+        sent += std::to_string(i) + " is a line\n";
+    net::write(c.far, net::buffer(sent));
+    std::string received;
+    owned_buffer lines(20);
+    lines.resize(0);
+    while (received.size() != sent.size()) {
+        outcome<> read;
+        async_read_until(c.near, std::move(lines), '\n', c.checks.once(read.store()));
+        c.run(read);
+        BOOST_REQUIRE(read.ec == error_code());
+        received += read.buffer.text().substr(0, read.size);
+        read.buffer.consume(read.size);
+        lines = std::move(read.buffer);
+    }
+    BOOST_TEST(received == sent);
+
+    // And as records of a length that is no part of the buffer's.
+    received.clear();
+    net::write(c.far, net::buffer(sent));
+    owned_buffer records(20);
+    records.resize(0);
+    while (received.size() + records.size() != sent.size()) {
+        outcome<> read;
+        async_read_some(c.near, safer_ring::append(std::move(records)),
+                        c.checks.once(read.store()));
+        c.run(read);
+        BOOST_REQUIRE(read.size != 0U);
+        for (; read.buffer.size() >= 3; read.buffer.consume(3))
+            received += read.buffer.text().substr(0, 3);
+        records = std::move(read.buffer);
+    }
+    BOOST_TEST(received + std::string(records.text()) == sent);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(unqualified_calls_with_plain_memory_are_asios, Ctx, contexts)
 {
     // Our own functions are found through the executor's type, too.

@@ -9,6 +9,7 @@
 #include <support/lowered_limit.hpp>
 #include <support/run_until.hpp>
 #include <support/skip.hpp>
+#include <support/thread_state.hpp>
 #include <support/watchdog.hpp>
 
 #include <safer_ring/asio/accept_stream.hpp>
@@ -20,6 +21,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -432,10 +434,13 @@ BOOST_AUTO_TEST_CASE(child_of_a_thread_that_ran_the_ring_is_not_kept_waiting)
     ring->receive(near.get(), safer_ring::owned_buffer(16)).submit().then([&](auto) {
         is_over = true;
     });
-    std::thread runs([&] { ring->run(); });
-    auto nop = ring->nop().submit();
-    ring->flush();
-    while (!nop.is_done()) // By then it is in the kernel, or on its way there.
+    std::atomic<pid_t> id{0};
+    std::thread runs([&] {
+        id = ::gettid();
+        ring->run();
+    });
+    // In the kernel, where it holds no lock that the child would inherit.
+    while (id == 0 || !test_support::sleeps(id))
         std::this_thread::yield();
     const pid_t child = fork_child([&] {
         auto mine = ring->nop().submit();
@@ -449,6 +454,36 @@ BOOST_AUTO_TEST_CASE(child_of_a_thread_that_ran_the_ring_is_not_kept_waiting)
     test_support::blocking_peer(std::move(far)).write("text");
     runs.join();
     BOOST_TEST(is_over);
+}
+
+// Nobody was in the kernel at the fork: these are the child's own.
+BOOST_AUTO_TEST_CASE(threads_of_a_child_do_not_take_one_another_for_the_parents)
+{
+    safer_ring::io_ring ring;
+    const pid_t child = fork_child([&] {
+        std::atomic<int> refused{0};
+        const auto wait_often = [&] {
+            for (int i = 0; i != 200; ++i)
+                refused += ring.nop().submit().wait().result().code().value() == EBADF;
+        };
+        std::thread first(wait_often), second(wait_often), third(wait_often);
+        first.join();
+        second.join();
+        third.join();
+        return refused == 600;
+    });
+    BOOST_TEST(ended_well(child));
+}
+
+BOOST_AUTO_TEST_CASE(child_uses_a_ring_of_the_smallest_queues)
+{
+    safer_ring::options smallest;
+    smallest.submission_entries = 1;
+    smallest.completion_entries = 0;
+    safer_ring::io_ring ring(smallest);
+    const pid_t child =
+        fork_child([&] { return ring.nop().submit().wait().result().code().value() == EBADF; });
+    BOOST_TEST(ended_well(child));
 }
 
 BOOST_AUTO_TEST_CASE(message_of_a_child_to_a_ring_of_its_parents_is_not_told_as_sent)

@@ -4,12 +4,12 @@
 #include "support/simulated_ring.hpp"
 
 #include "support/connected_pair.hpp"
+#include "support/thread_state.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <cerrno>
 #include <csignal>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <thread>
@@ -29,6 +29,7 @@ using namespace std::chrono_literals;
 using safer_ring::completed;
 using safer_ring::operation;
 using safer_ring::submitted;
+using test_support::sleeps;
 namespace ops = safer_ring::ops;
 
 BOOST_AUTO_TEST_SUITE(io_rings)
@@ -405,15 +406,6 @@ BOOST_FIXTURE_TEST_CASE(failure_of_the_ring_itself_is_thrown_and_loses_nothing, 
     BOOST_CHECK_THROW(static_cast<void>(reading.wait_for(1s)), std::system_error);
     const safer_ring::owned_buffer back = std::move(reading).wait().take().second;
     BOOST_TEST(back.text() == "text");
-}
-
-/// Whether this thread sleeps in a system call (proc_pid_stat(5)).
-bool sleeps(pid_t thread)
-{
-    std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
-    std::string number, name, state;
-    stat >> number >> name >> state;
-    return state == "S";
 }
 
 /// One thread is on its way into the kernel, to wait for a read that is complete

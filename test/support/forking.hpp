@@ -2,6 +2,8 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 #pragma once
 
+#include "watchdog.hpp"
+
 #include <boost/asio/execution_context.hpp>
 
 #include <cstdio>
@@ -13,14 +15,15 @@
 
 namespace test_support {
 
-/// Starts a child that does `in_child`, which answers whether all was well, and ends. Checks of
-/// Boost.Test there would be counted by nobody.
+/// Starts a child that does `in_child`, which answers whether all was well, and ends; a signal ends it
+/// when it hangs. Checks of Boost.Test there would be counted by nobody.
 template <class F>
 pid_t fork_child(F in_child)
 {
     const pid_t child = ::fork();
     if (child != 0)
         return child;
+    ::alarm(static_cast<unsigned>(test_case_time.count()) / 2);
     bool is_well = false;
     try {
         is_well = in_child();

@@ -131,6 +131,8 @@ public:
         } catch (...) {
             stop();
             join_threads_locked();
+            const std::lock_guard of_state(state_mutex_);
+            thrown_ = nullptr; // By a handler, of those that ran meanwhile: this is told instead.
             throw;
         }
     }

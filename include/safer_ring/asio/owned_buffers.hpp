@@ -66,9 +66,12 @@ struct appended_buffer {
     owned_buffer buffer;
 };
 
-/// Passed to a read, keeps the bytes up to `size()` and fills what lies behind.
+/// Passed to a read, keeps the bytes up to `size()` and fills what lies behind. Where less
+/// does than was consumed in front, the bytes move there before.
 inline appended_buffer append(owned_buffer buffer) noexcept
 {
+    if (2 * buffer.capacity() - buffer.size() < ring::buffer_access::whole_capacity(buffer))
+        buffer.compact();
     return {std::move(buffer)};
 }
 
@@ -217,7 +220,8 @@ auto async_read(Stream& stream, Buffer buffer, Token&& token = Token())
 /// gets the bytes up to and with the delimiter as size; there may be more behind.
 /// `consume()` drops what was dealt with, and the rest goes into the next call.
 ///
-/// Fails with `not_found` when the buffer is full.
+/// Fails with `not_found` when the buffer is full. The bytes move to the front of the memory, over
+/// those that were consumed, when there is no room behind them.
 ///
 /// @code
 /// safer_ring::io_context context;

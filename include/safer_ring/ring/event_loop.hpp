@@ -424,6 +424,7 @@ private:
     SAFER_RING_API void look_again();
 
     // submission.cpp
+    void take_turn(guard& held, backend::backend::timeout wait);
     void turn(guard& held, backend::backend::timeout wait);
     void take_stock(bool with_timers);
     backend::backend::timeout wait_duration(backend::backend::timeout wait);
@@ -536,6 +537,7 @@ private:
     unsigned quiet_turns_ = 0;   // With few completions, in a row.
     unsigned calls_granted_ = 0; // In this turn.
     std::size_t stale_completions_ = 0;
+    bool marker_is_out_ = false;    // A thread has the turn.
     bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel; or
                                     // a driver waits, which it always may.
     bool wake_sent_ = false;        // It has been woken already.

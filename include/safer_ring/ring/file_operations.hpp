@@ -92,9 +92,10 @@ private:
     direction way_;
     bool block_has_data_ = false; // To be copied to the caller.
     bool by_readiness_ = false;
-    bool by_worker_ = false; // The kernel is not to try it in the call that submits.
-    bool refused_ = false;   // The file system has no RWF_NOWAIT.
-    bool at_once_ = false;   // The request ends in the call that submits it.
+    bool by_worker_ = false;  // The kernel is not to try it in the call that submits.
+    bool refused_ = false;    // The file system has no RWF_NOWAIT.
+    bool at_once_ = false;    // The request ends in the call that submits it.
+    bool doubts_end_ = false; // An attempt that reads nothing need not have met the end.
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

@@ -18,7 +18,9 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 /// A loop takes it twice for each operation, nearly always uncontended. So
 /// that part is inline, and free of atomic read-modify-writes while the
 /// process has a single thread, which glibc tells since 2.32. Who has to wait
-/// sleeps on the word itself (futex(2), by way of std::atomic::wait).
+/// sleeps on the word itself (futex(2)); not by std::atomic::wait, which counts
+/// the sleepers in a table, to wake none in vain: of that, plugins and what was
+/// compiled by another GCC may have one of their own.
 class loop_mutex {
 public:
     explicit loop_mutex(bool enabled) noexcept : enabled_(enabled) {}
@@ -48,7 +50,7 @@ public:
             return;
         }
         if (state_.exchange(unlocked, std::memory_order_release) == contended)
-            state_.notify_one();
+            wake_one();
     }
 
 private:
@@ -63,13 +65,11 @@ private:
 #endif
     }
 
-    void lock_contended() noexcept
-    {
-        while (state_.exchange(contended, std::memory_order_acquire) != unlocked)
-            state_.wait(contended, std::memory_order_relaxed);
-    }
+    SAFER_RING_API void lock_contended() noexcept;
+    SAFER_RING_API void wake_one() noexcept;
 
     std::atomic<int> state_{unlocked};
+    static_assert(sizeof(std::atomic<int>) == sizeof(int)); // As futex(2) wants it.
     const bool enabled_;
 };
 

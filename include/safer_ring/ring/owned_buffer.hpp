@@ -6,6 +6,7 @@
 #include <safer_ring/ring/annotations.hpp>
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -158,6 +159,15 @@ public:
         }
     }
 
+    /// Moves the bytes to the front of the memory, so that what was consumed is
+    /// capacity again.
+    SAFER_RING_NOT_AFTER_MOVE void compact() noexcept
+    {
+        if (offset_ != 0)
+            std::memmove(memory_, data(), size_);
+        offset_ = 0;
+    }
+
     /// Makes these bytes immutable, so that any number of operations may send
     /// them at once. Throws std::bad_alloc, and then keeps them.
     [[nodiscard]] SAFER_RING_API shared_buffer freeze() &&; // As std::move(buffer).freeze().
@@ -202,6 +212,11 @@ struct buffer_access {
         return {memory, size_bytes, origin};
     }
     static buffer_origin* origin(const owned_buffer& buffer) noexcept { return buffer.origin_; }
+    /// Also what was consumed of it.
+    static std::size_t whole_capacity(const owned_buffer& buffer) noexcept
+    {
+        return buffer.capacity_;
+    }
 
     /// From now on the bytes are the kernel's: AddressSanitizer reports who
     /// touches them.

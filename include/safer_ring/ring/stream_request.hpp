@@ -89,7 +89,7 @@ public:
         if (is_lost_)
             end_ = -ENOMEM;
         else if (what == streams::outcome::is_over)
-            end_ = result;
+            end_ = result == -EINTR && cancel_requested() ? -ECANCELED : result;
         else if (cancel_requested())
             end_ = -ECANCELED;
         is_starved_ = !end_ && what == streams::outcome::starves;

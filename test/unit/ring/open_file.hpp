@@ -21,7 +21,7 @@ namespace unit {
 inline constexpr std::size_t block = ring::staging_pool::largest_pages_bytes;
 
 /// What the attempts of an operation find, in place of a file system.
-enum class attempts { find_all, find_nothing, are_refused };
+enum class attempts { find_all, find_nothing, are_refused, see_an_end };
 
 /// Transfers between a file and a string.
 class file_transfer : public ring::file_operation {
@@ -35,6 +35,8 @@ protected:
     ssize_t transfer_now(int fd, std::size_t skip, std::size_t limit, std::uint64_t offset,
                          int flags) noexcept override
     {
+        if ((flags & RWF_NOWAIT) != 0 && found_ == attempts::see_an_end)
+            return 0;
         if ((flags & RWF_NOWAIT) != 0 && found_ != attempts::find_all)
             return found_ == attempts::find_nothing ? -EAGAIN : -EOPNOTSUPP;
         const iovec piece{bytes_.data() + skip, limit};

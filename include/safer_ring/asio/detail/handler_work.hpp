@@ -22,28 +22,26 @@
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
-/// As Asio gives it to a handler, which may have `auto&` for a parameter: as a const lvalue, but
-/// for a socket, say, which can only be moved. So are all buffers of ours.
+/// As Asio gives it to a handler, which may have `auto&` for a parameter: a const lvalue, but for a
+/// socket, say, which can only be moved. So are all buffers of ours.
 template <typename T>
-decltype(auto) as_argument(T& value) noexcept
-{
-    if constexpr (std::is_copy_constructible_v<T> && !std::is_same_v<T, shared_buffer>)
-        return static_cast<const T&>(value);
-    else
-        return std::move(value);
-}
+using argument_of_handler =
+    std::conditional_t<std::is_copy_constructible_v<T> && !std::is_same_v<T, shared_buffer>,
+                       const T&, T&&>;
 
 template <typename Handler, typename Arguments, std::size_t... I>
 void call_handler(Handler& handler, Arguments& arguments, std::index_sequence<I...>)
 {
-    std::move(handler)(as_argument(std::get<I>(arguments))...);
+    std::move(handler)(static_cast<argument_of_handler<std::tuple_element_t<I, Arguments>>>(
+        std::get<I>(arguments))...);
 }
 
 /// Calls a handler, once, with a tuple of arguments.
 template <typename Handler, typename Arguments>
 void call_handler(Handler& handler, Arguments& arguments)
 {
-    call_handler(handler, arguments, std::make_index_sequence<std::tuple_size_v<Arguments>>());
+    detail::call_handler(handler, arguments,
+                         std::make_index_sequence<std::tuple_size_v<Arguments>>());
 }
 
 /// A handler with its arguments, callable once.
@@ -52,7 +50,7 @@ struct bound_handler {
     Handler handler;
     Arguments arguments;
 
-    void operator()() { call_handler(handler, arguments); }
+    void operator()() { detail::call_handler(handler, arguments); }
 };
 
 template <typename T>
@@ -124,7 +122,7 @@ public:
     void complete(Handler&& handler, Arguments&& arguments, bool on_attached_context)
     {
         if (!elsewhere_ && !on_attached_context) {
-            call_handler(handler, arguments);
+            detail::call_handler(handler, arguments);
             return;
         }
         bound_handler<Handler, std::decay_t<Arguments>> f{std::move(handler),

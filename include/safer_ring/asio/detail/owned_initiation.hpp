@@ -163,8 +163,8 @@ auto with_buffer(Object& object, Token&& token, Buffer&& buffer, std::size_t bef
         std::move(buffer), before, std::forward<Args>(args)...);
 }
 
-/// A dynamic buffer of Asio (DynamicBuffer_v2) that grows within the capacity of
-/// an owned one, which stays at its address.
+/// A dynamic buffer of Asio (DynamicBuffer_v2) that grows within the memory of
+/// an owned one. Its bytes move to the front when there is no room behind them.
 class growing_view {
 public:
     using const_buffers_type = net::const_buffer;
@@ -173,8 +173,8 @@ public:
     explicit growing_view(owned_buffer& buffer) noexcept : buffer_(&buffer) {}
 
     std::size_t size() const noexcept { return buffer_->size(); }
-    std::size_t max_size() const noexcept { return buffer_->capacity(); }
-    std::size_t capacity() const noexcept { return buffer_->capacity(); }
+    std::size_t max_size() const noexcept { return ring::buffer_access::whole_capacity(*buffer_); }
+    std::size_t capacity() const noexcept { return max_size(); }
     mutable_buffers_type data(std::size_t from, std::size_t size_bytes) noexcept
     {
         return net::buffer(net::buffer(buffer_->data(), size()) + from, size_bytes);
@@ -184,7 +184,12 @@ public:
         return net::buffer(net::const_buffer(buffer_->data(), size()) + from, size_bytes);
     }
     /// Throws std::length_error above the capacity.
-    void grow(std::size_t size_bytes) { buffer_->resize(size() + size_bytes); }
+    void grow(std::size_t size_bytes)
+    {
+        if (size_bytes > buffer_->spare().size())
+            buffer_->compact();
+        buffer_->resize(size() + size_bytes);
+    }
     void shrink(std::size_t size_bytes)
     {
         buffer_->resize(size() - (size_bytes < size() ? size_bytes : size()));

@@ -6,13 +6,16 @@
 #include <safer_ring/asio/detail/handler_operation.hpp>
 #include <safer_ring/ring/worker_pool.hpp>
 
+#include <boost/asio/detail/throw_error.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/basic_resolver_query.hpp>
 #include <boost/asio/ip/basic_resolver_results.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <memory>
 #include <netdb.h>
 #include <new>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -32,7 +35,11 @@ public:
     {
     }
 
-    ring::worker_pool& pool() noexcept { return pool_; }
+    /// Throws boost::system::system_error where there can be no thread.
+    void start(ring::background_operation& look_up)
+    {
+        as_asio([&] { pool_.start(look_up); });
+    }
 
     void shutdown() override { pool_.shutdown(); }
 
@@ -42,7 +49,18 @@ private:
         if (event == net::execution_context::fork_prepare)
             pool_.pause();
         else
-            pool_.resume();
+            as_asio([this] { pool_.resume(); });
+    }
+
+    template <typename F>
+    static void as_asio(F&& f)
+    {
+        try {
+            f();
+        } catch (const std::system_error& failure) {
+            net::detail::throw_error(
+                error_code(failure.code().value(), boost::system::system_category()), "thread");
+        }
     }
 
     resolver_threads(net::execution_context& context, ring::event_loop& loop)
@@ -124,7 +142,7 @@ public:
         auto op = op_type::make(handler, io_ex, context_, impl, what);
         ring::event_loop& loop = context_.impl().loop();
         if (loop.thread_safe()) {
-            threads_.pool().start(*op);
+            threads_.start(*op);
         } else {
             op->refuse(net::error::operation_not_supported);
             loop.post(op.get(), false, context_.impl().current_loop());
