@@ -35,8 +35,8 @@ void loop_mutex::lock_contended() noexcept
             if (state_.load(std::memory_order_relaxed) != contended)
                 break;
         }
-        // Returns at once where the word has changed.
-        ::syscall(SYS_futex, &state_, FUTEX_WAIT_PRIVATE, contended, nullptr, nullptr, 0);
+        if (state_.load(std::memory_order_relaxed) == contended) // As the kernel will see it, too.
+            ::syscall(SYS_futex, &state_, FUTEX_WAIT_PRIVATE, contended, nullptr, nullptr, 0);
     }
 }
 

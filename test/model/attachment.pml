@@ -20,6 +20,8 @@
 // mutant WORK_NOT_TOLD:
 // mutant END_OF_WORK_NOT_TOLD:
 // mutant NO_WAKE_FOR_MORE:
+// mutant NO_LOOK_BEHIND_THE_TURN:
+// mutant SPINS_BESIDE_THE_TURN: CYCLES
 
 #include "mutants.h" // Written by the script `run`.
 
@@ -39,6 +41,7 @@ bool lock;
 bool wake_sent_;
 byte outstanding_work_;
 byte before, behind;          // Handlers in `ready_`, before and behind the turn marker.
+bool marker_is_out_;          // A thread has the turn; what is in `ready_` will be before the marker.
 byte pending_;                // Started and not submitted.
 byte batch_, put_off_;
 
@@ -137,16 +140,22 @@ run_one:
     atomic {
         if
         :: before > 0 -> before--; is_io = false
-        :: before == 0 && put_off_ > 0 ->
+        :: before == 0 && marker_is_out_ -> goto finish_drive
+        :: before == 0 && !marker_is_out_ && put_off_ > 0 ->
             put_off_--;
             if
             :: put_off_ == 0 -> goto finish_drive
             :: else -> before = behind; behind = 0; goto run_one
             fi
-        :: before == 0 && put_off_ == 0 && batch_ > 0 -> batch_--; completions--; is_io = true
-        :: before == 0 && put_off_ == 0 && batch_ == 0 -> // turn()
+        :: before == 0 && !marker_is_out_ && put_off_ == 0 && batch_ > 0 ->
+            batch_--; completions--; is_io = true
+        :: before == 0 && !marker_is_out_ && put_off_ == 0 && batch_ == 0 -> // turn()
+            marker_is_out_ = true;
+            before = behind;
+            behind = 0;
             with_kernel = with_kernel + pending_;
             pending_ = 0;
+            release(); // While it is in the kernel.
             goto end_of_turn
         fi;
         if
@@ -173,16 +182,26 @@ run_one:
 
 end_of_turn: // What the kernel has completed within the call is seen, or is not.
     atomic {
+        !lock -> lock = true;
+        marker_is_out_ = false;
         batch_ = completions;
-        before = behind;
-        behind = 0;
-        put_off_ = (wake_sent_ -> 2 : 0)
+        put_off_ = (wake_sent_ -> 2 : 0);
+        if
+        :: MUTANT(NO_LOOK_BEHIND_THE_TURN) -> release(); goto handler_done
+        :: else
+        fi
     };
 
 finish_drive:
     atomic {
         if
-        :: before > 0 || behind > 0 || batch_ > 0 || pending_ > 0 || completions > 0 ->
+        :: marker_is_out_ && !MUTANT(SPINS_BESIDE_THE_TURN) ->
+            if
+            :: before > 0 -> wake_waiter()
+            :: else
+            fi
+        :: (!marker_is_out_ || MUTANT(SPINS_BESIDE_THE_TURN)) &&
+           (before > 0 || behind > 0 || batch_ > 0 || pending_ > 0 || completions > 0) ->
             if
             :: !MUTANT(NO_WAKE_FOR_MORE) -> wake_waiter()
             :: else
@@ -224,7 +243,13 @@ proctype third_thread()
     bool was_first;
     // post()
     outstanding_work_++;
-    atomic { !lock -> lock = true; behind++ };
+    atomic {
+        !lock -> lock = true;
+        if
+        :: marker_is_out_ -> before++
+        :: else -> behind++
+        fi
+    };
     atomic { wake_waiter(); release() };
     // work_started()
     atomic { was_first = outstanding_work_ == 0; outstanding_work_++ };

@@ -1,11 +1,12 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-// The lock of the loops: lock(), lock_contended() and unlock() of include/safer_ring/ring/loop_mutex.hpp.
+// The lock of the loops: lock() and unlock() of include/safer_ring/ring/loop_mutex.hpp, lock_contended()
+// and wake_one() of src/ring/loop_mutex.cpp.
 // Mutual exclusion; what is written under the lock happens before the next one has it; nobody sleeps
 // for ever; and no run goes on for ever.
 //
-// std::atomic::wait is a load, and a futex wait for as long as the word is the same (futex(2)); the
+// It sleeps behind a load, by a futex wait for as long as the word is the same (futex(2)); the
 // kernel may also wake without reason. What happens before what is a number: that of the last critical
 // section that a thread, or the word, knows of.
 //
