@@ -17,7 +17,7 @@ set(SAFER_RING_DROP_IN_CHECKER "${CMAKE_CURRENT_LIST_DIR}/safer_ring_drop_in_che
 function(safer_ring_check_drop_in target)
   # The compiler's own, which looks into what is optimised at the link, too; it is beside its ar.
   string(REGEX REPLACE "ar(-[0-9.]+)?$" "nm\\1" nm "${CMAKE_CXX_COMPILER_AR}")
-  if(NOT EXISTS "${nm}")
+  if(nm STREQUAL CMAKE_CXX_COMPILER_AR OR NOT EXISTS "${nm}")
     set(nm "${CMAKE_NM}")
   endif()
   set(map "${CMAKE_CURRENT_BINARY_DIR}/${target}.drop_in.map")

@@ -361,7 +361,7 @@ simulated_backend::simulated_backend(std::shared_ptr<simulation> kernel, const o
     features_.receive_poll_first = s.plan.receive_poll_first;
     features_.zero_copy_send = s.plan.zero_copy_send;
     features_.multishot_receive = s.plan.multishot_receive;
-    features_.wait_timeout = true;
+    features_.wait_timeout = s.plan.wait_timeout;
     features_.nowait_reads = s.plan.nowait_reads;
     features_.registered_files = features_.registered_buffers = true;
     features_.direct_descriptors = true;

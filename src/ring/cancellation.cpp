@@ -385,9 +385,8 @@ void event_loop::await_kernel(guard& held, F is_busy, backend::backend::timeout 
 {
     using clock = std::chrono::steady_clock;
     const auto deadline = limit == wait_forever ? clock::time_point::max() : clock::now() + limit;
-    while (is_busy() && clock::now() < deadline && enter_briefly(held))
-        if (reaped_meanwhile_) // What was taken on the way is not to wait for this.
-            hand_back(held);
+    while (is_busy() && clock::now() < deadline && enter_briefly(held)) {
+    }
 }
 
 /// A step of waiting for the kernel to let go of something; false when it takes
@@ -402,6 +401,13 @@ bool event_loop::enter_briefly(guard& held) noexcept
     const int error = kernel_->enter(0, 1, &step);
     held.lock();
     reap();
+    // What was taken on the way is not to wait for this. Once a step: the wake-up of another thread
+    // ends the next call here, and is reaped, when that thread is slower.
+    const auto now = std::chrono::steady_clock::now();
+    if (reaped_meanwhile_ && now >= handed_back_ + step) {
+        handed_back_ = now;
+        hand_back(held);
+    }
     return error >= 0 || backend::is_transient(error);
 }
 

@@ -57,9 +57,10 @@ file_operation::file_operation(direction way, std::size_t size_bytes, std::uint6
 bool file_operation::attempts_first(event_loop& loop) noexcept
 {
     const bool may = !descriptor_->direct && (descriptor_->refuses_nowait & bit(way_)) == 0;
-    // Linux 5.9 and 5.10 answer 0 also where it would have to read ahead (preadv2(2), BUGS).
+    // Linux 5.9 and 5.10 answer 0 also where it would have to read ahead (preadv2(2), BUGS). What came
+    // with 5.11 is the time-out of a wait.
     doubts_end_ = way_ == direction::read && descriptor_->kind == file_kind::regular &&
-                  !loop.found().nowait_reads;
+                  !loop.found().wait_timeout;
     at_once_ = may && reads_at_once(loop);
     return may && !at_once_;
 }

@@ -21,6 +21,7 @@ PREAMBLE = """// Written by test/docstrings/extract.py from the headers; do not 
 #include <safer_ring/asio/accept_stream.hpp>
 #include <safer_ring/asio/datagram_stream.hpp>
 #include <safer_ring/asio/default_token.hpp>
+#include <safer_ring/asio/io_context_pool.hpp>
 #include <safer_ring/asio/owned_buffers.hpp>
 #include <safer_ring/asio/receive_stream.hpp>
 #include <safer_ring/ring.hpp>
@@ -28,6 +29,7 @@ PREAMBLE = """// Written by test/docstrings/extract.py from the headers; do not 
 #include <boost/asio.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <fcntl.h>

@@ -193,6 +193,28 @@ BOOST_AUTO_TEST_CASE(descriptor_that_nobody_takes_is_closed)
     BOOST_TEST(::fcntl(fd, F_GETFD) == -1);
 }
 
+// What was consumed in front is room again, or a full buffer would ask for no bytes, and get them.
+BOOST_FIXTURE_TEST_CASE(records_go_round_in_a_small_buffer, piped)
+{
+    std::string sent;
+    for (int i = 0; i != 100; ++i)
+        sent += std::to_string(i) + " is a record,";
+    BOOST_REQUIRE(::write(writer.get(), sent.data(), sent.size()) ==
+                  static_cast<ssize_t>(sent.size()));
+    std::string received;
+    owned_buffer records(20);
+    records.resize(0);
+    while (received.size() + records.size() != sent.size()) {
+        auto [result, filled] =
+            ring.read(reader.get(), std::move(records)).append().submit().wait().take();
+        BOOST_REQUIRE(result.value() != 0U);
+        for (; filled.size() >= 3; filled.consume(3))
+            received += filled.text().substr(0, 3);
+        records = std::move(filled);
+    }
+    BOOST_TEST(received + std::string(records.text()) == sent);
+}
+
 BOOST_FIXTURE_TEST_CASE(error_names_operation_and_descriptor_and_gives_the_buffer_back, piped)
 {
     const int fd = writer.get();

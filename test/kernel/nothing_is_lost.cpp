@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_SUITE(nothing_is_lost, *test_support::unless(no_io_uring))
 BOOST_AUTO_TEST_CASE(socket_is_released_to_another_context_with_a_read_pending)
 {
     constexpr int moves = 1000;
-    constexpr std::uint32_t numbers = 200'000;
+    constexpr std::uint32_t numbers = 300'000; // More than so many reads can take.
     context first(1);
     context second(1);
     context* contexts[] = {&first, &second};
@@ -78,15 +78,16 @@ BOOST_AUTO_TEST_CASE(socket_is_released_to_another_context_with_a_read_pending)
     socket current = std::move(start);
     std::array<char, 1024> buffer;
     bool ended = false;
-    for (int i = 0; i < moves && !ended; ++i) {
+    int moved = 0;
+    for (; moved < moves && !ended; ++moved) {
         bool done = false;
         current.async_read_some(net::buffer(buffer), [&](error_code ec, std::size_t n) {
             received.take(buffer.data(), n);
             ended = ec == net::error::eof;
             done = true;
         });
-        context& here = *contexts[i % 2];
-        context& there = *contexts[(i + 1) % 2];
+        context& here = *contexts[moved % 2];
+        context& there = *contexts[(moved + 1) % 2];
         here.restart();
         here.poll();
         const int native = current.release();
@@ -103,6 +104,7 @@ BOOST_AUTO_TEST_CASE(socket_is_released_to_another_context_with_a_read_pending)
         ended = ec == net::error::eof;
     }
     sender.join();
+    BOOST_TEST(moved == moves);
     BOOST_TEST(received.next() == numbers);
 }
 

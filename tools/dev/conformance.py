@@ -143,6 +143,8 @@ def write(table, file):
         "",
         "✓ passed, with the number of variants; an empty cell was not run on that kind.",
         "",
+        "What Asio's and Beast's own tests come to is in [upstream.md](upstream.md).",
+        "",
         f"Kernel {platform.release().split('-')[0]}, {datetime.date.today().isoformat()}.",
     ]
     totals = collections.Counter()
@@ -161,7 +163,7 @@ def write(table, file):
                 totals[column, "passed"] += counts[0]
                 totals[column, "bad"] += counts[1]
     summary = ", ".join(f"{c} {totals[c, 'passed']} passed and {totals[c, 'bad']} failed" for c in COLUMNS)
-    lines.insert(13, f"In all: {summary}.")
+    lines.insert(15, f"In all: {summary}.")
     pathlib.Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(summary)
 

@@ -86,6 +86,8 @@ missing_packages() { # <build|test|bench|format>...
                 # The models of test/model, which it turns into C.
                 command -v spin >/dev/null || echo spin
                 command -v "${CC:-gcc}" >/dev/null || echo gcc
+                # Which system calls the server makes under load.
+                command -v strace >/dev/null || echo strace
                 # The clients of test/peers.
                 command -v curl >/dev/null || echo curl
                 command -v openssl >/dev/null || echo openssl
@@ -95,6 +97,7 @@ missing_packages() { # <build|test|bench|format>...
             bench)
                 command -v python3 >/dev/null || echo python3
                 command -v wrk >/dev/null || echo wrk # The load on HTTP servers.
+                command -v valgrind >/dev/null || echo valgrind # Counts instructions.
                 ;;
             format)
                 command -v clang-format >/dev/null || echo clang-format

@@ -30,6 +30,21 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// *Thread safety*: may be called from any thread. The host must not have been
 /// made with one of the UNSAFE concurrency hints: threads that look up names,
 /// among others, post to it.
+///
+/// *Kernel*: as safer_ring::io_context; Asio's own reactor, epoll, waits for the
+/// ring's descriptor.
+///
+/// @code
+/// net::io_context host;
+/// safer_ring::io_context& attached = safer_ring::attach(host);
+/// net::basic_waitable_timer<std::chrono::steady_clock,
+///                           net::wait_traits<std::chrono::steady_clock>, safer_ring::executor>
+///     timer(attached, std::chrono::milliseconds(1));
+/// bool expired = false;
+/// timer.async_wait([&](boost::system::error_code error) { expired = !error; });
+/// host.run();
+/// assert(expired);
+/// @endcode
 inline io_context& attach(boost::asio::io_context& host, const options& settings = {})
 {
     boost::asio::execution_context& base = host;

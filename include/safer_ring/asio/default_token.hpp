@@ -4,11 +4,23 @@
 #pragma once
 
 /// Coroutines on safer_ring::executor, and I/O objects whose operations need
-/// no token there:
+/// no token there.
 ///
-///     safer_ring::awaitable<void> echo(safer_ring::with_as_tuple<socket> peer)
-///     {
-///         auto [error, size] = co_await peer.async_read_some(buffer);
+/// @code
+/// using socket = safer_ring::with_as_tuple<
+///     net::basic_stream_socket<net::local::stream_protocol, safer_ring::executor>>;
+/// safer_ring::io_context context;
+/// socket near(context), far(context);
+/// net::local::connect_pair(near, far);
+/// auto read = [](socket& from) -> safer_ring::awaitable<void> {
+///     char byte = 0;
+///     auto [error, size] = co_await from.async_read_some(net::buffer(&byte, 1));
+///     assert(!error && size == 1 && byte == 'x');
+/// };
+/// net::co_spawn(context, read(near), net::detached);
+/// net::write(far, net::buffer("x", 1));
+/// context.run();
+/// @endcode
 
 #include <safer_ring/asio/executor.hpp>
 

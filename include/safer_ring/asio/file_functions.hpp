@@ -115,6 +115,8 @@ public:
 /// only, whose operations run one after the other; a random-access file's may be
 /// written before, meanwhile, or afterwards.
 ///
+/// *Completion signature*: `void(error_code)`.
+///
 /// *Object lifetimes*: the file may be closed or destroyed meanwhile, which ends
 /// it with `operation_aborted`; what the kernel has begun it does all the same.
 ///
@@ -126,6 +128,8 @@ public:
 /// *Errors*: those of fsync(2); `invalid_argument` for what is no file on a disk.
 /// `no_descriptors` when there is none left for the kernel's worker, which needs
 /// another one of the file's; it is closed with the file.
+///
+/// *Thread safety*: as for the file's own operations, one thread at a time.
 ///
 /// *Kernel*: Linux 5.1.
 ///
@@ -167,6 +171,8 @@ requires(!std::same_as<std::decay_t<Token>, sync_scope>) auto async_sync(File& f
 /// The path is copied. A relative one is looked up from where the working
 /// directory is when the kernel gets to it.
 ///
+/// *Completion signature*: `void(error_code)`.
+///
 /// *Object lifetimes*: the file may be moved, closed or destroyed meanwhile. The
 /// two latter end it with `operation_aborted`, and a file that is opened all the
 /// same is closed. Until it has ended, the object is not open.
@@ -178,6 +184,8 @@ requires(!std::same_as<std::decay_t<Token>, sync_scope>) auto async_sync(File& f
 /// *Errors*: those of open(2); `already_open`; `already_started` while another
 /// one is under way; `name_too_long`; `invalid_argument` for a path with a zero
 /// in it.
+///
+/// *Thread safety*: as for the file's own operations, one thread at a time.
 ///
 /// *Kernel*: Linux 5.6.
 ///

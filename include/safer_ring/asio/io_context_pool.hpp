@@ -69,6 +69,17 @@ struct io_context_pool_options {
 /// library: a child of a pool that is at work had better call exec(2) or _exit(2).
 ///
 /// *Kernel*: as io_context.
+///
+/// @code
+/// safer_ring::io_context_pool pool(2);
+/// std::atomic<int> called{0};
+/// for (std::size_t i = 0; i != pool.size(); ++i)
+///     net::post(pool.at(i), [&] { ++called; });
+/// pool.start();
+/// pool.finish(); // When there is nothing left to do.
+/// pool.join();
+/// assert(called == 2);
+/// @endcode
 class io_context_pool {
 public:
     using executor_type = io_context::executor_type;

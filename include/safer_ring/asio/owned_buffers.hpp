@@ -66,12 +66,12 @@ struct appended_buffer {
     owned_buffer buffer;
 };
 
-/// Passed to a read, keeps the bytes up to `size()` and fills what lies behind. Where less
-/// does than was consumed in front, the bytes move there before.
+/// Passed to a read, keeps the bytes up to `size()` and fills what lies behind. Where less room is left
+/// there than was consumed in front, the bytes move to the front of the memory first, and views of
+/// them, as from `text()`, are of no use any more.
 inline appended_buffer append(owned_buffer buffer) noexcept
 {
-    if (2 * buffer.capacity() - buffer.size() < ring::buffer_access::whole_capacity(buffer))
-        buffer.compact();
+    ring::buffer_access::make_room(buffer);
     return {std::move(buffer)};
 }
 
@@ -352,7 +352,6 @@ template <typename Socket, typename Token = detail::default_token<Socket>>
 requires(!detail::filled_buffer<std::decay_t<Token>>) auto async_receive(Socket& socket,
                                                                          Token&& token = Token())
 {
-    namespace net = boost::asio;
     return boost::asio::async_compose<Token, void(boost::system::error_code, owned_buffer)>(
         detail::receive_when_ready<Socket>(socket), token, socket);
 }

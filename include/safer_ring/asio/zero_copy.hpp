@@ -98,6 +98,8 @@ concept zero_copy_buffer = std::same_as<T, owned_buffer> || std::same_as<T, shar
 ///
 /// *Errors*: those of send(2).
 ///
+/// *Thread safety*: as for the socket's own operations, one thread at a time.
+///
 /// *Kernel*: Linux 6.0. Before, on sockets that cannot (local ones), where
 /// RLIMIT_MEMLOCK is too low, and on sockets that are Asio's own, the bytes are copied,
 /// and nothing else is different.

@@ -44,6 +44,7 @@ struct simulation_plan {
 
     bool buffer_ring = true;        ///< Buffers chosen by the kernel exist.
     bool receive_poll_first = true; ///< receive_poll_first is understood.
+    bool wait_timeout = true;       ///< The wait has one of its own: Linux 5.11.
     bool nowait_reads = true;       ///< Reads with RWF_NOWAIT never outlive their call.
     bool zero_copy_send = false;    ///< It exists.
     /// It exists; each completion is the last of its request, as a kernel may have it.

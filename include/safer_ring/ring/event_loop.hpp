@@ -537,6 +537,8 @@ private:
     unsigned quiet_turns_ = 0;   // With few completions, in a row.
     unsigned calls_granted_ = 0; // In this turn.
     std::size_t stale_completions_ = 0;
+    std::chrono::steady_clock::time_point
+        handed_back_;               // By who waits for the kernel outside of a turn.
     bool marker_is_out_ = false;    // A thread has the turn.
     bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel; or
                                     // a driver waits, which it always may.

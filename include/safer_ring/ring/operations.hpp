@@ -55,6 +55,8 @@ struct into_buffer {
 
     void lend() noexcept
     {
+        if (appends)
+            ring::buffer_access::make_room(buffer);
         kept_bytes = appends ? buffer.size() : 0;
         ring::buffer_access::lend(buffer);
     }

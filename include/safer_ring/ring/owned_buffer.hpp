@@ -218,6 +218,14 @@ struct buffer_access {
         return buffer.capacity_;
     }
 
+    /// For what is to come behind the bytes: moves them where there is less room behind
+    /// them than was consumed in front.
+    static void make_room(owned_buffer& buffer) noexcept
+    {
+        if (buffer.spare().size() < buffer.offset_)
+            buffer.compact();
+    }
+
     /// From now on the bytes are the kernel's: AddressSanitizer reports who
     /// touches them.
     static void lend(const owned_buffer& buffer) noexcept

@@ -75,7 +75,8 @@ public:
     }
 
     /// Puts what comes in behind the `size()` of the buffer, which keeps what is
-    /// in it.
+    /// in it. Where less room is left there than was consumed in front, the bytes
+    /// move to the front of the memory first.
     SAFER_RING_NOT_AFTER_MOVE operation append() &&
         requires requires(Op& op) { op.appends; }
     {

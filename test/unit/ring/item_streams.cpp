@@ -375,96 +375,118 @@ BOOST_AUTO_TEST_CASE(buffers_of_streams_are_kept_as_long_as_the_ring_is)
     }
 }
 
-/// Whatever the kernel does, and however plain receives and streams come and go, the
-/// bytes arrive once and in order.
+/// Plain receives and streams that come and go, on a kernel that does what it likes.
+struct coming_and_going {
+    explicit coming_and_going(std::uint64_t seed) : l(small_options(), plan(seed)), random(seed) {}
+
+    static simulation_plan plan(std::uint64_t seed)
+    {
+        simulation_plan plan = simulation_plan::random(seed);
+        plan.enter_error = 0;
+        plan.connection_error = 0;
+        plan.refuses_when_overflowing = false;
+        plan.multishot_receive = seed % 2 == 0;
+        return plan;
+    }
+    bool chance(unsigned percent) { return random() % 100 < percent; }
+
+    /// Results in the order of their handlers.
+    void collect()
+    {
+        for (; taken < texts.size(); ++taken) {
+            const record& r = l.records[taken];
+            if (r.open())
+                return;
+            if (r.result > 0)
+                received += texts[taken].substr(0, static_cast<std::size_t>(r.result));
+            else
+                BOOST_TEST(r.result == -ECANCELED);
+        }
+    }
+    void turn()
+    {
+        l.turn();
+        collect();
+    }
+    void receive()
+    {
+        texts.emplace_back(32, ' ');
+        l.start<receive_into>(*c, direction::read, texts.back());
+    }
+    void stop()
+    {
+        std::string left;
+        BOOST_TEST(stream->stop(left) == 0);
+        stream.reset();
+        // Handlers have what comes before; a plain receive that still waits has
+        // kept the stream from beginning.
+        for (int turns = 0; taken < texts.size() && !left.empty(); ++turns) {
+            BOOST_REQUIRE(turns < 100);
+            turn();
+        }
+        received += left;
+    }
+    void step(int number)
+    {
+        if (chance(30)) {
+            const std::string text = std::to_string(number) + ' ';
+            c.peer.write(text);
+            sent += text;
+        }
+        if (!stream && chance(30)) {
+            stream.emplace(l, *c, stream_limits{3, 1});
+        } else if (stream && chance(10)) {
+            stop();
+        } else if (chance(40)) {
+            if (stream)
+                stream->next(texts.emplace_back());
+            else
+                receive();
+            if (chance(30))
+                l.loop.cancel(l.last_id);
+        } else if (chance(5)) {
+            l.loop.cancel(*c);
+        }
+        if (chance(50))
+            turn();
+    }
+    void receive_the_rest()
+    {
+        if (stream)
+            stop();
+        for (int turns = 0; received.size() < sent.size(); ++turns) {
+            BOOST_REQUIRE(turns < 10000);
+            if (taken == texts.size())
+                receive();
+            turn();
+        }
+    }
+
+    simulated_loop l;
+    connection c{l};
+    std::mt19937_64 random;
+    std::optional<receiving> stream;
+    std::deque<std::string> texts;
+    std::string sent, received;
+    std::size_t taken = 0;
+};
+
+/// The bytes arrive once and in order.
 BOOST_AUTO_TEST_CASE(bytes_come_in_order_whatever_happens)
 {
     for (std::uint64_t seed = 1; seed <= 500; ++seed) {
         BOOST_TEST_CONTEXT("seed " << seed)
         {
-            simulation_plan plan = simulation_plan::random(seed);
-            plan.enter_error = 0;
-            plan.connection_error = 0;
-            plan.refuses_when_overflowing = false;
-            plan.multishot_receive = seed % 2 == 0;
-            simulated_loop l(small_options(), plan);
-            connection c(l);
-            std::mt19937_64 random(seed);
-            const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
-            std::optional<receiving> stream;
-            std::deque<std::string> texts;
-            std::string sent, received;
-            // Results in the order of their handlers.
-            std::size_t taken = 0;
-            const auto collect = [&] {
-                for (; taken < texts.size(); ++taken) {
-                    const record& r = l.records[taken];
-                    if (r.open())
-                        return;
-                    if (r.result > 0)
-                        received += texts[taken].substr(0, static_cast<std::size_t>(r.result));
-                    else
-                        BOOST_TEST(r.result == -ECANCELED);
-                }
-            };
-            const auto stop = [&] {
-                std::string left;
-                BOOST_TEST(stream->stop(left) == 0);
-                stream.reset();
-                // Handlers have what comes before; a plain receive that still waits has
-                // kept the stream from beginning.
-                for (int turns = 0; taken < texts.size() && !left.empty(); ++turns) {
-                    BOOST_REQUIRE(turns < 100);
-                    l.turn();
-                    collect();
-                }
-                received += left;
-            };
-            for (int step = 0; step < 300; ++step) {
-                if (chance(30)) {
-                    const std::string text = std::to_string(step) + ' ';
-                    c.peer.write(text);
-                    sent += text;
-                }
-                if (!stream && chance(30)) {
-                    stream.emplace(l, *c, stream_limits{3, 1});
-                } else if (stream && chance(10)) {
-                    stop();
-                } else if (chance(40)) {
-                    if (stream) {
-                        texts.emplace_back();
-                        stream->next(texts.back());
-                    } else {
-                        texts.emplace_back(32, ' ');
-                        l.start<receive_into>(*c, direction::read, texts.back());
-                    }
-                    if (chance(30))
-                        l.loop.cancel(l.last_id);
-                } else if (chance(5)) {
-                    l.loop.cancel(*c);
-                }
-                if (chance(50)) {
-                    l.turn();
-                    collect();
-                }
-            }
-            if (stream)
-                stop();
-            for (int turns = 0; received.size() < sent.size(); ++turns) {
-                BOOST_REQUIRE(turns < 10000);
-                if (taken == texts.size()) {
-                    texts.emplace_back(32, ' ');
-                    l.start<receive_into>(*c, direction::read, texts.back());
-                }
-                l.turn();
-                collect();
-            }
-            BOOST_TEST(received == sent);
-            c.close();
+            coming_and_going test(seed);
+            for (int step = 0; step < 300; ++step)
+                test.step(step);
+            test.receive_the_rest();
+            BOOST_TEST(test.received == test.sent);
+            test.c.close();
             // Cancellations are late or missed here.
-            for (int turns = 0; turns < 100 && !l.everything_is_back(); ++turns)
-                l.turn();
-            BOOST_TEST(l.everything_is_back());
+            for (int turns = 0; turns < 100 && !test.l.everything_is_back(); ++turns)
+                test.l.turn();
+            BOOST_TEST(test.l.everything_is_back());
         }
     }
 }
