@@ -19,10 +19,12 @@ endif()
 list(TRANSFORM loads REPLACE "^LOAD +" "")
 list(REMOVE_DUPLICATES loads)
 string(REPLACE "|" ";" FOLDERS "${FOLDERS}")
+# What GCC splits a program into when it optimises at the link, which -save-temps keeps: the marker is
+# in one of them only.
+list(FILTER loads EXCLUDE REGEX "\\.ltrans[0-9]*\\.ltrans\\.o$")
 
-# What GCC and clang make of everything when they optimise at the link, and delete behind it: the
-# objects it was made of are in the map too.
-set(of_the_link "\\.ltrans[0-9]*\\.ltrans\\.o$|\\.(lto|debug\\.temp)\\.o$|/lto-llvm-[^/]*\\.o$")
+# What else they make there and delete behind it; the objects all of it was made of are in the map too.
+set(of_the_link "\\.(lto|debug\\.temp)\\.o$|/lto-llvm-[^/]*\\.o$")
 
 # The file that a map names, as an absolute path; nothing for what was made by the link only.
 function(find_loaded file variable)

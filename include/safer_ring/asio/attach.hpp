@@ -31,8 +31,8 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// made with one of the UNSAFE concurrency hints: threads that look up names,
 /// among others, post to it.
 ///
-/// *Kernel*: as safer_ring::io_context; Asio's own reactor, epoll, waits for the
-/// ring's descriptor.
+/// *Kernel*: as safer_ring::io_context; the host's own reactor, epoll or Asio's
+/// io_uring, waits for the ring's descriptor.
 ///
 /// @code
 /// net::io_context host;
