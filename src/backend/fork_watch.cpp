@@ -59,6 +59,7 @@ void fork_watch::watch_forks()
     if (error != 0)
         throw std::system_error(error, std::system_category(), "safer_ring: pthread_atfork");
     const std::lock_guard held(all().mutex);
+    previous_ = nullptr; // It may have watched before.
     next_ = all().first;
     if (next_ != nullptr)
         next_->previous_ = this;

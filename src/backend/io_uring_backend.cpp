@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <fstream>
 #include <memory>
 #include <mutex>
@@ -63,7 +62,8 @@ std::string likely_cause(int error)
                "runtimes do by default";
     }
     case ENOMEM: {
-        // Before Linux 5.12 a ring's memory counts against the first, since then against the second.
+        // A ring's memory counts against the second since Linux 5.12, and before, and again since
+        // 6.14, against the first.
         const std::string group = "the memory limit of the control group (MemoryMax=, --memory)";
         const auto locked = limit_text(RLIMIT_MEMLOCK);
         if (!locked)
@@ -175,8 +175,8 @@ public:
     int update_file(unsigned index, int fd) noexcept override
     {
         // The kernel empties the place before it looks at the descriptor.
-        if (fd >= 0 && ::fcntl(fd, F_GETFD) < 0)
-            return -errno;
+        if (fd >= 0 && !is_registrable(fd))
+            return -EBADF;
         io_uring_files_update request{};
         request.offset = index;
         request.fds = reinterpret_cast<std::uint64_t>(&fd);
@@ -272,6 +272,10 @@ private:
     int register_buffers(provided_buffer* buffers, unsigned count, std::uint16_t group,
                          std::uint16_t flags) noexcept
     {
+        // Before Linux 5.13, a call that the kernel does not know is answered when all requests
+        // have ended. None before 5.18, which has the flag, has buffer rings (5.19).
+        if ((parameters_.features & IORING_FEAT_LINKED_FILE) == 0)
+            return -EINVAL;
         io_uring_buf_reg request{};
         request.ring_addr = reinterpret_cast<std::uint64_t>(buffers);
         request.ring_entries = count;
@@ -299,6 +303,14 @@ private:
         const int result =
             ::io_uring_register(static_cast<unsigned>(ring_.ring_fd), what, argument, count);
         return result < 0 ? result : 0;
+    }
+
+    /// Neither what was opened for its path alone (O_PATH) nor a ring is. Told to submit
+    /// nothing, the kernel answers EBADF for the one as for a number without a file,
+    /// EOPNOTSUPP for every file that it takes, and anything else for a ring.
+    static bool is_registrable(int fd) noexcept
+    {
+        return ::io_uring_enter(static_cast<unsigned>(fd), 0, 0, 0, nullptr) == -EOPNOTSUPP;
     }
 
     /// A table with empty places (IORING_RSRC_REGISTER_SPARSE, Linux 5.19).
@@ -498,7 +510,8 @@ private:
         return taken == 1;
     }
 
-    /// Registers a ring of one buffer and takes it back.
+    /// Registers a ring of one buffer and takes it back. A kernel that has no memory for it
+    /// (RLIMIT_MEMLOCK) knows what it is.
     bool probe_buffer_ring(std::uint16_t flags) noexcept
     {
         const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -506,12 +519,11 @@ private:
             ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
             return false;
-        const bool found =
-            register_buffers(static_cast<provided_buffer*>(memory), 1, 0, flags) == 0;
-        if (found)
+        const int result = register_buffers(static_cast<provided_buffer*>(memory), 1, 0, flags);
+        if (result == 0)
             unregister_buffer_ring(0);
         ::munmap(memory, page);
-        return found;
+        return result == 0 || (result == -ENOMEM && flags == 0);
     }
 
     ::io_uring ring_{};

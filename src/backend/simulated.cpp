@@ -265,10 +265,7 @@ void simulation::state::deliver_outcomes()
 /// too early is written to after it, and a sanitizer sees that.
 void simulation::state::finish(outcome& o)
 {
-    if (o.to != nullptr && !o.data.empty())
-        copy_as_kernel(o.to, o.data.data(), o.data.size());
-    if (o.size_to != nullptr)
-        std::memcpy(o.size_to, &o.size_value, sizeof o.size_value);
+    deliver(o);
     if (!closed)
         post(o.completion);
     else if (o.op == opcode::accept && o.completion.result >= 0)

@@ -3,8 +3,6 @@
 
 #include "simulation_state.hpp"
 
-#include <safer_ring/ring/annotations.hpp>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -25,37 +23,14 @@ bool would_block(int error) noexcept
     return error == EAGAIN || error == EWOULDBLOCK;
 }
 
-#if defined(SAFER_RING_ADDRESS_SANITIZER)
-/// Of the shadow memory, for what __asan_poison_memory_region was called for.
-constexpr unsigned char poisoned_by_program = 0xf7;
-
-__attribute__((no_sanitize("address"))) bool is_lent(const void* data) noexcept
+template <typename T>
+std::vector<std::byte> bytes_of(const T& value)
 {
-    std::size_t scale = 0, offset = 0;
-    __asan_get_shadow_mapping(&scale, &offset);
-    const auto address = reinterpret_cast<std::uintptr_t>(data);
-    return *reinterpret_cast<const unsigned char*>((address >> scale) + offset) ==
-           poisoned_by_program;
+    const auto* const begin = reinterpret_cast<const std::byte*>(&value);
+    return {begin, begin + sizeof value};
 }
-
-__attribute__((no_sanitize("address"))) void copy_unchecked(void* to, const void* from,
-                                                            std::size_t size_bytes) noexcept
-{
-    for (std::size_t i = 0; i < size_bytes; ++i) // memcpy itself would be checked.
-        static_cast<volatile char*>(to)[i] = static_cast<const volatile char*>(from)[i];
-}
-#endif
 
 } // namespace
-
-void copy_as_kernel(void* to, const void* from, std::size_t size_bytes) noexcept
-{
-#if defined(SAFER_RING_ADDRESS_SANITIZER)
-    if (is_lent(to) || is_lent(from))
-        return copy_unchecked(to, from, size_bytes);
-#endif
-    std::memcpy(to, from, size_bytes);
-}
 
 short simulation::state::events_of(const request& r) noexcept
 {
@@ -64,7 +39,9 @@ short simulation::state::events_of(const request& r) noexcept
         return static_cast<short>(r.entry.op_flags);
     case opcode::send:
     case opcode::send_zc:
+    case opcode::sendmsg:
     case opcode::write:
+    case opcode::writev:
     case opcode::connect:
         return POLLOUT;
     default:
@@ -167,23 +144,38 @@ std::optional<simulation::state::clock::time_point> simulation::state::earliest_
     return earliest;
 }
 
+/// Of a read or write that is a failure to what is linked to it.
+bool simulation::state::is_short(const submission_entry& e, std::size_t moved_bytes)
+{
+    switch (e.op) {
+    case opcode::read:
+    case opcode::readv:
+    case opcode::write:
+    case opcode::writev:
+        return moved_bytes != length_of(e);
+    default:
+        return false;
+    }
+}
+
 /// What is linked to a request that has ended begins, or ends as well.
 void simulation::state::follow(request& r, int result)
 {
     if (closed)
         return;
-    if (r.limit)
-        complete(*r.limit, -ECANCELED);
-    if (r.behind.empty())
+    // Once: of a send that notifies later they are over with its result.
+    r.limit_due.reset();
+    if (const auto limit = std::exchange(r.limit, std::nullopt))
+        complete(*limit, -ECANCELED);
+    const std::vector<submission_entry> behind = std::exchange(r.behind, {});
+    if (behind.empty())
         return;
     const submission_entry& e = r.entry;
-    const bool moves_bytes = e.op == opcode::read || e.op == opcode::write;
     const bool is_success = result == -ETIME && (e.op_flags & timeout_is_success) != 0;
-    const bool failed = (result < 0 && !is_success) ||
-                        (moves_bytes && static_cast<std::uint32_t>(result) != e.length);
+    const bool failed = result < 0 ? !is_success : is_short(e, static_cast<std::size_t>(result));
     if (!failed || (e.flags & entry_hard_link) != 0)
-        return begin(r.behind);
-    for (const submission_entry& linked : r.behind)
+        return begin(behind);
+    for (const submission_entry& linked : behind)
         complete(linked, -ECANCELED);
 }
 
@@ -205,13 +197,18 @@ std::optional<int> simulation::state::execute(request& r, outcome& o, short reve
         return receive(r, o);
     case opcode::send:
     case opcode::send_zc:
+    case opcode::sendmsg:
         return send(r);
+    case opcode::recvmsg:
+        return receive_message(r, o);
     case opcode::read:
+    case opcode::readv:
     case opcode::write:
+    case opcode::writev:
         // Always ready for a file on a disk; a pipe or a terminal may block.
         if (revents == 0)
             return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
-        return r.entry.op == opcode::read ? read(r, o) : write(r);
+        return events_of(r) == POLLIN ? read(r, o) : write(r);
     case opcode::accept:
         // The listening socket may block, and its mode is the user's.
         if (revents == 0)
@@ -250,13 +247,17 @@ std::optional<int> simulation::state::injected_result(const request& r)
         return std::nullopt;
     switch (r.entry.op) {
     case opcode::recv:
+    case opcode::recvmsg:
         return -random.pick({ECONNRESET, ETIMEDOUT, EHOSTUNREACH});
     case opcode::send:
     case opcode::send_zc:
+    case opcode::sendmsg:
         return -random.pick({EPIPE, ECONNRESET});
     case opcode::read:
+    case opcode::readv:
         return -EIO;
     case opcode::write:
+    case opcode::writev:
         return -random.pick({EIO, ENOSPC});
     case opcode::accept:
         return -random.pick({ECONNABORTED, EPROTO, EMFILE, ENOBUFS});
@@ -273,7 +274,7 @@ std::optional<int> simulation::state::receive(request& r, outcome& o)
     std::size_t length = e.length;
     const provided_buffer* chosen = nullptr;
     buffer_group* group = nullptr;
-    o.to = reinterpret_cast<void*>(e.address);
+    o.to = parts_of(e);
     if ((e.flags & entry_buffer_select) != 0) {
         const auto found = groups.find(e.buffer_group);
         if (found == groups.end() || found->second.available() == 0 ||
@@ -282,7 +283,7 @@ std::optional<int> simulation::state::receive(request& r, outcome& o)
         group = &found->second;
         chosen = &group->ring[group->head & (group->count - 1)];
         length = length == 0 ? chosen->length : std::min<std::size_t>(length, chosen->length);
-        o.to = reinterpret_cast<void*>(chosen->address);
+        o.to = {{reinterpret_cast<void*>(chosen->address), length}};
     }
     shorten(length);
     o.data.resize(length);
@@ -306,31 +307,49 @@ std::optional<int> simulation::state::receive(request& r, outcome& o)
     return static_cast<int>(n);
 }
 
-void simulation::state::shorten(std::size_t& length)
+std::optional<int> simulation::state::receive_message(request& r, outcome& o)
 {
-    if (length > 1 && random.chance(plan.short_count))
-        length = 1 + random.below(length);
-}
-
-/// What an entry sends or writes, all of it or less. Copied, since there a
-/// sanitizer sees a read of memory that is gone; a system call would only
-/// answer EFAULT, or take what it finds.
-std::vector<std::byte> simulation::state::gather(const submission_entry& e)
-{
-    std::size_t length = e.length;
-    shorten(length);
-    std::vector<std::byte> data(length);
-    if (length != 0)
-        copy_as_kernel(data.data(), reinterpret_cast<const void*>(e.address), length);
-    return data;
+    auto* const theirs = reinterpret_cast<msghdr*>(r.entry.address);
+    msghdr header = *theirs;
+    const std::size_t length = prepare_to_fill(r.entry, o);
+    iovec to{o.data.data(), length};
+    std::vector<std::byte> address(header.msg_name != nullptr ? header.msg_namelen : 0);
+    std::vector<std::byte> control(header.msg_controllen);
+    header.msg_name = address.empty() ? nullptr : address.data();
+    header.msg_control = control.empty() ? nullptr : control.data();
+    header.msg_iov = &to;
+    header.msg_iovlen = 1;
+    const auto n = ::recvmsg(r.file, &header, static_cast<int>(r.entry.op_flags) | MSG_DONTWAIT);
+    if (n < 0) {
+        o.data.clear();
+        if (!would_block(errno))
+            return -errno;
+        return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
+    }
+    // More than there was room for, where MSG_TRUNC asks for the length.
+    o.data.resize(std::min(static_cast<std::size_t>(n), o.data.size()));
+    address.resize(std::min<std::size_t>(header.msg_namelen, address.size()));
+    control.resize(header.msg_controllen);
+    o.also.push_back({theirs->msg_name, std::move(address)});
+    o.also.push_back({theirs->msg_control, std::move(control)});
+    o.also.push_back({&theirs->msg_namelen, bytes_of(header.msg_namelen)});
+    o.also.push_back({&theirs->msg_controllen, bytes_of(header.msg_controllen)});
+    o.also.push_back({&theirs->msg_flags, bytes_of(header.msg_flags)});
+    return static_cast<int>(n);
 }
 
 std::optional<int> simulation::state::send(request& r)
 {
     const submission_entry& e = r.entry;
-    const std::vector<std::byte> data = gather(e);
-    const auto n = ::send(r.file, data.data(), data.size(),
-                          static_cast<int>(e.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL);
+    std::vector<std::byte> data = gather(e);
+    iovec from{data.data(), data.size()};
+    msghdr header{};
+    if (e.op == opcode::sendmsg)
+        header = *reinterpret_cast<const msghdr*>(e.address);
+    header.msg_iov = &from;
+    header.msg_iovlen = 1;
+    const auto n =
+        ::sendmsg(r.file, &header, static_cast<int>(e.op_flags) | MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n >= 0)
         return static_cast<int>(n);
     if (!would_block(errno))
@@ -341,10 +360,7 @@ std::optional<int> simulation::state::send(request& r)
 std::optional<int> simulation::state::read(request& r, outcome& o)
 {
     const submission_entry& e = r.entry;
-    std::size_t length = e.length;
-    shorten(length);
-    o.to = reinterpret_cast<void*>(e.address);
-    o.data.resize(length);
+    const std::size_t length = prepare_to_fill(e, o);
     const iovec to{o.data.data(), length};
     // An offset of -1 is the file's own position here as it is in the ring.
     const auto n = ::preadv2(r.file, &to, 1, static_cast<off_t>(e.offset), 0);
@@ -383,10 +399,9 @@ std::optional<int> simulation::state::accept(request& r, outcome& o)
         socklen_t room = 0;
         std::memcpy(&room, reinterpret_cast<const void*>(e.offset), sizeof room);
         const auto* const bytes = reinterpret_cast<const std::byte*>(&address);
-        o.data.assign(bytes, bytes + std::min(size, room));
-        o.to = reinterpret_cast<void*>(e.address);
-        o.size_value = size;
-        o.size_to = reinterpret_cast<void*>(e.offset);
+        o.also.push_back(
+            {reinterpret_cast<void*>(e.address), {bytes, bytes + std::min(size, room)}});
+        o.also.push_back({reinterpret_cast<void*>(e.offset), bytes_of(size)});
     }
     return socket;
 }

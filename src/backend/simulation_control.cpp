@@ -5,43 +5,11 @@
 
 #include <cerrno>
 #include <sstream>
-#include <sys/socket.h>
 #include <utility>
 
 // What a test sees and steers.
 
 namespace safer_ring::inline SAFER_RING_ABI::backend {
-namespace {
-
-using memory_ranges = std::vector<simulation::memory_range>;
-
-void add(memory_ranges& ranges, std::uint64_t address, std::size_t size)
-{
-    if (address != 0 && size != 0)
-        ranges.push_back({reinterpret_cast<const std::byte*>(address), size});
-}
-
-void add_memory_of(memory_ranges& ranges, const submission_entry& e)
-{
-    switch (e.op) {
-    case opcode::recv:
-    case opcode::send:
-    case opcode::send_zc:
-    case opcode::read:
-    case opcode::write:
-        return add(ranges, e.address, e.length);
-    case opcode::accept:
-        add(ranges, e.address, sizeof(sockaddr_storage));
-        return add(ranges, e.offset, sizeof(socklen_t));
-    case opcode::connect:
-        return add(ranges, e.address, e.offset);
-    default: // No memory, or nothing that the event loop asks for.
-        return;
-    }
-}
-
-} // namespace
-
 simulation_plan simulation_plan::random(std::uint64_t seed)
 {
     random_source source(seed);
@@ -265,22 +233,13 @@ std::vector<simulation::memory_range> simulation::referenced_memory() const
 {
     const executing_scope scope;
     const std::lock_guard held(state_->mutex);
-    memory_ranges ranges;
+    std::vector<memory_range> ranges;
     for (const auto& r : state_->requests)
-        add_memory_of(ranges, r.entry);
-    for (const auto& o : state_->outcomes) {
-        add(ranges, reinterpret_cast<std::uint64_t>(o.to), o.data.size());
-        if (o.size_to != nullptr)
-            add(ranges, reinterpret_cast<std::uint64_t>(o.size_to), sizeof o.size_value);
-    }
-    for (const auto& [id, group] : state_->groups) {
-        add(ranges, reinterpret_cast<std::uint64_t>(group.ring),
-            group.count * sizeof(provided_buffer));
-        for (unsigned i = 0; i < group.available(); ++i) {
-            const auto& b = group.ring[(group.head + i) & (group.count - 1)];
-            add(ranges, b.address, b.length);
-        }
-    }
+        state::add_memory_of(ranges, r.entry);
+    for (const auto& o : state_->outcomes)
+        state::add_memory_of(ranges, o);
+    for (const auto& [id, group] : state_->groups)
+        state::add_memory_of(ranges, group);
     return ranges;
 }
 

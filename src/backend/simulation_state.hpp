@@ -17,6 +17,7 @@
 #include <optional>
 #include <poll.h>
 #include <set>
+#include <sys/uio.h>
 #include <vector>
 
 namespace safer_ring::inline SAFER_RING_ABI::backend {
@@ -85,16 +86,21 @@ struct simulation::state {
         std::optional<clock::time_point> limit_due;
     };
 
+    /// Bytes for memory of the program.
+    struct copied {
+        void* to = nullptr;
+        std::vector<std::byte> data;
+    };
+
     /// What execution brought: the memory is written and the completion
     /// posted together.
     struct outcome {
         opcode op = opcode::nop;
         completion_entry completion{};
         std::vector<std::byte> data;
-        void* to = nullptr;
-        std::uint32_t size_value = 0; // Length of an accepted peer's address.
-        void* size_to = nullptr;
-        unsigned delay = 0; // In enters.
+        std::vector<iovec> to;    // Where the data goes, into one after the other.
+        std::vector<copied> also; // Addresses, ancillary data and lengths.
+        unsigned delay = 0;       // In enters.
     };
 
     struct buffer_group {
@@ -137,6 +143,17 @@ struct simulation::state {
     int close_file(const submission_entry& entry);
     int resolve_registered_memory(submission_entry& entry) const noexcept;
 
+    // simulated_memory.cpp: where the bytes are
+    [[nodiscard]] static std::vector<iovec> parts_of(const submission_entry& e);
+    [[nodiscard]] static std::size_t length_of(const submission_entry& e);
+    void shorten(std::size_t& length);
+    std::size_t prepare_to_fill(const submission_entry& e, outcome& o);
+    std::vector<std::byte> gather(const submission_entry& e);
+    static void deliver(const outcome& o);
+    static void add_memory_of(std::vector<memory_range>& ranges, const submission_entry& e);
+    static void add_memory_of(std::vector<memory_range>& ranges, const outcome& o);
+    static void add_memory_of(std::vector<memory_range>& ranges, const buffer_group& group);
+
     // simulated_execution.cpp: the requests
     bool attempt(request& r);
     void read_at_once(request& r);
@@ -144,8 +161,7 @@ struct simulation::state {
     std::optional<int> execute(request& r, outcome& o, short revents);
     std::optional<int> injected_result(const request& r);
     std::optional<int> receive(request& r, outcome& o);
-    void shorten(std::size_t& length);
-    std::vector<std::byte> gather(const submission_entry& e);
+    std::optional<int> receive_message(request& r, outcome& o);
     std::optional<int> send(request& r);
     std::optional<int> read(request& r, outcome& o);
     std::optional<int> write(request& r);
@@ -157,6 +173,7 @@ struct simulation::state {
     bool run_out(request& r);
     [[nodiscard]] std::optional<clock::time_point> earliest_timer() const;
     void end(request& r, int result);
+    [[nodiscard]] static bool is_short(const submission_entry& e, std::size_t moved_bytes);
     void follow(request& r, int result);
     void complete(const submission_entry& entry, int result);
     void add_outcome(outcome&& o);

@@ -133,34 +133,26 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     hurry_late();
     reap();
     attempt_writes(held, d);
-    bool requested = false;
-    for (const direction dir : all_directions)
-        for (io_operation* op = d.front(dir); op != nullptr; op = op->after_)
-            if (op->state_ == io_state::in_kernel && !op->cancel_requested_) {
-                request_cancel(*op);
-                requested = true;
-            } else if (op->state_ == io_state::queued) {
-                op->cancel_requested_ = true; // Its turn would come: begin() ends it then.
-            }
-    if (requested) {
-        // Entering runs this thread's task work, so what it submitted itself
-        // has completed when the call returns.
-        flush_published();
-        reap();
-    }
-    // Also where another thread has asked already, and waits itself.
+    request_ends(d);
+    // Also where another thread has asked already, and waits itself. Whenever the lock is given
+    // up, what was pending may be taken to the kernel by a thread that has its turn.
+    const auto has_still = [this, &d](bool (*what)(const io_operation&)) {
+        request_ends(d);
+        return has_any(d, what);
+    };
     await_kernel(
-        held, [&d] { return has_any(d, borrows_memory); }, wait_forever);
+        held, [&] { return has_still(borrows_memory); }, wait_forever);
     // What another thread submitted ends there. A closed descriptor waits for
     // it too, so that its port is free; a whole context drains all at once.
     // Nothing waits for a disk, which cannot be interrupted.
     if (mode != cancel_mode::cancel && !shut_down_ && d.kind != file_kind::regular)
         await_kernel(
-            held, [&d] { return has_any(d, owes_result); },
+            held, [&] { return has_still(owes_result); },
             mode == cancel_mode::release ? release_deadline : close_deadline);
     // The lock was given up meanwhile, so that a thread may be performing again.
     wait_until_performed(held, d);
     hurry_late();
+    request_ends(d);
     if (mode != cancel_mode::cancel && kernel_ && kernel_->unsubmitted() != 0) {
         // The kernel takes nothing; the number is given up all the same.
         kernel_->disown(d.fd);
@@ -178,11 +170,32 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     hand_back(held);
 }
 
+/// Asks for the end of what nobody has asked it for.
+void event_loop::request_ends(descriptor& d) noexcept
+{
+    bool requested = false;
+    for (const direction dir : all_directions)
+        for (io_operation* op = d.front(dir); op != nullptr; op = op->after_)
+            if (op->state_ == io_state::in_kernel && !op->cancel_requested_) {
+                request_cancel(*op);
+                requested = true;
+            } else if (op->state_ == io_state::queued) {
+                op->cancel_requested_ = true; // Its turn would come: begin() ends it then.
+            }
+    if (!requested)
+        return;
+    // Entering runs this thread's task work, so what it submitted itself has
+    // completed when the call returns.
+    flush_published();
+    reap();
+}
+
 /// What was put off to the end of the turn goes to the queue of what is ready,
 /// for it may end now, and then comes before what stands behind it.
 void event_loop::hurry_late() noexcept
 {
     ready_.splice_back(late_);
+    ready_.splice_back(paused_);
 }
 
 /// Gives one operation the end that `mode` asks for. Afterwards the caller's
@@ -254,6 +267,11 @@ void event_loop::request_end(io_operation& op) noexcept
 /// taken may have been what the thread in the kernel was to wake for.
 void event_loop::hand_back(guard& held)
 {
+    // Of streams that have enough, before the next turn: a handler may do for long what reaps.
+    if (!to_cancel_.empty() && kernel_ && !kernel_->is_inherited()) {
+        cancel_held_back();
+        flush_published();
+    }
     wake_for_ready(held);
     if (std::exchange(reaped_meanwhile_, false) || cancel_missed_ || !pending_.empty() ||
         !to_cancel_.empty())

@@ -110,6 +110,13 @@ void event_loop::take_turn(guard& held, backend::backend::timeout wait)
     }
 }
 
+/// Of few reads, and asked of each.
+inline bool event_loop::minds_urgent_data(const io_operation& op) noexcept
+{
+    return op.direction_ == direction::read && op.descriptor_ != nullptr &&
+           op.descriptor_->minds_urgent_data;
+}
+
 std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::backend::timeout wait)
 {
     const bool forever = wait == wait_forever;
@@ -147,7 +154,7 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             put_before_turn(late_);
             continue;
         } else {
-            if (waited && !forever) {
+            if (waited) {
                 wake_for_more(held);
                 return 0;
             }
@@ -161,9 +168,11 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
                 put_off_ = wake_sent_ ? put_off : 0;
                 return 0;
             }
-            waited = true;
+            waited = !forever;
             continue;
         }
+        if (op->is_io() && minds_urgent_data(static_cast<io_operation&>(*op)))
+            op = &urgent_first(held, static_cast<io_operation&>(*op));
         if (op->is_io() && !settle_before_handler(held, static_cast<io_operation&>(*op)))
             continue;
         if (!ready_.empty() && !one_thread())
@@ -189,21 +198,17 @@ bool event_loop::perform_unlocked(guard& held, io_operation& op)
     return done;
 }
 
-void event_loop::note_vain_poll(io_operation& op, int events) noexcept
-{
-    // Of a splice, either descriptor may be the one with the error.
-    if ((events & POLLERR) != 0 && (events & ~(POLLERR | POLLRDHUP)) == 0 &&
-        op.role_ != io_operation::role::in_two_lines)
-        op.waits_for_edge_ = op.doubts_errors_ = true;
-}
-
 bool event_loop::settle_before_handler(guard& held, io_operation& op)
 {
     if (op.needs_perform_) {
         op.needs_perform_ = false;
+        const bool was_paused = op.is_paused_;
+        op.is_paused_ = false;
         if (!perform_unlocked(held, op)) {
-            if (op.submitted_as_ == backend::opcode::poll_add && op.result_ > 0)
-                note_vain_poll(op, op.result_);
+            if (pauses(op, was_paused)) {
+                pause(held, op);
+                return false;
+            }
             if (runs_late() && op.attempts_again(*this)) {
                 op.needs_perform_ = true;
                 late_.push_back(&op);
@@ -448,6 +453,8 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     op.descriptor_ = &d;
     op.direction_ = dir;
     d.push_back(op);
+    if (dir == direction::except)
+        mind_urgent_data(held, d);
 
     const io_operation* before = d.concurrent ? nullptr : op.before_;
     if (before != nullptr && (before->state_ != io_state::ready || before->needs_perform_)) {

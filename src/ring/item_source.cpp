@@ -53,6 +53,10 @@ stream_item item_source::pop() noexcept
         return items_.pop();
     stream_item lost;
     lost.result = -ENOMEM;
+    if (stands_alone()) {
+        has_lost_ = false;
+        items_.forget_loss();
+    }
     return lost;
 }
 

@@ -54,8 +54,8 @@ std::string hint(int error, bool is_file, unsigned places)
         if (const auto locked = backend::limit_text(RLIMIT_MEMLOCK); locked && !is_file)
             return "RLIMIT_MEMLOCK is " + *locked +
                    " bytes, and registered memory counts against it unless the process has "
-                   "CAP_IPC_LOCK, as root does; raise it (ulimit -l, LimitMEMLOCK=). Since Linux "
-                   "5.12 nothing else of a ring counts";
+                   "CAP_IPC_LOCK, as root does; raise it (ulimit -l, LimitMEMLOCK=). Rings "
+                   "and their buffers count as well, but for Linux 5.12 to 6.13";
         return "the kernel has no memory left";
     case EPERM:
     case EACCES:

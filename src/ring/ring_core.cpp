@@ -6,6 +6,8 @@
 #include <safer_ring/ring/message_operations.hpp>
 #include <safer_ring/ring/ring_core.hpp>
 
+#include "backend/fork_watch.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -81,7 +83,7 @@ std::size_t entries_of(const request& r) noexcept
 } // namespace
 
 ring_core::ring_core(std::unique_ptr<backend::backend> kernel)
-    : kernel_(std::move(kernel)), registry_(*kernel_)
+    : kernel_(std::move(kernel)), registry_(*kernel_), process_(backend::fork_watch::generation())
 {
 }
 

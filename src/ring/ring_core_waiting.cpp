@@ -5,6 +5,8 @@
 
 #include <safer_ring/ring/ring_core.hpp>
 
+#include "backend/fork_watch.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -89,13 +91,13 @@ bool ring_core::wait_once(guard& held, clock::time_point deadline)
 /// not there, and nobody comes back.
 void ring_core::leave_parent(guard&) noexcept
 {
-    if (has_left_parent_ || !kernel_->is_inherited())
+    const unsigned process = backend::fork_watch::generation();
+    if (std::exchange(process_, process) == process)
         return;
-    has_left_parent_ = true; // From here on they are threads of this process.
     in_kernel_ = false;
     claim_ = claim::none;
-    if (std::exchange(sleepers_, 0) !=
-        0) // Destroying it would wait for them (POSIX Threads in glibc).
+    // Destroying it would wait for them (POSIX Threads in glibc).
+    if (std::exchange(sleepers_, 0) != 0)
         ::new (&changed_) std::condition_variable_any;
 }
 

@@ -21,7 +21,7 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 struct signal_state : private backend::fork_watch {
     std::mutex mutex;
     signal_hub* hubs = nullptr;
-    int read_end = -1;
+    std::atomic<int> read_end{-1};
     std::atomic<int> write_end{-1};
     std::array<std::size_t, signal_hub::max_signal_number> registrations{};
     std::array<int, signal_hub::max_signal_number> flags{}; // Of signals that are registered.
@@ -34,7 +34,7 @@ struct signal_state : private backend::fork_watch {
         return state;
     }
 
-    void open_pipe()
+    void make_pipe()
     {
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
@@ -43,6 +43,11 @@ struct signal_state : private backend::fork_watch {
                                     "RLIMIT_NOFILE is used up)");
         read_end = ends[0];
         write_end = ends[1];
+    }
+
+    void open_pipe()
+    {
+        make_pipe();
         try {
             watch_forks();
         } catch (...) {
@@ -54,23 +59,40 @@ struct signal_state : private backend::fork_watch {
     /// A pipe of our own under the same numbers: what comes here is not for the parent.
     void forked() noexcept override
     {
+        // Who sends one to a child at once is to be heard by it, as soon as it can.
+        sigset_t all, before;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before);
+        renew_pipe();
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+
+    void renew_pipe() noexcept
+    {
+        const int reader = read_end.exchange(-1), writer = write_end.exchange(-1);
+        // Before the new ones: the child may be at its limit.
+        ::close(reader);
+        ::close(writer);
         int ends[2];
-        if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-            write_end = -1; // Rather heard by nobody than by the parent.
-            return;
+        if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+            return; // Rather heard by nobody than by the parent.
+        if (ends[1] != writer)
+            ::dup3(ends[1], writer, O_CLOEXEC);
+        if (ends[0] != reader) {
+            ::dup3(ends[0], reader, O_CLOEXEC);
+            ::close(ends[0]);
         }
-        ::dup3(ends[0], read_end, O_CLOEXEC);
-        ::dup3(ends[1], write_end, O_CLOEXEC);
-        ::close(ends[0]);
-        ::close(ends[1]);
+        if (ends[1] != writer && ends[1] != reader)
+            ::close(ends[1]);
+        read_end = reader;
+        write_end = writer;
     }
 
     void close_pipe() noexcept
     {
         ignore_forks();
-        ::close(read_end);
+        ::close(read_end.exchange(-1));
         ::close(write_end.exchange(-1));
-        read_end = -1;
     }
 
     static void deliver(int signal_number)
@@ -121,11 +143,16 @@ signal_operation::~signal_operation()
     }
 }
 
-/// Reads the pipe whenever it is readable, for as long as the hub lives. It
-/// never completes, so it is not counted as work.
+/// Reads the pipe whenever it is readable, for as long as the hub lives. It is not
+/// counted as work, but when it is completed, at its end.
 class signal_hub::pipe_reader final : public io_operation {
 public:
-    void complete(event_loop&) override { delete this; }
+    pipe_reader() : io_operation(role::unending) {}
+    void complete(event_loop& loop) override
+    {
+        loop.count_work();
+        delete this;
+    }
     void destroy() noexcept override { delete this; }
 
 private:
@@ -136,6 +163,8 @@ private:
     step settle(event_loop&) noexcept override { return step::perform; }
     bool perform(int fd) noexcept override
     {
+        if (fd < 0 || fd != signal_state::get().read_end)
+            return true; // A child's, which could not have a pipe of its own.
         int signal_number = 0;
         while (::read(fd, &signal_number, sizeof signal_number) == sizeof signal_number)
             if (signal_number > 0 && signal_number < static_cast<int>(max_signal_number))
@@ -175,6 +204,8 @@ signal_hub::signal_hub(event_loop& loop, void (*respected)(int))
                                "one with signal sets");
     if (state.hubs == nullptr)
         state.open_pipe();
+    else if (state.read_end < 0)
+        state.make_pipe(); // A child could not have one. The sets from before stay deaf.
     try {
         auto reader = std::make_unique<pipe_reader>();
         pipe_ = loop_.open(state.read_end);
@@ -210,12 +241,12 @@ void signal_hub::shutdown()
     operation_queue ops;
     {
         const std::lock_guard lock(signal_state::get().mutex);
-        for (signal_registration* r : table_)
-            for (; r != nullptr; r = r->next_in_table)
-                while (auto* op = static_cast<signal_operation*>(r->set->waits.pop_front())) {
-                    op->set_ = nullptr;
-                    ops.push_back(op);
-                }
+        while (waiting_ != nullptr)
+            ops.push_back(take_wait(*waiting_));
+        // What is destroyed with the loop outlives the hub.
+        for (const auto& [id, op] : cancellable_)
+            op->hub_ = nullptr;
+        cancellable_.clear();
     }
     loop_.post_deferred(ops, nullptr);
     if (pipe_ != nullptr)
@@ -293,14 +324,46 @@ int signal_hub::clear(signal_set& set)
     return 0;
 }
 
+void signal_hub::push_wait(signal_set& set, signal_operation& op) noexcept
+{
+    if (set.waits.empty()) {
+        set.previous_waiting = nullptr;
+        set.next_waiting = std::exchange(waiting_, &set);
+        if (set.next_waiting != nullptr)
+            set.next_waiting->previous_waiting = &set;
+    }
+    op.set_ = &set;
+    set.waits.push_back(&op);
+}
+
+void signal_hub::take_wait(signal_set& set, signal_operation& op) noexcept
+{
+    set.waits.remove(&op);
+    op.set_ = nullptr;
+    if (!set.waits.empty())
+        return;
+    (set.previous_waiting != nullptr ? set.previous_waiting->next_waiting : waiting_) =
+        set.next_waiting;
+    if (set.next_waiting != nullptr)
+        set.next_waiting->previous_waiting = set.previous_waiting;
+}
+
+/// The first one; null where there is none.
+signal_operation* signal_hub::take_wait(signal_set& set) noexcept
+{
+    auto* const op = static_cast<signal_operation*>(set.waits.front());
+    if (op != nullptr)
+        take_wait(set, *op);
+    return op;
+}
+
 void signal_hub::cancel(signal_set& set, loop_thread* self)
 {
     operation_queue ops;
     {
         const std::lock_guard lock(signal_state::get().mutex);
-        while (auto* op = static_cast<signal_operation*>(set.waits.pop_front())) {
+        while (signal_operation* const op = take_wait(set)) {
             op->cancelled = true;
-            op->set_ = nullptr;
             ops.push_back(op);
         }
     }
@@ -316,8 +379,7 @@ void signal_hub::cancel(std::uint64_t id, loop_thread* self)
         if (found == cancellable_.end() || found->second->set_ == nullptr)
             return;
         signal_operation& op = *found->second;
-        op.set_->waits.remove(&op);
-        op.set_ = nullptr;
+        take_wait(*op.set_, op);
         op.cancelled = true;
         ops.push_back(&op);
     }
@@ -345,8 +407,7 @@ void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id,
             op.signal_number = pending->signal_number;
             ready.push_back(&op);
         } else {
-            op.set_ = &set;
-            set.waits.push_back(&op);
+            push_wait(set, op);
         }
     }
     loop_.tell_driver();
@@ -362,9 +423,8 @@ void signal_hub::deliver(int signal_number)
          r = r->next_in_table) {
         if (r->set->waits.empty())
             ++r->undelivered;
-        while (auto* op = static_cast<signal_operation*>(r->set->waits.pop_front())) {
+        while (signal_operation* const op = take_wait(*r->set)) {
             op->signal_number = signal_number;
-            op->set_ = nullptr;
             ops.push_back(op);
         }
     }

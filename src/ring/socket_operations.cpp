@@ -18,13 +18,17 @@ bool is_ready(int result) noexcept
     return result > 0;
 }
 
+/// A wake-up for urgent data comes to who waits for ordinary data as well.
+bool is_there(int fd, short events) noexcept
+{
+    pollfd p{fd, events, 0};
+    return ::poll(&p, 1, 0) != 0;
+}
+
 /// A wake-up for exceptional conditions also comes with ordinary data.
 bool is_false_alarm(int fd, short events) noexcept
 {
-    if ((events & POLLPRI) == 0)
-        return false;
-    pollfd p{fd, POLLPRI, 0};
-    return ::poll(&p, 1, 0) == 0;
+    return (events & POLLPRI) != 0 && !is_there(fd, POLLPRI);
 }
 
 bool has_peer(int fd) noexcept
@@ -41,15 +45,18 @@ bool has_peer(int fd) noexcept
 bool receive_operation::wants_bulk(const event_loop& loop) const noexcept
 {
     auto& buffers = const_cast<event_loop&>(loop).buffers();
-    // A peek has to see all there is, however short the buffers on offer are; and
-    // what is only counted must not be looked for in one.
+    // A peek has to see all there is, however short the buffers on offer are; what is only
+    // counted must not be looked for in one; and a receive in the kernel would go past a mark
+    // and leave nothing of what is urgent.
     return (flags_ & (MSG_PEEK | MSG_TRUNC)) != 0 || !buffers.available() ||
+           descriptor_->minds_urgent_data || descriptor_->has_messages ||
            (descriptor_->bulk_read && size_bytes_ > buffers.size_bytes());
 }
 
 bool receive_operation::attempts_first(event_loop& loop) noexcept
 {
-    return wants_bulk(loop) && descriptor_->expect_data && !descriptor_->has_leftover();
+    return wants_bulk(loop) && descriptor_->expect_data && !descriptor_->has_leftover() &&
+           !descriptor_->minds_urgent_data;
 }
 
 void receive_operation::prepare(event_loop& loop, backend::submission_entry& entry) noexcept
@@ -57,6 +64,7 @@ void receive_operation::prepare(event_loop& loop, backend::submission_entry& ent
     submitted_in_turn_ = loop.current_turn();
     if (by_readiness_ || wants_bulk(loop)) {
         by_readiness_ = true;
+        looks_first_ = descriptor_->minds_urgent_data;
         if (found_nothing_)
             descriptor_->early_reads.failed();
         prepare_poll(entry, POLLIN);
@@ -109,7 +117,8 @@ io_operation::step receive_operation::settle(event_loop& loop) noexcept
 
 bool receive_operation::perform(int fd) noexcept
 {
-    const ssize_t n = receive_now(fd, flags_ | MSG_DONTWAIT);
+    found_nothing_ = looks_first_ && !is_there(fd, POLLIN);
+    const ssize_t n = found_nothing_ ? -EAGAIN : receive_now(fd, flags_ | MSG_DONTWAIT);
     found_nothing_ = would_block(n);
     if (found_nothing_)
         return false;
@@ -492,10 +501,13 @@ void wait_operation::prepare(event_loop&, backend::submission_entry& entry) noex
 
 io_operation::step wait_operation::settle(event_loop&) noexcept
 {
-    if (result_ > 0 && is_false_alarm(descriptor_->fd, events_))
+    if (result_ <= 0)
+        return step::done;
+    const int fd = descriptor_->fd;
+    const bool looks = (events_ & POLLIN) != 0 && descriptor_->minds_urgent_data;
+    if (is_false_alarm(fd, events_) || (looks && !is_there(fd, events_)))
         return step::again;
-    if (result_ > 0)
-        result_ = 0;
+    result_ = 0;
     return step::done;
 }
 

@@ -10,6 +10,21 @@
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
+namespace {
+
+const char* why_not(int error) noexcept
+{
+    switch (error) {
+    case -EINVAL:
+        return "the kernel has none (Linux 5.19)";
+    case -ENOMEM:
+        return "the kernel has no memory for them (RLIMIT_MEMLOCK: ulimit -l, LimitMEMLOCK=)";
+    default:
+        return "the kernel refused to register them";
+    }
+}
+
+} // namespace
 
 mapped_memory::mapped_memory(std::size_t size_bytes) : size_(size_bytes)
 {
@@ -66,8 +81,7 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
     auto* ring = reinterpret_cast<backend::provided_buffer*>(ring_memory_.data());
     const int error = kernel.register_buffer_ring(ring, count, group);
     if (error != 0) {
-        reason_ = error == -EINVAL ? "the kernel has none (Linux 5.19)"
-                                   : "the kernel refused to register them";
+        reason_ = why_not(error);
         return;
     }
     ring_ = ring;
@@ -86,8 +100,8 @@ void receive_buffers::move_to(backend::backend& kernel) noexcept
         return;
     std::atomic_ref(ring_[0].tail).store(0, std::memory_order_relaxed);
     tail_ = 0;
-    if (kernel.register_buffer_ring(ring_, count_, group) != 0) {
-        reason_ = "the kernel refused to register them";
+    if (const int error = kernel.register_buffer_ring(ring_, count_, group); error != 0) {
+        reason_ = why_not(error);
         ring_ = nullptr;
         target_ = 0; // What is held still comes back, and is not offered.
     }

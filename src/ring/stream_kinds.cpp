@@ -18,6 +18,14 @@ int type_of_socket(int fd) noexcept
     return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ? type : -1;
 }
 
+using clock = std::chrono::steady_clock;
+
+/// The last there is where it would be later than that.
+clock::time_point after(clock::time_point time, std::chrono::nanoseconds interval) noexcept
+{
+    return interval < clock::time_point::max() - time ? time + interval : clock::time_point::max();
+}
+
 /// Whether a receive of zero bytes is a message of none.
 bool has_empty_messages(int fd) noexcept
 {
@@ -159,7 +167,7 @@ poll::result_type poll::take(bool cancelled) noexcept
 // -------------------------------------------------------------------- timeout
 
 timeout::timeout(std::chrono::nanoseconds interval) noexcept
-    : interval_(interval), due_(std::chrono::steady_clock::now() + interval)
+    : interval_(interval), due_(after(clock::now(), interval))
 {
 }
 
@@ -183,9 +191,9 @@ outcome timeout::take_in(int result, std::uint32_t) noexcept
     std::uint64_t passed = 1;
     if (is_single_) {
         // All that have passed by now, so that none is started for the past.
-        const auto late = std::chrono::steady_clock::now() - due_;
-        passed += static_cast<std::uint64_t>(std::max(late / interval_, std::int64_t{0}));
-        due_ += interval_ * passed;
+        const std::int64_t missed = std::max((clock::now() - due_) / interval_, std::int64_t{0});
+        passed += static_cast<std::uint64_t>(missed);
+        due_ = after(due_ + interval_ * missed, interval_);
     }
     passed_ += passed;
     return outcome::goes_on;

@@ -108,6 +108,8 @@ backend::backend::timeout event_loop::wait_duration(backend::backend::timeout wa
             wait = std::min(wait, q->wait_duration(longest_timer_wait));
     if (cancel_missed_)
         wait = std::min(wait, retry_wait);
+    if (!paused_.empty())
+        wait = std::min<backend::backend::timeout>(wait, vain_pause);
     return wait;
 }
 
@@ -180,6 +182,7 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         kernel_->enter(0, 1, &retry_wait);
         held.lock();
     }
+    end_pauses();
     take_stock(true);
     if (batch_ == 0 && driver_ == nullptr)
         ready_.splice_back(due_);
@@ -381,12 +384,19 @@ void event_loop::end_poll(io_operation& op) noexcept
 {
     op.edge_came_ = true;
     // Without a flush where there is no room: completions are being taken.
-    if (backend::submission_entry* const entry = kernel_->next_submission()) {
-        fill_cancellation(*entry, op.id_);
-        kernel_->publish();
-    } else {
+    if (!ask_to_cancel(op.id_))
         cancel_missed_ = true;
-    }
+}
+
+/// False where there is no room.
+bool event_loop::ask_to_cancel(operation_id id) noexcept
+{
+    backend::submission_entry* const entry = kernel_->next_submission();
+    if (entry == nullptr)
+        return false;
+    fill_cancellation(*entry, id);
+    kernel_->publish();
+    return true;
 }
 
 /// What was sent without a copy is in its place in the stream, whenever the

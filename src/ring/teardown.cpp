@@ -51,6 +51,8 @@ const char* name(backend::opcode op) noexcept
         return "splice";
     case backend::opcode::recv:
         return "receive";
+    case backend::opcode::recvmsg:
+        return "receive message";
     default: // The event loop asks for nothing else.
         return "unknown";
     }
@@ -82,6 +84,7 @@ void event_loop::shutdown()
         doomed.splice_back(ready_);
         doomed.splice_back(due_);
         doomed.splice_back(late_);
+        doomed.splice_back(paused_);
         ready_.push_back(&turn_marker_);
         for (timer_queue_base* q = timer_queues_; q != nullptr; q = q->next_)
             q->take_all(doomed);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <new>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ private:
 } // namespace
 
 worker_pool::worker_pool(event_loop& loop, std::size_t most_threads) noexcept
-    : loop_(loop), most_threads_(std::max<std::size_t>(most_threads, 1))
+    : loop_(loop), most_threads_(std::max<std::size_t>(most_threads, 1)), process_(::getpid())
 {
 }
 
@@ -51,7 +52,6 @@ void worker_pool::add_thread()
         static_cast<void>(use_cpus(cpus)); // Where that is refused they share a processor.
         run();
     });
-    process_ = ::getpid();
 }
 
 void forget_inherited(std::vector<std::thread>&& threads)
@@ -61,18 +61,25 @@ void forget_inherited(std::vector<std::thread>&& threads)
     threads.clear();
 }
 
-void worker_pool::join(std::vector<std::thread>&& threads) const
+/// In a child of the process that has the threads: those that wait are not there.
+void worker_pool::leave_parent()
 {
-    if (process_ != ::getpid())
-        return forget_inherited(std::move(threads));
-    for (std::thread& thread : threads)
-        thread.join();
+    const int process = ::getpid();
+    if (std::exchange(process_, process) == process)
+        return;
+    forget_inherited(std::move(threads_));
+    // Whoever was to end the pause has not, or this would be its process.
+    pausing_ = false;
+    // Destroying it would wait for them (POSIX Threads in glibc).
+    if (std::exchange(idle_, 0) != 0)
+        ::new (&changed_) std::condition_variable;
 }
 
 void worker_pool::start(background_operation& op)
 {
     {
         const std::lock_guard lock(mutex_);
+        leave_parent();
         if (!stopping_) {
             if (queued_ >= idle_ && threads_.size() < most_threads_ && !pausing_) {
                 try {
@@ -124,13 +131,15 @@ void worker_pool::shutdown()
     operation_queue rest;
     {
         const std::lock_guard lock(mutex_);
+        leave_parent();
         stopping_ = true;
         threads.swap(threads_);
         rest.splice_back(queue_);
         queued_ = 0;
     }
     changed_.notify_all();
-    join(std::move(threads));
+    for (std::thread& thread : threads)
+        thread.join();
     loop_.post_deferred(rest, nullptr);
 }
 
@@ -139,16 +148,19 @@ void worker_pool::pause()
     std::vector<std::thread> threads;
     {
         const std::lock_guard lock(mutex_);
+        leave_parent();
         pausing_ = true;
         threads.swap(threads_);
     }
     changed_.notify_all();
-    join(std::move(threads));
+    for (std::thread& thread : threads)
+        thread.join();
 }
 
 void worker_pool::resume()
 {
     const std::lock_guard lock(mutex_);
+    leave_parent();
     pausing_ = false;
     if (stopping_)
         return;

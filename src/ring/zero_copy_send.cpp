@@ -67,7 +67,7 @@ io_operation::step zero_copy_send_operation::settle(event_loop&) noexcept
         polled_ = std::exchange(result_, -ECANCELED);
         return step::again;
     }
-    if (would_block(result_)) { // The user made the descriptor non-blocking.
+    if (would_block(result_)) { // The kernel waits itself, but where it could not arm a poll.
         event_loop::note_vain_poll(*this, std::exchange(polled_, 0));
         by_readiness_ = true;
         return step::again;

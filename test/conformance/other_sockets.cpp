@@ -102,6 +102,20 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_end_of_sequenced_packets_is_one_of_no_bytes, C
     BOOST_TEST(ended.ec == error_code());
 }
 
+template <class Ctx>
+void cancel_a_receive(Ctx& ctx, packet_pair<Ctx>& pair, net::socket_base::message_flags& flags)
+{
+    handler_checks checks;
+    std::array<char, 64> buffer{};
+    io_result cancelled;
+    pair.b.async_receive(net::buffer(buffer), flags, checks.into(cancelled));
+    ctx.poll();
+    pair.b.cancel();
+    ctx.restart();
+    run_until_done(ctx, cancelled);
+    BOOST_TEST(cancelled.ec == net::error::operation_aborted);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(receiving_packets_is_cancelled_closed_and_moved, Ctx, contexts)
 {
     handler_checks checks;
@@ -109,13 +123,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(receiving_packets_is_cancelled_closed_and_moved, C
     packet_pair<Ctx> pair(ctx);
     std::array<char, 64> buffer{};
     net::socket_base::message_flags flags = 0;
-    io_result cancelled, closed, moved;
-    pair.b.async_receive(net::buffer(buffer), flags, checks.into(cancelled));
-    ctx.poll();
-    pair.b.cancel();
-    ctx.restart();
-    run_until_done(ctx, cancelled);
-    BOOST_TEST(cancelled.ec == net::error::operation_aborted);
+    io_result closed, moved;
+    cancel_a_receive(ctx, pair, flags);
     pair.b.async_receive(net::buffer(buffer), flags, checks.into(moved));
     packet_socket_of<Ctx> other(std::move(pair.b));
     pair.a.send(net::buffer("late", 4), 0);
@@ -125,6 +134,39 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(receiving_packets_is_cancelled_closed_and_moved, C
     other.close();
     run_until_done(ctx, closed);
     BOOST_TEST(closed.ec == net::error::operation_aborted);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(flags_of_packets_that_did_not_come_are_none, Ctx, contexts)
+{
+    constexpr net::socket_base::message_flags garbage = 0x5A5A;
+    handler_checks checks;
+    Ctx ctx;
+    packet_pair<Ctx> pair(ctx);
+    std::array<char, 64> buffer{};
+    net::socket_base::message_flags flags = garbage;
+    io_result failed, refused;
+    cancel_a_receive(ctx, pair, flags);
+    BOOST_TEST(flags == 0);
+
+    pair.b.async_receive(net::buffer(buffer), flags, checks.into(failed));
+    ctx.restart();
+    ctx.poll();
+    flags = garbage;
+    pair.a.send(net::buffer("not read", 8), 0);
+    pair.b.send(net::buffer("not read", 8), 0);
+    pair.a.close(); // What it had not read resets the connection.
+    run_until_done(ctx, failed);
+    BOOST_TEST(failed.ec == net::error::connection_reset);
+    BOOST_TEST(flags == 0);
+
+    // Nothing is attempted on a socket that is closed.
+    flags = garbage;
+    pair.b.close();
+    pair.b.async_receive(net::buffer(buffer), flags, checks.into(refused));
+    ctx.restart();
+    run_until_done(ctx, refused);
+    BOOST_TEST(refused.ec == net::error::bad_descriptor);
+    BOOST_TEST(flags == garbage);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(datagrams_of_a_protocol_known_at_run_time, Ctx, contexts)

@@ -12,6 +12,7 @@
 #include <boost/version.hpp>
 
 #include <array>
+#include <poll.h>
 #include <string>
 #include <thread>
 
@@ -342,6 +343,118 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(out_of_band_and_normal_reads_run_side_by_side, Ctx
     run_until_done(ctx, urgent_read);
     BOOST_TEST(normal[0] == 'a');
     BOOST_TEST(urgent[0] == '!');
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(out_of_band_data_comes_to_who_waits_for_it_beside_a_read, Ctx,
+                              contexts)
+{
+    for (const bool waits : {false, true}) {
+        for (const bool read_first : {false, true}) {
+            handler_checks checks;
+            Ctx ctx;
+            auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+            std::array<char, 4> urgent{}, normal{};
+            io_result urgent_read, normal_read;
+            const auto read = [&, &s = socket] {
+                s.async_receive(net::buffer(normal), checks.into(normal_read));
+            };
+            if (read_first)
+                read();
+            ctx.poll(); // The read is where it waits.
+            if (waits)
+                socket.async_wait(base::wait_error, checks.into(urgent_read));
+            else
+                socket.async_receive(net::buffer(urgent), base::message_out_of_band,
+                                     checks.into(urgent_read));
+            if (!read_first)
+                read();
+            ctx.restart();
+            ctx.poll();
+            peer.write_out_of_band('!');
+            run_until_done(ctx, urgent_read);
+            BOOST_TEST(urgent_read.ec == error_code());
+            BOOST_TEST(!normal_read.done);
+            if (waits)
+                BOOST_TEST(socket.receive(net::buffer(urgent), base::message_out_of_band) == 1u);
+            BOOST_TEST(urgent[0] == '!');
+            peer.write("cd");
+            run_until_done(ctx, normal_read);
+            BOOST_TEST(std::string(normal.data(), normal_read.bytes) == "cd");
+            // Also when nobody waits for it just then.
+            normal_read = {};
+            read();
+            ctx.restart();
+            ctx.poll();
+            peer.write_out_of_band('?');
+            BOOST_TEST(test_support::wait_ready(socket.native_handle(), POLLPRI));
+            ctx.restart();
+            ctx.poll();
+            BOOST_TEST(!normal_read.done);
+            BOOST_TEST(socket.receive(net::buffer(urgent), base::message_out_of_band) == 1u);
+            BOOST_TEST(urgent[0] == '?');
+            peer.write("e");
+            run_until_done(ctx, normal_read);
+            BOOST_TEST(normal_read.bytes == 1u);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(out_of_band_data_comes_to_who_waits_while_much_is_read, Ctx, contexts)
+{
+    for (int round = 0; round < 10; ++round) {
+        handler_checks checks;
+        Ctx ctx;
+        auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+        std::array<char, 4> urgent{}, normal{};
+        io_result urgent_read, last;
+        socket.async_receive(net::buffer(urgent), base::message_out_of_band,
+                             checks.into(urgent_read));
+        for (int i = 0; i < 3; ++i) {
+            io_result read;
+            socket.async_receive(net::buffer(normal), checks.into(read));
+            peer.write("a");
+            run_until_done(ctx, read);
+        }
+        socket.async_receive(net::buffer(normal), checks.into(last));
+        peer.write_out_of_band('!');
+        peer.write("cd");
+        peer.wait_delivered();
+        run_until_done(ctx, urgent_read);
+        run_until_done(ctx, last);
+        BOOST_TEST(urgent_read.ec == error_code());
+        BOOST_TEST(urgent[0] == '!');
+    }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(out_of_band_data_is_handled_before_what_reads_past_it, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    socket.non_blocking(true);
+    char urgent = ' ';
+    std::size_t normal = 0;
+    int handlers = 0;
+    socket.async_wait(base::wait_error, checks.once([&, &s = socket](error_code) {
+        error_code ec;
+        s.receive(net::buffer(&urgent, 1), base::message_out_of_band, ec);
+        ++handlers;
+    }));
+    socket.async_wait(base::wait_read, checks.once([&, &s = socket](error_code) {
+        std::array<char, 64> bytes;
+        error_code ec;
+        while (const std::size_t n = s.read_some(net::buffer(bytes), ec))
+            normal += n;
+        ++handlers;
+    }));
+    ctx.poll();
+    peer.write("before");
+    peer.write_out_of_band('!');
+    peer.write("after");
+    peer.wait_delivered();
+    test_support::run_until(ctx, [&] { return handlers == 2; });
+    BOOST_TEST(urgent == '!');
+    BOOST_TEST(normal == 11U);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(out_of_band_data_is_sent, Ctx, contexts)

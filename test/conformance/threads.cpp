@@ -38,6 +38,34 @@ void on_a_thread(Function function)
 
 BOOST_AUTO_TEST_SUITE(threads)
 
+/// Also of what goes to the kernel while it waits for the end of others there.
+BOOST_AUTO_TEST_CASE_TEMPLATE(close_on_another_thread_than_runs_ends_what_has_just_begun, Ctx,
+                              contexts)
+{
+    Ctx ctx;
+    auto work = net::make_work_guard(ctx);
+    std::thread running([&] { ctx.run(); });
+    for (int round = 0; round < 50; ++round) {
+        auto [socket, peer] = test_support::connect_to_peer<socket_of<Ctx>>(ctx);
+        std::array<char, 8> buffer{};
+        std::atomic<int> aborted{0};
+        const auto end = [&](error_code ec) {
+            aborted += ec == net::error::operation_aborted ? 1 : 0;
+        };
+        socket.async_wait(net::socket_base::wait_error, end);
+        std::atomic<bool> turned{false}; // It is in the kernel, or about to be.
+        net::post(ctx, [&] { turned = true; });
+        while (!turned)
+            std::this_thread::yield();
+        socket.async_read_some(net::buffer(buffer), [&](error_code ec, std::size_t) { end(ec); });
+        socket.close();
+        while (aborted != 2)
+            std::this_thread::yield();
+    }
+    work.reset();
+    running.join();
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(poll_in_one_thread_and_run_in_another, Ctx, contexts)
 {
     for (const int hint : {1, 2}) {

@@ -13,6 +13,7 @@
 #include <deque>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 // Reading and writing at offsets.
@@ -30,6 +31,13 @@ struct transfer {
     std::size_t size;
     error_code ec;
     std::size_t bytes;
+};
+
+/// Converts to a buffer, and is none.
+template <class Buffer>
+struct converts_to {
+    operator Buffer() const noexcept { return bytes; }
+    Buffer bytes;
 };
 
 BOOST_AUTO_TEST_SUITE(random_access_files)
@@ -383,6 +391,38 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(file_opened_again_after_close, Ctx, contexts)
     f.async_read_some_at(0, net::buffer(buffer), checks.into(r));
     ctx.run();
     BOOST_TEST(std::string(buffer.data(), r.bytes) == "second");
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_converts_to_buffers_is_read_and_written, Ctx, contexts)
+{
+    const temporary_file file;
+    handler_checks checks;
+    Ctx ctx;
+    random_file_of<Ctx> f(ctx, file.path(), net::file_base::read_write);
+    std::string text = "data", room = "....";
+    const auto transfer = [&](auto start) {
+        io_result r;
+        start(checks.into(r));
+        ctx.restart();
+        ctx.run();
+        BOOST_TEST(r.ec == error_code());
+        BOOST_TEST(r.bytes == 4U);
+    };
+    const std::vector<converts_to<net::mutable_buffer>> from = {{net::buffer(text.data(), 2)},
+                                                                {net::buffer(text.data() + 2, 2)}};
+    const std::vector<converts_to<net::mutable_buffer>> to = {{net::buffer(room.data(), 2)},
+                                                              {net::buffer(room.data() + 2, 2)}};
+    const std::vector<converts_to<net::const_buffer>> constant = {{net::buffer("data", 4)}};
+    BOOST_TEST(f.write_some_at(0, from) == 4U);
+    BOOST_TEST(f.read_some_at(0, to) == 4U);
+    BOOST_TEST(room == "data");
+    transfer([&](auto h) { f.async_write_some_at(4, from, std::move(h)); });
+    transfer([&](auto h) { f.async_write_some_at(8, constant, std::move(h)); });
+    for (const std::uint64_t offset : {0U, 4U, 8U}) {
+        room = "....";
+        transfer([&](auto h) { f.async_read_some_at(offset, to, std::move(h)); });
+        BOOST_TEST(room == "data");
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -205,9 +205,12 @@ void add_all(std::vector<kind>& kinds)
     add_timer<Ctx, timer_of<Ctx, std::chrono::high_resolution_clock>>(kinds,
                                                                       "high_resolution_timer");
 #if defined(SAFER_RING_TEST_DEADLINE_TIMERS)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // From Boost 1.88 on.
     using boost::posix_time::ptime;
     add_timer<Ctx, net::basic_deadline_timer<ptime, net::time_traits<ptime>, executor_of<Ctx>>>(
         kinds, "deadline_timer");
+#pragma GCC diagnostic pop
 #endif
     kinds.push_back(
         kind_of<signal_operation<Ctx>, Ctx>("signal_wait", signal_operation<Ctx>::abilities));

@@ -259,10 +259,34 @@ BOOST_AUTO_TEST_CASE(exhausted_locked_memory_is_named_as_the_cause_or_not_needed
         ::setrlimit(RLIMIT_MEMLOCK, &none);
         try {
             context ioc(1);
-            return true; // Kernels from 5.12 on do not count rings against it.
+            return true; // Linux 5.12 to 6.13 does not count rings against it.
         } catch (const std::system_error& e) {
             return e.code().value() == ENOMEM &&
                    std::string(e.what()).find("RLIMIT_MEMLOCK") != std::string::npos;
+        }
+    }));
+}
+
+// There is room for a ring and not for its buffers, or for neither.
+BOOST_AUTO_TEST_CASE(kernel_is_not_blamed_for_want_of_locked_memory)
+{
+    if (!safer_ring::features::probe().buffer_ring)
+        SAFER_RING_SKIP("this kernel has no buffer rings");
+    for (rlim_t kib = 24; kib <= 200; kib += 16)
+        BOOST_TEST_CONTEXT(kib << " KiB")
+    BOOST_TEST(in_unprivileged_child([kib] {
+        const rlimit little{kib << 10, kib << 10};
+        ::setrlimit(RLIMIT_MEMLOCK, &little);
+        try {
+            context ioc(1);
+            if (ioc.features().buffer_ring)
+                return true;
+            for (const std::string& note : ioc.features().notes)
+                if (note.find("no buffers chosen") == 0)
+                    return note.find("RLIMIT_MEMLOCK") != std::string::npos;
+            return false;
+        } catch (const std::system_error& e) {
+            return std::string(e.what()).find("RLIMIT_MEMLOCK") != std::string::npos;
         }
     }));
 }

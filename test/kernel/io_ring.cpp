@@ -2,6 +2,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 #include "kernel.hpp"
+#include "piped_ring.hpp"
 #include "watched_backend.hpp"
 
 #include "support/blocking_peer.hpp"
@@ -13,15 +14,10 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include <atomic>
 #include <cerrno>
-#include <coroutine>
 #include <cstring>
-#include <memory>
 #include <optional>
 #include <string>
-#include <thread>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -41,47 +37,6 @@ using test_support::last_words;
 using test_support::unique_descriptor;
 
 const auto needs_io_uring = test_support::unless(&no_io_uring);
-
-/// A ring, a pipe, and buffers that tell when they are back.
-struct piped {
-    piped() { std::tie(reader, writer) = test_support::pipe_descriptor_pair(); }
-    auto read() { return ring.read(reader.get(), std::move(*pool.try_acquire())); }
-    auto write(std::string_view text)
-    {
-        return ring.write(writer.get(), owned_buffer::copy_of(text));
-    }
-    bool all_back() const { return pool.statistics().available == pool.statistics().count; }
-
-    buffer_pool pool{8, 64};
-    unique_descriptor reader, writer;
-    io_ring ring;
-};
-
-/// A coroutine that runs by itself.
-struct task {
-    struct promise_type {
-        task get_return_object() { return {}; }
-        std::suspend_never initial_suspend() noexcept { return {}; }
-        std::suspend_never final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
-    };
-};
-
-/// A coroutine whose owner destroys it.
-struct owned_task {
-    struct promise_type {
-        owned_task get_return_object()
-        {
-            return {std::coroutine_handle<promise_type>::from_promise(*this)};
-        }
-        std::suspend_never initial_suspend() noexcept { return {}; }
-        std::suspend_always final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
-    };
-    std::coroutine_handle<promise_type> handle;
-};
 
 BOOST_AUTO_TEST_SUITE(io_rings, *needs_io_uring)
 
@@ -407,54 +362,6 @@ BOOST_AUTO_TEST_CASE(more_operations_than_the_queue_holds_are_all_done)
         BOOST_TEST(std::move(each).wait().result().has_value());
 }
 
-BOOST_FIXTURE_TEST_CASE(callbacks_are_called_by_who_polls_or_runs, piped)
-{
-    std::string order;
-    read().submit().then([&](operation<ops::read, completed> done) {
-        auto [result, buffer] = std::move(done).take();
-        order += buffer.text();
-        write("again").submit().then(
-            [&](operation<ops::write<owned_buffer>, completed>) { order += " written"; });
-    });
-    BOOST_TEST(ring.poll() == 0U);
-    BOOST_TEST(write("first").submit().wait().result().value() == 5U);
-    BOOST_TEST(order.empty()); // Not by who waits.
-    BOOST_TEST(ring.run() == 2U);
-    BOOST_TEST(order == "first written");
-    BOOST_TEST(ring.run_one(0s) == 0U);
-}
-
-BOOST_FIXTURE_TEST_CASE(coroutines_wait_for_operations, piped)
-{
-    std::string got;
-    [](piped& p, std::string& into) -> task {
-        for (int i = 0; i < 3; ++i) {
-            auto [result, buffer] = (co_await p.read().submit()).take();
-            into += buffer.text();
-        }
-    }(*this, got);
-    [](piped& p) -> task {
-        for (const char* text : {"a", "b", "c"}) {
-            const auto written = (co_await p.write(text).submit()).result();
-            BOOST_TEST(written.value() == 1U);
-            co_await p.ring.timeout(1ms).submit();
-        }
-    }(*this);
-    ring.run();
-    BOOST_TEST(got == "abc");
-    BOOST_TEST(all_back());
-}
-
-BOOST_FIXTURE_TEST_CASE(coroutine_destroyed_while_it_waits_gives_its_buffer_back, piped)
-{
-    owned_task waiting = [](piped& p) -> owned_task { co_await p.read().submit(); }(*this);
-    ring.flush();
-    waiting.handle.destroy();
-    BOOST_TEST(ring.in_flight() == 0U);
-    BOOST_TEST(all_back());
-    BOOST_TEST(ring.run() == 0U);
-}
-
 BOOST_FIXTURE_TEST_CASE(operation_that_is_given_up_leaves_its_buffer_to_the_kernel_until_it_ends,
                         piped)
 {
@@ -560,45 +467,6 @@ BOOST_AUTO_TEST_CASE(use_after_a_move_stops_the_program)
         static_cast<void>(again.is_done());
     });
     BOOST_TEST(said.find("is_done() on an operation that was moved from") != std::string::npos);
-}
-
-BOOST_AUTO_TEST_CASE(threads_submit_wait_and_cancel_at_once)
-{
-    io_ring ring;
-    std::atomic<int> wrong = 0;
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t) {
-        auto ends = test_support::pipe_descriptor_pair();
-        threads.emplace_back(
-            [&ring, &wrong, reader = std::move(ends.first), writer = std::move(ends.second)] {
-                for (int i = 0; i < 200; ++i) {
-                    auto reading = ring.read(reader.get(), owned_buffer(8)).submit();
-                    if (i % 3 == 0) {
-                        reading.cancel();
-                        wrong += std::move(reading).wait().result() ? 1 : 0;
-                        continue;
-                    }
-                    auto writing = ring.write(writer.get(), owned_buffer::copy_of("x")).submit();
-                    wrong += std::move(reading).wait().take().second.text() == "x" ? 0 : 1;
-                    wrong += std::move(writing).wait().result() ? 0 : 1;
-                }
-            });
-    }
-    for (std::thread& t : threads)
-        t.join();
-    BOOST_TEST(wrong == 0);
-    BOOST_TEST(ring.in_flight() == 0U);
-}
-
-BOOST_FIXTURE_TEST_CASE(operation_of_a_thread_that_has_exited_goes_on, piped)
-{
-    std::optional<operation<ops::read, submitted>> reading;
-    std::thread([&] {
-        reading.emplace(read().submit());
-        ring.flush();
-    }).join();
-    BOOST_TEST(::write(writer.get(), "later", 5) == 5);
-    BOOST_TEST(std::move(*reading).wait().take().second.text() == "later");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -6,17 +6,24 @@
 
 #include <support/connected_pair.hpp>
 #include <support/handler_checks.hpp>
+#include <support/owned_outcome.hpp>
 #include <support/run_until.hpp>
 #include <support/skip.hpp>
+
+#include <safer_ring/asio/zero_copy.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <future>
+#include <linux/net_tstamp.h>
 #include <memory>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string>
+#include <unistd.h>
 
 // What a poll tells need not be what makes a call possible; to poll again at once
 // would keep a processor busy until it is.
@@ -32,6 +39,8 @@ using udp = net::ip::udp;
 constexpr std::size_t more_than_fits = 16 << 20;
 constexpr int turns = 1000;
 constexpr unsigned few = 20;
+using local_datagram = net::local::datagram_protocol;
+using local_datagram_socket = net::basic_datagram_socket<local_datagram, safer_ring::executor>;
 
 struct watched_context {
     explicit watched_context(bool old_kernel = false) { seen->refuses_multishot = old_kernel; }
@@ -44,6 +53,16 @@ struct watched_context {
         for (int i = 0; i < turns; ++i)
             ioc.poll();
         return polls() - before;
+    }
+
+    /// The same, where few of a millisecond are borne.
+    void expect_few_polls()
+    {
+        const auto begin = std::chrono::steady_clock::now();
+        const unsigned polls = polls_of_turns();
+        const auto passed =
+            std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+        BOOST_TEST(polls <= 10 * (static_cast<unsigned>(passed.count()) + 1));
     }
 
     std::shared_ptr<watch> seen = std::make_shared<watch>();
@@ -195,6 +214,107 @@ BOOST_AUTO_TEST_CASE(queue_of_errors_that_nobody_reads_does_not_keep_a_receive_b
     run_until_done(w.ioc, received);
     BOOST_TEST(received.ec == error_code());
     BOOST_TEST(received.bytes == 4u);
+}
+
+BOOST_AUTO_TEST_CASE(queue_of_errors_that_nobody_reads_does_not_keep_a_zero_copy_send_busy)
+{
+    handler_checks checks;
+    watched_context w;
+    auto [socket, peer] = test_support::connect_to_peer<kernel::socket>(w.ioc);
+    // When they are sent, bytes leave a note in the queue of errors.
+    const int notes = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
+                      SOF_TIMESTAMPING_OPT_TSONLY | SOF_TIMESTAMPING_OPT_ID;
+    BOOST_REQUIRE(::setsockopt(socket.native_handle(), SOL_SOCKET, SO_TIMESTAMPING, &notes,
+                               sizeof notes) == 0);
+    socket.non_blocking(true);
+    // Given, they do not grow while the test waits for room.
+    const int room = 65536;
+    for (const int fd : {socket.native_handle(), peer.fd()})
+        for (const int name : {SO_SNDBUF, SO_RCVBUF})
+            BOOST_REQUIRE(::setsockopt(fd, SOL_SOCKET, name, &room, sizeof room) == 0);
+    const std::string bytes = pattern(65536);
+    std::string sent;
+    for (error_code full; !full;)
+        sent += bytes.substr(0, socket.write_some(net::buffer(bytes), full));
+    pollfd queue{socket.native_handle(), 0, 0};
+    BOOST_REQUIRE(::poll(&queue, 1, 0) == 1);
+    BOOST_REQUIRE((queue.revents & POLLERR) != 0);
+
+    test_support::owned_outcome<> last;
+    safer_ring::async_send_zero_copy(socket, safer_ring::owned_buffer::copy_of("last"),
+                                     checks.once(last.store()));
+    BOOST_TEST(w.polls_of_turns() <= few);
+    BOOST_TEST(!last.done);
+    auto received = std::async(std::launch::async,
+                               [&p = peer, size = sent.size() + 4] { return p.read(size); });
+    w.ioc.restart();
+    test_support::run_until(w.ioc, [&] { return last.done; });
+    BOOST_TEST(last.ec == error_code());
+    BOOST_TEST(last.size == 4U);
+    BOOST_TEST((received.get() == sent + "last"));
+}
+
+// A poll of a socket that is not connected does not look at the one it sends to.
+BOOST_AUTO_TEST_CASE(datagram_to_a_receiver_without_room_does_not_keep_a_processor_busy)
+{
+    handler_checks checks;
+    watched_context w;
+    local_datagram_socket from(w.ioc, local_datagram()), to(w.ioc, local_datagram());
+    to.bind(local_datagram::endpoint(std::string("\0safer_ring polls", 17) +
+                                     std::to_string(::getpid())));
+    from.non_blocking(true);
+    unsigned sent = 0;
+    for (error_code full; !full; sent += full ? 0 : 1)
+        from.send_to(net::buffer("text", 4), to.local_endpoint(), 0, full);
+    io_result last;
+    from.async_send_to(net::buffer("last", 4), to.local_endpoint(), checks.into(last));
+    w.expect_few_polls();
+    BOOST_TEST(!last.done);
+    std::array<char, 8> bytes{};
+    BOOST_TEST(to.receive(net::buffer(bytes)) == 4u);
+    w.ioc.restart();
+    run_until_done(w.ioc, last);
+    BOOST_TEST(last.ec == error_code());
+    for (; sent != 0; --sent)
+        BOOST_TEST(to.receive(net::buffer(bytes)) == 4u);
+    BOOST_TEST(std::string(bytes.data(), 4) == "last");
+}
+
+struct shut_down {
+    explicit shut_down(context& ioc)
+        : socket(ioc, udp::endpoint(net::ip::address_v4::loopback(), 0))
+    {
+        socket.connect(socket.local_endpoint());
+        socket.async_wait(socket.wait_error, checks.into(waited));
+        ioc.poll();
+        socket.cancel(); // It has been waited for errors here, whatever came of it.
+        socket.async_receive(net::buffer(bytes), checks.into(received));
+        socket.shutdown(socket.shutdown_both);
+    }
+
+    handler_checks checks;
+    net::basic_datagram_socket<udp, safer_ring::executor> socket;
+    std::array<char, 8> bytes{};
+    io_result waited, received;
+};
+
+BOOST_AUTO_TEST_CASE(receives_of_datagram_sockets_that_were_shut_down_do_not_either)
+{
+    for (const bool end_by_close : {false, true}) {
+        watched_context w;
+        shut_down first(w.ioc), second(w.ioc);
+        w.expect_few_polls();
+        for (shut_down* each : {&first, &second}) {
+            BOOST_TEST(!each->received.done);
+            if (end_by_close)
+                each->socket.close();
+            else
+                each->socket.cancel();
+            w.ioc.restart();
+            run_until_done(w.ioc, each->received);
+            BOOST_TEST(each->received.ec == net::error::operation_aborted);
+        }
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -17,9 +17,11 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // Files that are registered with the kernel that runs here, and those that it opens there.
@@ -230,7 +232,14 @@ BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_leaves_it_to_what_has_begun, 
 BOOST_FIXTURE_TEST_CASE(another_file_takes_the_place, registered_pipe, *needs_files)
 {
     const auto [other_reader, other_writer] = test_support::pipe_descriptor_pair();
-    error_of([&] { ring.replace(*file, 1 << 20); }, std::errc::bad_file_descriptor);
+    // A number without a file, a file that is no more than its path, and a ring.
+    const test_support::unique_descriptor path(::open("/", O_PATH | O_CLOEXEC));
+    io_uring_params parameters{};
+    const test_support::unique_descriptor of_ring(
+        static_cast<int>(::syscall(SYS_io_uring_setup, 1, &parameters)));
+    BOOST_REQUIRE(of_ring.get() >= 0);
+    for (const int refused : {1 << 20, path.get(), of_ring.get()})
+        error_of([&] { ring.replace(*file, refused); }, std::errc::bad_file_descriptor);
     write("still");
     const owned_buffer old = read().submit().wait().take().second;
     BOOST_TEST(old.text() == "still");

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "task.hpp"
 #include "watched_backend.hpp"
 
 #include "support/blocking_peer.hpp"
@@ -14,8 +15,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <coroutine>
-#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -114,27 +113,5 @@ inline std::string piece(int n)
 {
     return std::to_string(n) + ";";
 }
-
-/// A coroutine that goes with its owner.
-struct task {
-    struct promise_type {
-        task get_return_object()
-        {
-            return {std::coroutine_handle<promise_type>::from_promise(*this)};
-        }
-        std::suspend_never initial_suspend() noexcept { return {}; }
-        std::suspend_always final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
-    };
-    task(std::coroutine_handle<promise_type> h) : handle(h) {}
-    task(task&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
-    ~task()
-    {
-        if (handle)
-            handle.destroy();
-    }
-    std::coroutine_handle<promise_type> handle;
-};
 
 } // namespace kernel

@@ -286,6 +286,24 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_sent_without_a_copy_is_copied)
     }
 }
 
+BOOST_AUTO_TEST_CASE(zero_copy_send_that_is_cancelled_is_not_told_why_it_could_not_be_one)
+{
+    safer_ring::backend::simulation_plan plan;
+    plan.zero_copy_send = true;
+    ring_with_pipe with(plan);
+    const auto [near, far] = test_support::local_descriptor_pair();
+    with.kernel->fail_nth(opcode::send_zc, 1, EOPNOTSUPP);
+    auto sending =
+        with.ring->send_zero_copy(near.get(), safer_ring::owned_buffer::copy_of("text")).submit();
+    with.ring->flush();
+    sending.cancel();
+    auto [result, back] = std::move(sending).wait().take();
+    BOOST_TEST((result.code() == std::errc::operation_canceled));
+    BOOST_TEST(result.was_cancelled());
+    BOOST_TEST(back.text() == "text");
+    BOOST_TEST(with.kernel->count(opcode::send) == 0U);
+}
+
 // Its turn is there when the send is over, which may be long before its buffer is back.
 BOOST_AUTO_TEST_CASE(operation_behind_a_zero_copy_send_is_cancelled_before_the_notification)
 {

@@ -5,6 +5,7 @@
 #include "support/simulated_context.hpp"
 
 #include <safer_ring/asio/accept_stream.hpp>
+#include <safer_ring/asio/datagram_stream.hpp>
 #include <safer_ring/asio/receive_stream.hpp>
 
 #include <boost/test/unit_test.hpp>
@@ -121,6 +122,76 @@ outcome_of_run run_failing_at(unsigned n)
     return outcome;
 }
 
+/// Items come by `bring`, some of them while nobody asks for one, and are asked for, with
+/// an allocation failing meanwhile.
+template <class Stream, class Bring>
+outcome_of_run take_failing_at(unsigned n, simulated_context& ring, Stream& stream, Bring bring)
+{
+    outcome_of_run outcome;
+    outcome.errors.reserve(100);
+    const auto ask = [&] {
+        stream.async_next([&](error_code ec, const auto&...) {
+            outcome.reached_end = !ec; // As far as this program goes.
+            if (ec)
+                outcome.errors.push_back(ec);
+        });
+    };
+    const auto guarded = [&](auto f) {
+        try {
+            ring.context->restart();
+            f();
+        } catch (const std::bad_alloc&) {
+            outcome.threw = true;
+        }
+    };
+    ask();
+    bring();
+    ring.context->run();
+    const auto work = net::make_work_guard(*ring.context);
+    const injected::allocation_failure failure(n);
+    for (int i = 0; i < 5; ++i)
+        guarded([&] {
+            bring();
+            ring.context->poll();
+        });
+    const auto take_one = [&] {
+        bring();
+        ask();
+        ring.context->run_one();
+    };
+    for (int i = 0; i < 10; ++i)
+        guarded(take_one);
+    injected::allocation_failure::disarm();
+    outcome.happened = failure.happened();
+    outcome.allocations = failure.count();
+    guarded(take_one);
+    return outcome;
+}
+
+/// A stream of items each of which means something without the others tells once that one
+/// was lost.
+template <class Run>
+void expect_to_go_on(Run run)
+{
+    const outcome_of_run whole = run(0);
+    BOOST_TEST(whole.errors.empty());
+    BOOST_TEST(whole.allocations != 0U);
+    unsigned lost = 0;
+    for (unsigned n = 1; n <= whole.allocations; ++n) {
+        const outcome_of_run one = run(n);
+        BOOST_TEST_CONTEXT("allocation " << n << " of " << whole.allocations)
+        {
+            BOOST_TEST(one.happened);
+            BOOST_TEST(one.errors.size() <= 1U);
+            BOOST_TEST(one.reached_end);
+            for (const error_code& ec : one.errors)
+                BOOST_TEST(ec == net::error::no_memory);
+            lost += one.errors.empty() ? 0U : 1U;
+        }
+    }
+    BOOST_TEST(lost != 0U);
+}
+
 BOOST_AUTO_TEST_SUITE(item_streams)
 
 BOOST_AUTO_TEST_CASE(no_allocation_that_fails_loses_or_repeats_anything_in_silence)
@@ -146,6 +217,33 @@ BOOST_AUTO_TEST_CASE(no_allocation_that_fails_loses_or_repeats_anything_in_silen
         }
     }
     BOOST_TEST(recovered != 0U); // The others kept the program from beginning.
+}
+
+BOOST_AUTO_TEST_CASE(datagrams_go_on_behind_one_that_was_lost)
+{
+    using socket_type = net::basic_datagram_socket<net::local::datagram_protocol, executor>;
+    expect_to_go_on([](unsigned n) {
+        simulated_context ring;
+        socket_type sender(*ring.context), receiver(*ring.context);
+        net::local::connect_pair(sender, receiver);
+        safer_ring::datagram_stream<socket_type> stream(receiver);
+        return take_failing_at(n, ring, stream, [&] { sender.send(net::buffer("text", 4)); });
+    });
+}
+
+BOOST_AUTO_TEST_CASE(connections_go_on_behind_one_that_was_lost)
+{
+    expect_to_go_on([](unsigned n) {
+        simulated_context ring;
+        tcp_acceptor acceptor(*ring.context, {net::ip::address_v4::loopback(), 0});
+        std::vector<tcp_socket> clients;
+        for (int i = 0; i < 20; ++i)
+            clients.emplace_back(*ring.context).open(tcp::v4());
+        auto next = clients.begin();
+        safer_ring::accept_stream<tcp_acceptor> stream(acceptor);
+        return take_failing_at(n, ring, stream,
+                               [&] { (next++)->connect(acceptor.local_endpoint()); });
+    });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -79,7 +79,8 @@ concept acceptor = is_acceptor<T>;
 /// executor. Connections that were gone before they were accepted are passed over,
 /// unless the acceptor's `enable_connection_aborted` was set when the stream was
 /// made. Another failure, such as EMFILE, is told to one `async_next`, and the next
-/// one tries again. Several may be waited for; they are served in order.
+/// one tries again; with no_memory, where there was none to keep a connection, some
+/// are closed. Several may be waited for; they are served in order.
 ///
 /// *The request* begins when the first connection is asked for, behind the accepts
 /// that were started before, and takes over what a cancelled one left. One request

@@ -18,7 +18,9 @@ namespace safer_ring::inline SAFER_RING_ABI {
 ///
 /// Pending operations count as work of the host. What is started is flushed
 /// once for each turn. A turn costs system calls of the host's reactor as
-/// well, so this is slower than a safer_ring::io_context of one's own.
+/// well, so this is slower than a safer_ring::io_context of one's own. To the
+/// host a turn is one handler, whatever it runs of ours, up to 256: that is what
+/// `host.run()` counts, and `run_one()` may so call none of them, or many.
 ///
 /// *Object lifetimes*: the context belongs to the host; it is cancelled and
 /// drained in the host's destructor.

@@ -87,7 +87,8 @@ concept datagram_socket = is_datagram_socket<T>; // A net::basic_datagram_socket
 /// datagram as any. One that is longer than options::receive_buffer_size_bytes less 144, in
 /// which the sender is noted, is cut, as a receive into a buffer of that size would do, and
 /// given with the error message_size. Other errors, such as connection_refused of a connected
-/// socket, come alone, and the stream goes on when the next datagram is asked for.
+/// socket, come alone, and the stream goes on when the next datagram is asked for; with
+/// no_memory, where there was none to keep what came, some datagrams are lost.
 ///
 /// *The request*, *back-pressure*, what holds *while it is open*, *cancellation*, *lifetimes*,
 /// *thread safety* and *executor* are as of receive_stream; beyond the high-water mark, what the

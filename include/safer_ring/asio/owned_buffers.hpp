@@ -325,7 +325,8 @@ auto async_receive(Socket& socket, Buffer buffer, Token&& token = Token())
 }
 
 /// Receives what comes next into a buffer that is made when it is there, as large
-/// as that, and 64 KiB at most: a connection that waits holds no memory for it.
+/// as that: a connection that waits holds no memory for it. Of a stream, 64 KiB at
+/// most are taken, and the rest is left to the next call; a message comes whole.
 ///
 /// *Completion signature*: `void(error_code, owned_buffer)`.
 ///

@@ -52,7 +52,9 @@ concept stream_socket = is_stream_socket<T>; // A net::basic_stream_socket: data
 /// `async_next(token)` gives the next piece, in order. *Completion signature*:
 /// `void(error_code, owned_buffer)`; `eof` at the end of the stream, with no
 /// bytes, and whatever a receive may fail with. As with receives one after the
-/// other, the stream goes on behind an error when the next piece is asked for.
+/// other, the stream goes on behind an error when the next piece is asked for; but
+/// where there was no memory to keep a piece, it is over, and every later one fails
+/// with no_memory, since bytes are missing.
 /// Several may be waited for; they are served in order.
 ///
 /// *The request* begins when the first piece is asked for, behind the receives that

@@ -46,7 +46,8 @@ struct options {
     unsigned send_buffer_size_bytes = 4096;
 
     /// How long the destructor waits for the kernel to let go of operations
-    /// before it sets their memory aside for good.
+    /// before it sets their memory aside. That is freed when a loop is made or
+    /// destroyed after the kernel has let go, and never if it does not.
     unsigned drain_deadline_ms = 5000;
 
     /// Threads that resolvers of one context may use at most; they are started

@@ -25,6 +25,7 @@ private:
     void fill(backend::submission_entry& entry) noexcept override;
     ssize_t receive_once(owned_buffer& buffer) noexcept override;
     [[nodiscard]] bool may_be_more() const noexcept override { return true; }
+    [[nodiscard]] bool stands_alone() const noexcept override { return true; }
 
     // What of the messages is wanted. The kernel reads it when it takes the entry.
     msghdr wanted_{};

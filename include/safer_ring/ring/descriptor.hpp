@@ -79,8 +79,15 @@ struct descriptor {
     bool bulk_read = false;
     /// The last receive left data behind (IORING_CQE_F_SOCK_NONEMPTY).
     bool expect_data = false;
+    /// The kernel drops what of a message does not fit into the memory it is
+    /// given, so that has to be the caller's, even where the caller's object is
+    /// one for streams.
+    bool has_messages = false;
     /// A socket of the AF_UNIX family, whose sends cost little.
     bool is_local = false;
+    /// Somebody has waited for urgent data or errors on this socket, and reads take care of it,
+    /// but those of streams.
+    bool minds_urgent_data = false;
     /// Of reads that wait for readiness, and of writes to what is no socket.
     attempts early_reads;
     attempts early_writes;

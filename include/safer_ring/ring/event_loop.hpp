@@ -210,8 +210,8 @@ public:
     SAFER_RING_API void start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
                               operation_id* id = nullptr);
 
-    /// The same for an operation of our own that never completes: it does not
-    /// keep run() from returning.
+    /// The same for an operation of our own that does not keep run() from
+    /// returning, and counts itself as work when it is completed.
     SAFER_RING_API void start_internal(descriptor& d, direction dir, io_operation& op);
 
     /// Completes `op`, which needs no descriptor, with `result`.
@@ -377,6 +377,7 @@ private:
     static constexpr unsigned put_off = 2;
     static constexpr unsigned quiet_after_turns = 16;
     static constexpr unsigned few = 2;
+    static constexpr std::chrono::milliseconds vain_pause{1};
 
     template <typename F>
     std::size_t run_until_idle(loop_thread& self, backend::backend::timeout wait, F& after_handler)
@@ -411,6 +412,12 @@ private:
     void wait_for_turn(guard& held, backend::backend::timeout wait);
     bool settle_before_handler(guard& held, io_operation& op);
     bool perform_unlocked(guard& held, io_operation& op);
+    bool pauses(io_operation& op, bool was_paused) noexcept;
+    void pause(guard& held, io_operation& op);
+    void end_pauses() noexcept;
+    io_operation& urgent_first(guard& held, io_operation& op);
+    static bool minds_urgent_data(const io_operation& op) noexcept;
+    void mind_urgent_data(guard& held, descriptor& d);
     void wake_for_more(guard& held);
     void wake_one(guard& held);
     void wake_waiter(guard& held);
@@ -438,6 +445,7 @@ private:
     io_operation* find_completed(const backend::completion_entry& entry) noexcept;
     static int doubted_socket(const io_operation& op) noexcept;
     bool take_in_poll(io_operation& op, int result, bool more) noexcept;
+    bool ask_to_cancel(operation_id id) noexcept;
     void end_poll(io_operation& op) noexcept;
     void let_others_pass(io_operation& op) noexcept;
     io_operation::step settle(io_operation& op) noexcept;
@@ -457,6 +465,7 @@ private:
     [[nodiscard]] bool wait_until_performed(guard& held, operation_id id);
     void wait_for_performed(guard& held);
     void hurry_late() noexcept;
+    void request_ends(descriptor& d) noexcept;
     void request_cancel(io_operation& op) noexcept;
     void write_cancellation(const io_operation& op) noexcept;
     void wake_for_ready(guard& held);
@@ -520,6 +529,7 @@ private:
     // flush. Filled only where the loop `runs_late`, by its one thread: others
     // could not be told of what is here.
     operation_queue late_;
+    operation_queue paused_;    // Due to perform, but only in a while: see `pause`.
     operation_queue to_cancel_; // Sources of streams that the next turn asks to stop.
     operation_queue finished_;  // The same without an owner; freed where nobody looks at them.
 
@@ -537,6 +547,7 @@ private:
     unsigned quiet_turns_ = 0;   // With few completions, in a row.
     unsigned calls_granted_ = 0; // In this turn.
     std::size_t stale_completions_ = 0;
+    std::chrono::steady_clock::time_point paused_since_;
     std::chrono::steady_clock::time_point
         handed_back_;               // By who waits for the kernel outside of a turn.
     bool marker_is_out_ = false;    // A thread has the turn.

@@ -75,6 +75,7 @@ protected:
         source,       ///< Of a stream of items: see item_source.hpp.
         next_item,    ///< Waits for one of these.
         in_two_lines, ///< `takes_turn` is asked: see splice_operation.hpp.
+        unending,     ///< Performs whenever it can, and is not done by that.
     };
 
     explicit io_operation(role r = role::none) noexcept : operation(true), role_(r) {}
@@ -172,6 +173,8 @@ private:
     bool waits_for_edge_ : 1 = false; // Polls for what happens, not for what is so.
     bool edge_came_ : 1 = false;      // That has happened; the poll is to end.
     bool doubts_errors_ : 1 = false;  // POLLERR was not what lets a call go through.
+    bool was_in_vain_ : 1 = false;    // An attempt, although a poll had told of readiness.
+    bool is_paused_ : 1 = false;      // Since it was, again.
 
 protected:
     int result_ = -ECANCELED;

@@ -57,6 +57,8 @@ protected:
     virtual void take_leftover(event_loop& loop) noexcept = 0;
     /// The other way round, with an error that nobody has been told of.
     virtual void leave(int) noexcept {}
+    /// Whether an item means what it does without the one before it.
+    [[nodiscard]] virtual bool stands_alone() const noexcept { return true; }
 
     bool is_multishot_ = true; ///< Until the kernel refuses that.
     bool is_polling_ = false;  ///< The next request waits for readiness.
@@ -107,6 +109,8 @@ private:
     void drop(event_loop& loop, int result, std::uint32_t flags) noexcept override;
     void take_leftover(event_loop& loop) noexcept override;
     void leave(int error) noexcept override;
+    /// Of bytes, what comes behind a gap is of no use.
+    [[nodiscard]] bool stands_alone() const noexcept override { return false; }
     void receive_now(std::size_t size_bytes) noexcept;
     ssize_t receive_uninterrupted(owned_buffer& buffer) noexcept;
 };

@@ -74,6 +74,10 @@ public:
     }
     int take_back(int result, std::uint32_t) noexcept override
     {
+        // What the kernel answered was no result, and nobody wants the next try any more.
+        if constexpr (requires { op_.goes_on(result); })
+            if (!is_in_chain() && cancel_requested() && op_.goes_on(result))
+                result = -ECANCELED;
         if constexpr (requires { op_.conclude(result); })
             result = op_.conclude(result);
         op_.take_back(result);

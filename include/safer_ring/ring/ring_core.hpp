@@ -201,6 +201,7 @@ private:
     request_queue<&request::to_submit_> missed_;
     std::size_t missed_count_ = 0;
     std::size_t to_ask_ = 0; // Of those, the first, before the others have their turn again.
+    unsigned process_;       // To which threads in the kernel and sleepers belong.
     std::uint64_t turn_ = 0;
     std::vector<std::shared_ptr<buffer_group>> buffers_; // Each at its number.
     std::shared_ptr<mailbox> messages_;
@@ -213,7 +214,6 @@ private:
     bool in_kernel_ = false;    // A thread is, without the lock, and reaps when it is back.
     bool cancel_again_ = false; // The next call asks for the missed ones again.
     bool flush_missed_ = false; // The kernel wanted the completions taken first.
-    bool has_left_parent_ = false;
 };
 
 } // namespace safer_ring::inline SAFER_RING_ABI::ring

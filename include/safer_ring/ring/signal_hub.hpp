@@ -48,6 +48,8 @@ struct signal_registration {
 struct signal_set {
     operation_queue waits;
     signal_registration* signals = nullptr;
+    signal_set* next_waiting = nullptr; // While there are waits.
+    signal_set* previous_waiting = nullptr;
 };
 
 /// Signals of one loop. The handler of a signal writes its number to a pipe
@@ -105,12 +107,16 @@ private:
     static constexpr std::size_t max_signal_number = _NSIG;
 
     int remove_registration(signal_registration** place);
+    void push_wait(signal_set& set, signal_operation& op) noexcept;
+    void take_wait(signal_set& set, signal_operation& op) noexcept;
+    signal_operation* take_wait(signal_set& set) noexcept;
     void deliver(int signal_number);
 
     event_loop& loop_;
     void (*const respected_)(int);
     descriptor* pipe_ = nullptr;
     signal_hub* next_ = nullptr;
+    signal_set* waiting_ = nullptr; // Sets with waits, whether they have signals or not.
     std::array<signal_registration*, max_signal_number> table_{};
     std::unordered_map<std::uint64_t, signal_operation*> cancellable_;
     std::uint64_t last_id_ = 0;

@@ -70,6 +70,7 @@ private:
     std::uint32_t submitted_in_turn_ = 0;
     bool by_readiness_ = false;
     bool found_nothing_ = false;
+    bool looks_first_ = false; // Whether what woke it was ordinary data.
 };
 
 /// Sends some bytes. Up to a staging buffer they are copied when the

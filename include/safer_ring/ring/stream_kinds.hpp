@@ -64,6 +64,9 @@ public:
         }
     }
 
+    /// Who takes the items has been told of the gap.
+    void forget_loss() noexcept { has_lost_ = false; }
+
     [[nodiscard]] T pop() noexcept
     {
         T item = std::move(items_[taken_++]);

@@ -68,7 +68,7 @@ public:
 private:
     void run() noexcept;
     void add_thread();
-    void join(std::vector<std::thread>&& threads) const;
+    void leave_parent();
 
     event_loop& loop_;
     const std::size_t most_threads_;
@@ -78,7 +78,7 @@ private:
     std::size_t queued_ = 0;
     std::size_t idle_ = 0; // Threads that wait for work.
     std::vector<std::thread> threads_;
-    int process_ = -1; // In which they are; a child of it has none.
+    int process_; // In which they are; a child of it has none.
     bool stopping_ = false;
     bool pausing_ = false;
 };

@@ -103,6 +103,14 @@ public:
                 p.come_back(m, value, std::move(buffer));
             else
                 p.come_back(m, std::move(buffer));
+        } else if constexpr (requires(Op & op) { op.buffers; }) {
+            auto [again, buffers] = std::move(over).take();
+            p.come_back(m, value, std::move(buffers));
+        } else if constexpr (requires(Op & op) { op.message; }) {
+            auto [again, message] = std::move(over).take();
+            if (message.flags != 0)
+                p.problem("a message says that something did not fit");
+            p.come_back(m, value, std::move(message.buffers));
         } else if constexpr (requires(Op & op) { op.descriptor; }) {
             auto [again, descriptor] = std::move(over).take();
             p.come_back(m, value, std::move(descriptor));

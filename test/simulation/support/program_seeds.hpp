@@ -82,6 +82,8 @@ inline std::optional<random_program::totals_type> run_programs(bool simulated, s
         all.registrations += t.registrations;
         all.messages += t.messages;
         all.splices += t.splices;
+        all.zero_copy_sends += t.zero_copy_sends;
+        all.in_parts += t.in_parts;
     }
     BOOST_TEST_MESSAGE(
         all.steps << " steps, " << all.submitted << " operations, of which " << all.cancelled
@@ -93,7 +95,8 @@ inline std::optional<random_program::totals_type> run_programs(bool simulated, s
                   << " items of streams, " << all.descriptors << " descriptors, " << all.closed
                   << " closed, " << all.connections << " connections, " << all.registrations
                   << " changes of registrations, " << all.messages << " messages, " << all.splices
-                  << " splices");
+                  << " splices, " << all.zero_copy_sends << " zero-copy sends, " << all.in_parts
+                  << " vectored operations and messages");
     if (one != nullptr)
         return std::nullopt;
     BOOST_TEST(all.submitted > all.steps / 10);
@@ -101,8 +104,10 @@ inline std::optional<random_program::totals_type> run_programs(bool simulated, s
     for (const std::uint64_t count :
          {all.cancelled, all.given_up, all.callbacks, all.coroutines, all.chains, all.drained,
           all.items, all.descriptors, all.closed, all.connections, all.registrations, all.messages,
-          all.splices})
+          all.splices, all.in_parts})
         BOOST_TEST(count > all.steps / 10000);
+    if (simulated)
+        BOOST_TEST(all.zero_copy_sends > all.steps / 10000);
     return all;
 }
 

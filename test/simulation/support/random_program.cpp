@@ -37,6 +37,7 @@ backend::simulation_plan plan_of(std::uint64_t seed)
 {
     backend::simulation_plan plan = backend::simulation_plan::random(seed);
     plan.enter_error /= 30;
+    plan.zero_copy_send = seed % 3 != 0;
     return plan;
 }
 

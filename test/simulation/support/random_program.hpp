@@ -76,7 +76,9 @@ struct meaning {
     std::size_t offset = 0; // In the file.
     unsigned tag = 0;
     bool is_shared = false;
+    std::vector<std::shared_ptr<meaning>> parts; // Of a vectored operation or a message.
     bool from_pool = false;
+    bool without_copy = false; // Asked for, of a send.
     bool limited = false;
     bool drained = false;
     bool cancel_asked = false;
@@ -131,7 +133,8 @@ public:
         std::uint64_t steps = 0, submitted = 0, over = 0, cancelled = 0, late_results = 0,
                       given_up = 0, callbacks = 0, coroutines = 0, dropped_callbacks = 0,
                       chains = 0, timed_out = 0, drained = 0, bytes = 0, items = 0, descriptors = 0,
-                      closed = 0, connections = 0, registrations = 0, messages = 0, splices = 0;
+                      closed = 0, connections = 0, registrations = 0, messages = 0, splices = 0,
+                      zero_copy_sends = 0, in_parts = 0;
     };
 
     /// On a simulated kernel with a plan of `seed`, or on the one that is here.
@@ -218,6 +221,8 @@ private:
     void check_drain(const meaning& m);
     void come_back(meaning& m, int result, owned_buffer&& buffer);
     void come_back(meaning& m, shared_buffer&& buffer);
+    void come_back(meaning& m, int result, std::vector<owned_buffer>&& buffers);
+    void is_forgotten(meaning& m, bool begun, bool over);
     void is_dropped(const meaning_ptr& m, bool over);
     void leave_channel(meaning& m);
     void given_up_is_over();
@@ -234,6 +239,9 @@ private:
     void start_read();
     void start_write();
     void start_shared_write();
+    template <typename Buffer>
+    void start_send(file_ref to, Buffer bytes, meaning_ptr m);
+    void start_in_parts();
     void start_file();
     void start_without_buffer();
     template <typename Op>

@@ -37,7 +37,8 @@ void random_program::is_over(meaning& m, int result, bool was_cancelled)
         problem("an operation says that it was cancelled, which nobody asked for");
     if (result < 0)
         check_failure(m, -result, was_cancelled);
-    if (result > 0 && m.base != nullptr && static_cast<std::size_t>(result) > m.size_bytes)
+    const bool has_memory = m.base != nullptr || !m.parts.empty();
+    if (result > 0 && has_memory && static_cast<std::size_t>(result) > m.size_bytes)
         problem("more bytes were moved than there was room for");
     if (result >= 0 && m.what == kind::long_timeout)
         problem("a timeout came an hour early");
@@ -48,10 +49,21 @@ void random_program::is_over(meaning& m, int result, bool was_cancelled)
     const auto moved = static_cast<std::size_t>(std::max(result, 0));
     if (m.what == kind::stream_write || m.what == kind::splices)
         m.on->model.is_written(*m.written, moved);
+    for (std::size_t i = 0, left = moved; i < m.parts.size(); ++i) {
+        meaning& part = *m.parts[i];
+        const std::size_t of_this = std::min(left, part.size_bytes);
+        left -= of_this;
+        if (part.what == kind::stream_write)
+            part.on->model.is_written(*part.written, of_this);
+    }
     if (m.what == kind::message)
         message_is_over(m, result >= 0);
     if (m.what == kind::connects)
         ++(result >= 0 ? connected_ : connects_failed_);
+    // On the kernel that is here, local sockets copy all the same.
+    const bool can = kernel_ && kernel_->plan().zero_copy_send;
+    totals_.zero_copy_sends += m.without_copy && can && result > 0 ? 1 : 0;
+    totals_.in_parts += !m.parts.empty() && result > 0 ? 1 : 0;
     totals_.messages += m.what == kind::message && result >= 0 ? 1 : 0;
     totals_.splices += m.what == kind::splices && result > 0 ? 1 : 0;
     totals_.connections += m.what == kind::connects && result >= 0 ? 1 : 0;
@@ -147,42 +159,68 @@ void random_program::come_back(meaning& m, shared_buffer&& buffer)
     places_.leaves(m.base, buffer_places::operation);
 }
 
+/// The first ones are full before the next gets a byte.
+void random_program::come_back(meaning& m, int result, std::vector<owned_buffer>&& buffers)
+{
+    if (buffers.size() != m.parts.size())
+        return problem("of several buffers another number came back");
+    int left = std::max(result, 0);
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+        const int of_this = std::min(left, static_cast<int>(m.parts[i]->size_bytes));
+        left -= of_this;
+        come_back(*m.parts[i], of_this, std::move(buffers[i]));
+    }
+}
+
+/// What was dropped, or a part of it; `begun`: it was submitted.
+void random_program::is_forgotten(meaning& m, bool begun, bool over)
+{
+    if (begun && m.what == kind::stream_read)
+        m.on->retired = true;
+    const bool in_file = m.what == kind::file_read || m.what == kind::file_write;
+    if (begun && in_file)
+        file_content_.is_given_up(m.offset, m.size_bytes, m.what == kind::file_write);
+    if (begun && !over) {
+        if (m.base != nullptr)
+            places_.moves(m.base, buffer_places::operation, buffer_places::given_up);
+        return;
+    }
+    if (m.base != nullptr)
+        places_.leaves(m.base, buffer_places::operation);
+    if (m.what == kind::file_write)
+        file_content_.given_up_is_over(m.offset, m.size_bytes);
+    if (!begun && m.what == kind::file_read)
+        file_content_.is_read(m.offset, m.size_bytes, {});
+    if (!begun && (m.what == kind::stream_write || m.what == kind::splices))
+        m.on->model.is_written(*m.written, 0);
+}
+
 /// Destroyed by its owner, as a handle, a callback or a coroutine; `over`: it is
 /// known to be complete.
 void random_program::is_dropped(const meaning_ptr& m, bool over)
 {
     in_flight_.erase(m->number);
     const bool begun = m->number != 0;
-    if (begun && m->what == kind::stream_read)
-        m->on->retired = true;
     if (m->what == kind::accepts || m->what == kind::connects)
         connections_are_unknown_ = connections_are_unknown_ || begun;
     if (!begun && m->what == kind::connects)
         ++connects_failed_;
-    const bool in_file = m->what == kind::file_read || m->what == kind::file_write;
-    if (begun && in_file)
-        file_content_.is_given_up(m->offset, m->size_bytes, m->what == kind::file_write);
+    is_forgotten(*m, begun, over);
+    for (const meaning_ptr& part : m->parts)
+        is_forgotten(*part, begun, over);
     if (begun && !over) {
-        if (m->base != nullptr)
-            places_.moves(m->base, buffer_places::operation, buffer_places::given_up);
         given_up_.push_back(m);
         ++given_up_in_flight_;
         ++totals_.given_up;
         return;
     }
-    if (m->base != nullptr)
-        places_.leaves(m->base, buffer_places::operation);
-    if (m->what == kind::file_write)
-        file_content_.given_up_is_over(m->offset, m->size_bytes);
-    if (!begun && m->what == kind::file_read)
-        file_content_.is_read(m->offset, m->size_bytes, {});
-    if (!begun && (m->what == kind::stream_write || m->what == kind::splices))
-        m->on->model.is_written(*m->written, 0);
     leave_channel(*m);
 }
 
 void random_program::leave_channel(meaning& m)
 {
+    for (const meaning_ptr& part : m.parts)
+        leave_channel(*part);
     if (m.on == nullptr)
         return;
     --m.on->operations;

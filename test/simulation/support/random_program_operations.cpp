@@ -176,7 +176,7 @@ void random_program::start_write()
     meaning_ptr m = plan_write(*c, *b);
     file_ref to = end_of(*c, false, *m);
     if (c->is_socket)
-        return start(ring_->send(std::move(to), std::move(b->bytes)), m);
+        return start_send(std::move(to), std::move(b->bytes), m);
     start(ring_->write(std::move(to), std::move(b->bytes)), m);
 }
 
@@ -191,8 +191,46 @@ void random_program::start_shared_write()
     meaning_ptr m = plan_shared_write(*c, b);
     file_ref to = end_of(*c, false, *m);
     if (c->is_socket)
-        return start(ring_->send(std::move(to), b.bytes), m);
+        return start_send(std::move(to), b.bytes, m);
     start(ring_->write(std::move(to), b.bytes), m);
+}
+
+template <typename Buffer>
+void random_program::start_send(file_ref to, Buffer bytes, meaning_ptr m)
+{
+    if (!chance(350))
+        return start(ring_->send(std::move(to), std::move(bytes)), std::move(m));
+    m->without_copy = true;
+    start(ring_->send_zero_copy(std::move(to), std::move(bytes)), std::move(m));
+}
+
+/// A vectored operation, or a message without an address.
+void random_program::start_in_parts()
+{
+    const bool reads = chance(500);
+    channel* const c = channel_for(reads, std::nullopt);
+    const std::size_t count = 1 + below(3);
+    if (c == nullptr || kept_.size() < count)
+        return;
+    auto m = std::make_shared<meaning>();
+    message<owned_buffer> all;
+    for (std::size_t i = 0; i < count; ++i) {
+        auto b = take_buffer();
+        m->parts.push_back(reads ? plan_read(*c, *b) : plan_write(*c, *b));
+        m->size_bytes += m->parts.back()->size_bytes;
+        all.buffers.push_back(std::move(b->bytes));
+    }
+    m->on = c;
+    ++c->operations;
+    file_ref end = end_of(*c, reads, *m);
+    const bool as_message = c->is_socket && chance(500);
+    if (reads && as_message)
+        return start(ring_->receive_message(std::move(end), std::move(all)), m);
+    if (reads)
+        return start(ring_->read(std::move(end), std::move(all.buffers)), m);
+    if (as_message)
+        return start(ring_->send_message(std::move(end), std::move(all)), m);
+    start(ring_->write(std::move(end), std::move(all.buffers)), m);
 }
 
 void random_program::start_file()
@@ -242,10 +280,12 @@ void random_program::start_something()
     if (handles_.size() >= most_handles)
         return;
     const std::size_t what = below(100);
-    if (what < 29)
+    if (what < 26)
         start_read();
-    else if (what < 51)
+    else if (what < 45)
         start_write();
+    else if (what < 51)
+        start_in_parts();
     else if (what < 59)
         start_shared_write();
     else if (what < 67)

@@ -61,6 +61,33 @@ BOOST_FIXTURE_TEST_CASE(connections_beyond_the_mark_are_kept_and_the_request_is_
     BOOST_TEST(everything_is_back());
 }
 
+// A handler may close very many, and take in completions each time.
+BOOST_FIXTURE_TEST_CASE(request_is_ended_although_no_turn_comes, listening_loop)
+{
+    accepting stream(*this, *handle, stream_limits{2, 1}, false);
+    std::string text;
+    stream.next(text);
+    poll();
+    const std::uint64_t request = request_in_flight(*kernel, opcode::accept);
+    std::string buffer(8, '.');
+    connection other(*this);
+    start<receive_into>(*other, direction::read, buffer);
+    poll();
+    std::size_t asked = 0;
+    in_handler([&] {
+        for (int i = 0; i < 6; ++i)
+            kernel->post({request, ::dup(listener.get()), backend::completion_more});
+        other.close();
+        for (const auto& e : submitted(opcode::async_cancel))
+            asked += e.address == request ? 1U : 0U;
+    });
+    run();
+    BOOST_TEST(asked == 1U);
+    stream.close();
+    turn();
+    turn();
+}
+
 BOOST_FIXTURE_TEST_CASE(aborted_connections_are_passed_over_unless_asked_for, listening_loop)
 {
     for (const int error : {ECONNABORTED, EPROTO})

@@ -84,12 +84,12 @@ BOOST_FIXTURE_TEST_CASE(requests_of_a_registered_socket_name_its_place, simulate
     record& received = start<receive_into>(*c, direction::read, in);
     start<receive_into>(*other, direction::read, in_other);
     record& sent = start<send_from>(*c, direction::write, out);
-    record& urgent = start<wait_for_events>(*c, direction::except, short{POLLPRI});
+    record& urgent = start<wait_for_events>(*first, direction::except, short{POLLPRI});
     poll();
     c.peer.write("in");
     other.peer.write("other");
     poll();
-    loop.cancel(*c);
+    loop.cancel(*first);
     run();
     BOOST_TEST(received.result == 2);
     BOOST_TEST(sent.result == 3);
@@ -101,7 +101,7 @@ BOOST_FIXTURE_TEST_CASE(requests_of_a_registered_socket_name_its_place, simulate
     BOOST_TEST(names_place(receives[0], 1));
     BOOST_TEST(names_number(receives[1], other.socket.get()));
     BOOST_TEST(names_place(only(*this, opcode::send), 1));
-    BOOST_TEST(names_place(only(*this, opcode::poll_add), 1));
+    BOOST_TEST(names_place(only(*this, opcode::poll_add), 0));
 }
 
 BOOST_FIXTURE_TEST_CASE(so_do_those_that_accept_and_connect, simulated_loop)

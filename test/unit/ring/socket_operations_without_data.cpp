@@ -137,7 +137,7 @@ BOOST_FIXTURE_TEST_CASE(calls_when_ready_and_waits_again_for_eagain, simulated_l
     run();
     BOOST_TEST(calls == 3);
     BOOST_TEST(r.result == 7);
-    BOOST_TEST(submitted(opcode::poll_add).size() == 3U);
+    BOOST_TEST(submitted(opcode::poll_add).size() == 2U); // The third comes behind a pause.
 }
 
 BOOST_FIXTURE_TEST_CASE(tries_before_it_waits_if_asked_to, simulated_loop)

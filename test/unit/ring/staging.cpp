@@ -312,6 +312,10 @@ BOOST_FIXTURE_TEST_CASE(a_refusal_by_the_kernel_is_told_apart_from_a_lack, buffe
     BOOST_TEST(!lacking.available());
     BOOST_TEST(std::string(lacking.reason()).find("5.19") != std::string::npos);
     kernel->fail_nth(simulation::call::register_buffer_ring, 1, ENOMEM);
+    const ring::receive_buffers without_memory(backend, 4, 16);
+    BOOST_TEST(!without_memory.available());
+    BOOST_TEST(std::string(without_memory.reason()).find("RLIMIT_MEMLOCK") != std::string::npos);
+    kernel->fail_nth(simulation::call::register_buffer_ring, 1, EPERM);
     const ring::receive_buffers refused(backend, 4, 16);
     BOOST_TEST(!refused.available());
     BOOST_TEST(std::string(refused.reason()).find("refused") != std::string::npos);

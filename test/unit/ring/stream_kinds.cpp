@@ -9,6 +9,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -80,9 +82,33 @@ struct bundles {
     streams::receive stream{ends.first.get(), buffers, stream_limits{16, 8, true}};
 };
 
+/// When the request of a kernel without multishots ends.
+std::chrono::nanoseconds due(streams::timeout& stream)
+{
+    backend::submission_entry entry;
+    stream.prepare(entry, false);
+    const auto* const at = reinterpret_cast<const backend::kernel_time*>(entry.address);
+    return std::chrono::seconds(at->seconds) + std::chrono::nanoseconds(at->nanoseconds);
+}
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(kinds_of_streams)
+
+BOOST_AUTO_TEST_CASE(interval_that_ends_later_than_the_clock_can_tell_ends_last)
+{
+    using namespace std::chrono_literals;
+    const auto last = std::chrono::steady_clock::duration::max();
+    for (const auto interval : {std::chrono::nanoseconds::max(), last / 2 + 1ns}) {
+        streams::timeout stream(interval);
+        BOOST_TEST((due(stream) > std::chrono::steady_clock::now().time_since_epoch()));
+        BOOST_TEST((stream.take_in(-ETIME, 0) == streams::outcome::goes_on)); // Before its time.
+        BOOST_TEST((due(stream) == last));
+        BOOST_TEST((stream.take_in(-ETIME, 0) == streams::outcome::goes_on));
+        BOOST_TEST((due(stream) == last));
+        BOOST_TEST(stream.take(false).value() == 2U);
+    }
+}
 
 BOOST_FIXTURE_TEST_CASE(bundle_is_taken_apart_into_its_buffers, bundles)
 {

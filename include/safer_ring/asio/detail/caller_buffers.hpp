@@ -44,6 +44,18 @@ inline std::byte* bytes_of(const net::const_buffer& buffer) noexcept
     return static_cast<std::byte*>(const_cast<void*>(buffer.data()));
 }
 
+/// An element of a sequence, to look at its bytes. What converts to a
+/// mutable_buffer alone does not convert to a const_buffer, and what converts to
+/// both does not say which of them a const_buffer is to be made from.
+template <typename Element>
+net::const_buffer view_of(const Element& element) noexcept
+{
+    if constexpr (std::is_convertible_v<const Element&, net::const_buffer>)
+        return element;
+    else
+        return net::mutable_buffer(element);
+}
+
 /// Calls `f(data, size)` for each piece of `buffers` that is not empty, behind
 /// the first `skip` bytes and as far as `limit` bytes, until it answers false.
 template <typename Buffers, typename F>
@@ -51,8 +63,8 @@ void for_each_piece(const Buffers& buffers, std::size_t skip, std::size_t limit,
 {
     const auto end = net::buffer_sequence_end(buffers);
     for (auto it = net::buffer_sequence_begin(buffers); it != end && limit != 0; ++it) {
-        const auto buffer = *it;
-        const std::size_t size = net::buffer(buffer).size();
+        const net::const_buffer buffer = view_of(*it);
+        const std::size_t size = buffer.size();
         if (size <= skip) {
             skip -= size;
             continue;
@@ -85,7 +97,7 @@ extent measure(const Buffers& buffers) noexcept
     extent all;
     const auto end = net::buffer_sequence_end(buffers);
     for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it)
-        all.add(*it);
+        all.add(view_of(*it));
     return all;
 }
 
@@ -101,7 +113,7 @@ public:
         const auto end = net::buffer_sequence_end(buffers);
         for (auto it = net::buffer_sequence_begin(buffers); it != end && size_ < max_size; ++it) {
             // Of empty ones alone, a read would find the end of a stream.
-            if (const auto buffer = to_buffer(*it); buffer.size() != 0)
+            if (const net::const_buffer buffer = view_of(*it); buffer.size() != 0)
                 iovecs_[size_++] = {const_cast<void*>(buffer.data()), buffer.size()};
         }
     }
@@ -149,8 +161,6 @@ public:
     }
 
 private:
-    static net::const_buffer to_buffer(const net::const_buffer& buffer) noexcept { return buffer; }
-
     std::array<iovec, max_size> iovecs_;
     std::size_t size_ = 0;
 };

@@ -5,9 +5,7 @@
 
 #include <safer_ring/asio/detail/handler_work.hpp>
 
-#include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_executor.hpp>
-#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/post.hpp>
 
 #include <tuple>
@@ -24,11 +22,9 @@ void complete_elsewhere(Handler&& handler, const IoExecutor& io_executor, Args&&
     using handler_type = std::decay_t<Handler>;
     using arguments = std::tuple<std::decay_t<Args>...>;
     const auto executor = net::get_associated_executor(handler, io_executor);
-    const auto allocator = net::get_associated_allocator(handler);
     net::post(executor,
-              net::bind_allocator(allocator, bound_handler<handler_type, arguments>{
-                                                 std::forward<Handler>(handler),
-                                                 arguments(std::forward<Args>(args)...)}));
+              bound_handler<handler_type, arguments>{std::forward<Handler>(handler),
+                                                     arguments(std::forward<Args>(args)...)});
 }
 
 } // namespace safer_ring::inline SAFER_RING_ABI::detail

@@ -21,7 +21,7 @@ template <typename Buffers>
 class descriptor_read : public ring::descriptor_read_operation {
 protected:
     explicit descriptor_read(const Buffers& buffers)
-        : size_bytes_(net::buffer_size(buffers)), buffers_(buffers)
+        : size_bytes_(measure(buffers).size_bytes), buffers_(buffers)
     {
     }
     ~descriptor_read() = default;
@@ -53,7 +53,7 @@ template <typename Buffers>
 class descriptor_write : public ring::descriptor_write_operation {
 protected:
     explicit descriptor_write(const Buffers& buffers)
-        : descriptor_write(buffers, net::buffer_size(buffers))
+        : descriptor_write(buffers, measure(buffers).size_bytes)
     {
     }
     ~descriptor_write() = default;

@@ -206,7 +206,7 @@ public:
     void async_write_some(implementation_type& impl, const Buffers& buffers, Handler& handler,
                           const IoExecutor& io_ex)
     {
-        if (net::buffer_size(buffers) == 0)
+        if (measure(buffers).size_bytes == 0)
             return complete_empty(handler, io_ex);
         using op = handler_operation<descriptor_write<Buffers>, Handler, IoExecutor>;
         start<op>(impl, ring::direction::write, handler, io_ex, buffers);
@@ -251,7 +251,7 @@ public:
     void async_read_some(implementation_type& impl, const Buffers& buffers, Handler& handler,
                          const IoExecutor& io_ex)
     {
-        if (net::buffer_size(buffers) == 0)
+        if (measure(buffers).size_bytes == 0)
             return complete_empty(handler, io_ex);
         using op = handler_operation<descriptor_read<Buffers>, Handler, IoExecutor>;
         start<op>(impl, ring::direction::read, handler, io_ex, buffers);

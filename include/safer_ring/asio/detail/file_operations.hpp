@@ -22,7 +22,7 @@ template <typename Buffers>
 class file_read : public ring::file_operation {
 protected:
     file_read(const Buffers& buffers, std::uint64_t offset)
-        : ring::file_operation(ring::direction::read, net::buffer_size(buffers), offset),
+        : ring::file_operation(ring::direction::read, measure(buffers).size_bytes, offset),
           buffers_(buffers)
     {
     }
@@ -70,7 +70,7 @@ template <typename Buffers>
 class file_write : public ring::file_operation {
 protected:
     file_write(const Buffers& buffers, std::uint64_t offset)
-        : ring::file_operation(ring::direction::write, net::buffer_size(buffers), offset),
+        : ring::file_operation(ring::direction::write, measure(buffers).size_bytes, offset),
           buffers_(buffers)
     {
     }

@@ -292,7 +292,7 @@ public:
             transfer(impl, POLLIN, offset, buffers, ec, [&impl, offset](const iovec_array& to) {
                 return ::preadv2(impl.file_, to.data(), to.count(), static_cast<off_t>(offset), 0);
             });
-        if (n == 0 && !ec && net::buffer_size(buffers) != 0)
+        if (n == 0 && !ec && measure(buffers).size_bytes != 0)
             ec = net::error::eof;
         return n;
     }

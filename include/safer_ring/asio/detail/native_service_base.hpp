@@ -94,7 +94,7 @@ protected:
     public:
         template <typename Buffers>
         explicit io_vectors(const Buffers& buffers)
-            : vectors_(buffers), all_empty_(net::buffer_size(buffers) == 0)
+            : vectors_(buffers), all_empty_(measure(buffers).size_bytes == 0)
         {
         }
         iovec* data() noexcept { return vectors_.data(); }

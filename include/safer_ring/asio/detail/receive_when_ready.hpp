@@ -54,42 +54,64 @@ public:
     }
 
 private:
-    /// More is left to the next call: memory is taken for what one read brings.
+    /// Of a stream, more is left to the next call: memory is taken for what one read brings.
     static constexpr std::size_t most_bytes = 65536;
 
     boost::system::error_code receive(owned_buffer& received)
     {
         boost::system::error_code error;
-        const std::size_t there = socket_->available(error);
+        const std::size_t there = has_messages() ? size_of_message(error) : size_of_bytes(error);
         if (error)
             return error;
         try {
             // At the end of a stream, and of a datagram of no bytes, there is nothing.
-            received = owned_buffer(std::clamp<std::size_t>(there, 1, most_bytes));
+            received = owned_buffer(std::max<std::size_t>(there, 1));
         } catch (const std::bad_alloc&) {
             return net::error::no_memory;
         }
-        received.resize(receive_at_once(received, error));
+        received.resize(receive_at_once(net::buffer(received.data(), received.size()), 0, error));
         return error;
+    }
+
+    bool has_messages() noexcept
+    {
+        int type = SOCK_STREAM;
+        socklen_t size = sizeof type;
+        return ::getsockopt(socket_->native_handle(), SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+               type != SOCK_STREAM;
+    }
+
+    std::size_t size_of_bytes(boost::system::error_code& error)
+    {
+        return std::min(socket_->available(error), most_bytes);
+    }
+
+    /// What does not fit into the memory would be lost, so all of it has to. Not every
+    /// family of sockets knows how many bytes are there (FIONREAD), as netlink does not,
+    /// and not every one answers the length of what it cuts, as SCTP does not.
+    std::size_t size_of_message(boost::system::error_code& error)
+    {
+        char first = 0;
+        const std::size_t n = receive_at_once(net::buffer(&first, 1), MSG_PEEK | MSG_TRUNC, error);
+        boost::system::error_code unknown;
+        return n > 1 || error ? n : std::max(n, size_of_bytes(unknown));
     }
 
     /// Asio's own sockets wait behind MSG_DONTWAIT unless their user has made them
     /// non-blocking, so they are not asked.
-    std::size_t receive_at_once(owned_buffer& into, boost::system::error_code& error)
+    std::size_t receive_at_once(net::mutable_buffer into, int flags,
+                                boost::system::error_code& error)
     {
+        flags |= MSG_DONTWAIT;
         if (ask(*socket_).context() != nullptr)
-            return socket_->receive(net::buffer(into.data(), into.size()), MSG_DONTWAIT, error);
-        const int fd = socket_->native_handle();
+            return socket_->receive(into, flags, error);
         ssize_t n = 0;
         do
-            n = ::recv(fd, into.data(), into.size(), MSG_DONTWAIT);
+            n = ::recv(socket_->native_handle(), into.data(), into.size(), flags);
         while (n < 0 && errno == EINTR);
-        int type = SOCK_STREAM;
-        socklen_t size = sizeof type;
         if (n < 0)
             error = to_error_code(-errno);
-        else if (n == 0 && ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-                 type == SOCK_STREAM)
+        else if (n == 0 && !has_messages())
             error = net::error::eof;
         return n > 0 ? static_cast<std::size_t>(n) : 0;
     }

@@ -3,10 +3,10 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/as_asio.hpp>
 #include <safer_ring/asio/detail/handler_operation.hpp>
 #include <safer_ring/ring/worker_pool.hpp>
 
-#include <boost/asio/detail/throw_error.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/basic_resolver_query.hpp>
 #include <boost/asio/ip/basic_resolver_results.hpp>
@@ -15,7 +15,6 @@
 #include <memory>
 #include <netdb.h>
 #include <new>
-#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -50,17 +49,6 @@ private:
             pool_.pause();
         else
             as_asio([this] { pool_.resume(); });
-    }
-
-    template <typename F>
-    static void as_asio(F&& f)
-    {
-        try {
-            f();
-        } catch (const std::system_error& failure) {
-            net::detail::throw_error(
-                error_code(failure.code().value(), boost::system::system_category()), "thread");
-        }
     }
 
     resolver_threads(net::execution_context& context, ring::event_loop& loop)

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/as_asio.hpp>
 #include <safer_ring/asio/detail/handler_operation.hpp>
 #include <safer_ring/ring/signal_hub.hpp>
 
@@ -28,9 +29,11 @@ public:
 
     using implementation_type = ring::signal_set;
 
+    /// Throws boost::system::system_error, as Asio's, for instance for want of descriptors.
     explicit signal_set_service(net::execution_context& context)
         : net::execution_context::service(context), context_(static_cast<io_context&>(context)),
-          service_(context_.impl()), hub_(service_.loop(), asio_signal_handler)
+          service_(context_.impl()),
+          hub_(as_asio([this] { return ring::signal_hub(service_.loop(), asio_signal_handler); }))
     {
     }
 

@@ -171,12 +171,10 @@ private:
             header.msg_namelen = sizeof address;
         }
         const ssize_t n = retry_interrupted([&] { return ::recvmsg(fd, &header, flags); });
-        if (n < 0)
-            return n;
-        if (sender_ != nullptr)
-            take_sender(&address, header.msg_namelen);
         if (out_flags_ != nullptr)
-            *out_flags_ = header.msg_flags;
+            *out_flags_ = n < 0 ? 0 : header.msg_flags;
+        if (n >= 0 && sender_ != nullptr)
+            take_sender(&address, header.msg_namelen);
         return n;
     }
 

@@ -261,7 +261,7 @@ public:
             using op =
                 handler_operation<message_receive<Buffers, any_address>, Handler, IoExecutor>;
             const bool stream = is_stream(impl);
-            if (stream && net::buffer_size(buffers) == 0)
+            if (stream && measure(buffers).size_bytes == 0)
                 return complete_at_once<op>(0, handler, io_ex, buffers, flags, false, nullptr,
                                             nullptr);
             return start<op>(impl, receive_direction(flags), handler, io_ex, buffers, flags, stream,
@@ -314,6 +314,9 @@ public:
                                   const IoExecutor& io_ex)
     {
         using op = handler_operation<message_receive<Buffers, any_address>, Handler, IoExecutor>;
+        // Asio's first attempt, which is made here, finds none where nothing is there.
+        if (is_open(impl))
+            out_flags = 0;
         start<op>(impl, receive_direction(in_flags), handler, io_ex, buffers, in_flags, false,
                   nullptr, &out_flags);
     }
@@ -440,6 +443,8 @@ protected:
         // become readable before it says that it is no socket.
         if (!is_socket)
             impl.descriptor_->expect_data = true;
+        else
+            impl.descriptor_->has_messages = actual_type != SOCK_STREAM;
         return ec = {};
     }
 

@@ -7,3 +7,6 @@
 
 /// Opens and closes a socket on a context of Asio's.
 bool open_and_close(boost::asio::io_context& context);
+
+/// What it calls, for a library that has an open_and_close() of its own.
+bool open_and_close_in_part(boost::asio::io_context& context);

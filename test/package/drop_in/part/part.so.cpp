@@ -11,10 +11,15 @@ void (boost::asio::ip::tcp::socket::basic_socket::*const close_member)() =
 
 } // namespace
 
-bool open_and_close(boost::asio::io_context& context)
+bool open_and_close_in_part(boost::asio::io_context& context)
 {
     boost::asio::ip::tcp::socket socket(context, boost::asio::ip::tcp::v4());
     const bool opened = socket.is_open();
     (socket.*close_member)();
     return opened && !socket.is_open();
+}
+
+bool open_and_close(boost::asio::io_context& context)
+{
+    return open_and_close_in_part(context);
 }
