@@ -66,7 +66,7 @@ BOOST_FIXTURE_TEST_CASE(coroutines_wait_for_operations, piped)
 
 BOOST_FIXTURE_TEST_CASE(coroutine_destroyed_while_it_waits_gives_its_buffer_back, piped)
 {
-    std::optional<task> waiting([](piped& p) -> task { co_await p.read().submit(); }(*this));
+    task waiting = [](piped& p) -> task { co_await p.read().submit(); }(*this);
     ring.flush();
     waiting.reset();
     BOOST_TEST(ring.in_flight() == 0U);

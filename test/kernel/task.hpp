@@ -23,10 +23,11 @@ struct task {
     };
     task(std::coroutine_handle<promise_type> h) : handle(h) {}
     task(task&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
-    ~task()
+    ~task() { reset(); }
+    void reset()
     {
         if (handle)
-            handle.destroy();
+            std::exchange(handle, nullptr).destroy();
     }
     std::coroutine_handle<promise_type> handle;
 };
