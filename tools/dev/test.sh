@@ -10,7 +10,8 @@
 # are the same services behind other types: they take it half as long.
 #
 # Under the sanitizers run the programs that go deepest; what a single thread does to every object says
-# little about threads. With --full everything runs everywhere, and the benchmarks are built too.
+# little about threads. With --full everything runs everywhere, the benchmarks are built too, and every
+# file of the conformance suite is compiled by itself.
 tests_of_preset() { # <preset>
     case $1 in
         release) echo '.*' ;;
@@ -99,9 +100,11 @@ test_command() {
     install_packages build test
 
     local begin=$SECONDS test_timeout=900 arguments=()
+    configure_options=(-DSAFER_RING_TEST_UNITY=ON)
     if [ -n "$full" ]; then
         export SAFER_RING_SOAK=full
         test_timeout=7200
+        configure_options=(-DSAFER_RING_TEST_UNITY=OFF)
     fi
     for preset in "${presets[@]}"; do
         local expression='.*' left_out='^$' targets=() results
