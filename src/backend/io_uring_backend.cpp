@@ -510,8 +510,8 @@ private:
         return taken == 1;
     }
 
-    /// Registers a ring of one buffer and takes it back. A kernel that has no memory for it
-    /// (RLIMIT_MEMLOCK) knows what it is.
+    /// Registers a ring of one buffer and takes it back. Where there is no memory for that
+    /// (RLIMIT_MEMLOCK), there is none for any.
     bool probe_buffer_ring(std::uint16_t flags) noexcept
     {
         const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -523,7 +523,7 @@ private:
         if (result == 0)
             unregister_buffer_ring(0);
         ::munmap(memory, page);
-        return result == 0 || (result == -ENOMEM && flags == 0);
+        return result == 0;
     }
 
     ::io_uring ring_{};

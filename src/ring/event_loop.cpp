@@ -25,15 +25,13 @@ event_loop::event_loop(const options& settings, threading threads,
                        std::unique_ptr<backend::backend> kernel)
     : options_(settings), threads_(threads), mutex_(threads != threading::unsafe),
       kernel_(std::move(kernel)), registry_(*kernel_), features_(kernel_->found()),
-      buffers_(*kernel_,
-               features_.buffer_ring && settings.buffer_ring ? settings.receive_buffer_count : 0,
+      buffers_(*kernel_, settings.buffer_ring ? settings.receive_buffer_count : 0,
                settings.receive_buffer_size_bytes),
       staging_(std::make_unique<staging_pool>(settings.send_buffer_size_bytes))
 {
     if (!buffers_.available() && settings.buffer_ring && settings.receive_buffer_count != 0) {
         const std::string note =
-            std::string("no buffers chosen by the kernel: ") +
-            (features_.buffer_ring ? buffers_.reason() : "the kernel has none (Linux 5.19)");
+            std::string("no buffers chosen by the kernel: ") + buffers_.reason();
         if (settings.on_missing == fallback::strict)
             throw std::system_error(std::make_error_code(std::errc::not_supported),
                                     "safer_ring: " + note);
@@ -172,7 +170,9 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             continue;
         }
         if (op->is_io() && minds_urgent_data(static_cast<io_operation&>(*op)))
-            op = &urgent_first(held, static_cast<io_operation&>(*op));
+            op = urgent_first(held, static_cast<io_operation&>(*op));
+        if (op == nullptr)
+            continue;
         if (op->is_io() && !settle_before_handler(held, static_cast<io_operation&>(*op)))
             continue;
         if (!ready_.empty() && !one_thread())

@@ -11,22 +11,30 @@
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
 /// Of what one event has brought, Asio performs what waits for urgent data before reads, which
-/// go past the mark and leave nothing of it.
-io_operation& event_loop::urgent_first(guard& held, io_operation& op)
+/// go past the mark and leave nothing of it. Null: what waits for it is not back from another
+/// thread, or from the kernel, and the read is to come after it.
+io_operation* event_loop::urgent_first(guard& held, io_operation& op)
 {
     if (op.descriptor_->front(direction::except) == nullptr)
-        return op;
+        return &op;
     reap();
     hand_back(held);
     io_operation* const urgent = op.descriptor_->front(direction::except);
-    if (urgent == nullptr || urgent->state_ != io_state::ready)
-        return op;
+    if (urgent == nullptr)
+        return &op;
+    if (urgent->state_ != io_state::ready) {
+        pollfd there{op.descriptor_->fd, POLLPRI, 0};
+        if (!op.needs_perform_ || ::poll(&there, 1, 0) != 1 || (there.revents & POLLPRI) == 0)
+            return &op;
+        pause(held, op);
+        return nullptr;
+    }
     ready_.remove(urgent);
     operation_queue behind;
     behind.push_back(&op);
     behind.splice_back(ready_);
     ready_.splice_back(behind);
-    return *urgent;
+    return urgent;
 }
 
 /// Receives that are in the kernel would throw urgent data away, and are begun anew, by readiness.
@@ -62,9 +70,11 @@ void event_loop::note_vain_poll(io_operation& op, int events) noexcept
 bool event_loop::pauses(io_operation& op, bool was_paused) noexcept
 {
     if (op.submitted_as_ != backend::opcode::poll_add || op.result_ <= 0 ||
-        op.role_ == io_operation::role::unending || op.direction_ == direction::except)
+        op.role_ == io_operation::role::unending)
         return false;
     note_vain_poll(op, op.result_);
+    if (op.direction_ == direction::except)
+        return false;
     const bool again = op.was_in_vain_;
     op.was_in_vain_ = true;
     return again && !was_paused;

@@ -82,6 +82,8 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
     const int error = kernel.register_buffer_ring(ring, count, group);
     if (error != 0) {
         reason_ = why_not(error);
+        memory_ = mapped_memory();
+        ring_memory_ = mapped_memory();
         return;
     }
     ring_ = ring;

@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include "backend/fork_watch.hpp"
+
 #include <safer_ring/ring/cpu_affinity.hpp>
 #include <safer_ring/ring/worker_pool.hpp>
 
@@ -9,7 +11,6 @@
 #include <new>
 #include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
@@ -36,7 +37,8 @@ private:
 } // namespace
 
 worker_pool::worker_pool(event_loop& loop, std::size_t most_threads) noexcept
-    : loop_(loop), most_threads_(std::max<std::size_t>(most_threads, 1)), process_(::getpid())
+    : loop_(loop), most_threads_(std::max<std::size_t>(most_threads, 1)),
+      process_(backend::fork_watch::generation())
 {
 }
 
@@ -56,18 +58,26 @@ void worker_pool::add_thread()
 
 void forget_inherited(std::vector<std::thread>&& threads)
 {
-    static auto& kept = *new std::vector<std::vector<std::thread>>;
-    kept.push_back(std::move(threads));
+    struct keeper {
+        std::mutex mutex;
+        std::vector<std::vector<std::thread>> kept;
+    };
+    static auto& all = *new keeper; // Never destroyed, as none of them may be.
+    if (threads.empty())
+        return;
+    const std::lock_guard held(all.mutex);
+    all.kept.push_back(std::move(threads));
     threads.clear();
 }
 
 /// In a child of the process that has the threads: those that wait are not there.
 void worker_pool::leave_parent()
 {
-    const int process = ::getpid();
-    if (std::exchange(process_, process) == process)
+    const unsigned process = backend::fork_watch::generation();
+    if (process_ == process)
         return;
-    forget_inherited(std::move(threads_));
+    forget_inherited(std::move(threads_)); // Which may throw.
+    process_ = process;
     // Whoever was to end the pause has not, or this would be its process.
     pausing_ = false;
     // Destroying it would wait for them (POSIX Threads in glibc).

@@ -3,6 +3,7 @@
 
 #include "contexts.hpp"
 
+#include "support/forking.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
 #include "support/skip.hpp"
@@ -13,9 +14,16 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <linux/netlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <sched.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 // What of a message does not fit into the memory of a receive is lost, so the
@@ -47,6 +55,48 @@ std::pair<error_code, owned_buffer> receive(Ctx& ctx, Socket& socket)
     ctx.restart();
     run_until(ctx, [&] { return done; });
     return got;
+}
+
+/// From now on this process, which has one thread, is in a network of its own, whose loopback
+/// answers pings and where everybody may send them.
+bool enter_network_of_pings()
+{
+    if (::unshare(CLONE_NEWNET) != 0) {
+        const std::string gid = std::to_string(::getegid());
+        if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+            return false;
+        std::ofstream("/proc/self/setgroups") << "deny";
+        std::ofstream("/proc/self/gid_map") << "0 " << gid << " 1";
+    }
+    std::ofstream("/proc/sys/net/ipv4/ping_group_range") << "0 0";
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+    ifreq loopback{};
+    std::strcpy(loopback.ifr_name, "lo");
+    loopback.ifr_flags = IFF_UP;
+    const bool is_up = ::ioctl(fd, SIOCSIFFLAGS, &loopback) == 0;
+    return ::close(fd) == 0 && is_up;
+}
+
+/// What a ping to this machine brings.
+template <class Ctx>
+std::string answer_to_ping(const std::string& text)
+{
+    const net::generic::datagram_protocol protocol(AF_INET, IPPROTO_ICMP);
+    Ctx ctx;
+    net::basic_datagram_socket<net::generic::datagram_protocol, executor_of<Ctx>> socket(ctx,
+                                                                                         protocol);
+    sockaddr_in here{};
+    here.sin_family = AF_INET;
+    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socket.connect({&here, sizeof here});
+    icmphdr header{};
+    header.type = ICMP_ECHO;
+    std::string message(reinterpret_cast<const char*>(&header), sizeof header);
+    message += text;
+    socket.send(net::buffer(message));
+    auto [ec, answer] = receive(ctx, socket);
+    return ec || answer.size() < sizeof header ? ec.message()
+                                               : std::string(answer.text().substr(sizeof header));
 }
 
 BOOST_AUTO_TEST_SUITE(messages)
@@ -97,6 +147,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(netlink_message_comes_into_a_buffer_that_is_made, 
     BOOST_TEST(header.nlmsg_type == NLMSG_ERROR);
     BOOST_TEST(header.nlmsg_seq == 7U);
     BOOST_TEST(header.nlmsg_len == answer.size());
+}
+
+// Of these, nor how long a message is of which only a part is looked at.
+BOOST_AUTO_TEST_CASE_TEMPLATE(answer_to_a_ping_comes_into_a_buffer_that_is_made, Ctx, contexts)
+{
+    if (!test_support::ended_well(test_support::fork_child(&enter_network_of_pings)))
+        SAFER_RING_SKIP("no network of its own for this process");
+    BOOST_TEST(test_support::ended_well(test_support::fork_child([] {
+        return enter_network_of_pings() && answer_to_ping<Ctx>("here I am") == "here I am";
+    })));
 }
 
 // Who gives such a descriptor to an object for streams finds its messages, one with each receive.

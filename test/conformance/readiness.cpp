@@ -12,9 +12,11 @@
 #include <boost/version.hpp>
 
 #include <array>
+#include <future>
 #include <poll.h>
 #include <string>
 #include <thread>
+#include <vector>
 
 // Waiting for readiness, peeking, and out-of-band data.
 
@@ -424,6 +426,45 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(out_of_band_data_comes_to_who_waits_while_much_is_
         BOOST_TEST(urgent_read.ec == error_code());
         BOOST_TEST(urgent[0] == '!');
     }
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(out_of_band_data_comes_to_who_waits_whichever_thread_reads, Ctx,
+                              contexts)
+{
+    Ctx ctx;
+    auto work = net::make_work_guard(ctx);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i)
+        threads.emplace_back([&] { ctx.run(); });
+    int lost = 0;
+    for (int round = 0; round < 300; ++round) {
+        auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+        std::array<char, 4> urgent{}, normal{};
+        std::promise<error_code> urgent_read, normal_read;
+        const auto start_urgent = [&, &s = socket] {
+            s.async_receive(net::buffer(urgent), base::message_out_of_band,
+                            [&](error_code ec, std::size_t) { urgent_read.set_value(ec); });
+        };
+        // Which of them is started by a thread that runs the context makes a difference there.
+        if (round % 2 == 0)
+            start_urgent();
+        else
+            std::thread(start_urgent).join();
+        net::dispatch(ctx, net::use_future([&, &s = socket] {
+                          s.async_receive(net::buffer(normal), [&](error_code ec, std::size_t) {
+                              normal_read.set_value(ec);
+                          });
+                      }))
+            .get();
+        peer.write_out_of_band('!');
+        peer.write("cd");
+        lost += urgent_read.get_future().get() || urgent[0] != '!' ? 1 : 0;
+        BOOST_TEST(normal_read.get_future().get() == error_code());
+    }
+    BOOST_TEST(lost == 0);
+    work.reset();
+    for (std::thread& thread : threads)
+        thread.join();
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(out_of_band_data_is_handled_before_what_reads_past_it, Ctx, contexts)

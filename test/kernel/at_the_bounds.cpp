@@ -7,6 +7,7 @@
 #include <support/run_until.hpp>
 #include <support/skip.hpp>
 
+#include <safer_ring/ring/buffer_ring.hpp>
 #include <safer_ring/ring/io_ring.hpp>
 
 #include <boost/test/unit_test.hpp>
@@ -21,6 +22,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -288,6 +290,25 @@ BOOST_AUTO_TEST_CASE(kernel_is_not_blamed_for_want_of_locked_memory)
         } catch (const std::system_error& e) {
             return std::string(e.what()).find("RLIMIT_MEMLOCK") != std::string::npos;
         }
+    }));
+}
+
+BOOST_AUTO_TEST_CASE(buffer_rings_that_are_found_can_be_made)
+{
+    for (rlim_t kib = 8; kib <= 100; kib += 4)
+        BOOST_TEST_CONTEXT(kib << " KiB")
+    BOOST_TEST(in_unprivileged_child([kib] {
+        const rlimit little{kib << 10, kib << 10};
+        ::setrlimit(RLIMIT_MEMLOCK, &little);
+        std::optional<safer_ring::io_ring> ring;
+        try {
+            ring.emplace();
+        } catch (const std::system_error&) {
+            return true;
+        }
+        if (ring->found().buffer_ring)
+            const safer_ring::buffer_ring made(*ring, 1, 64);
+        return true;
     }));
 }
 

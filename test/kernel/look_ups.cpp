@@ -12,6 +12,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
 #include <set>
@@ -80,6 +81,17 @@ BOOST_FIXTURE_TEST_CASE(child_looks_up_with_threads_of_its_own, looking_up)
     BOOST_TEST(ended_well(fork_child(
         [&] { return ended_well(fork_with(*ctx, [&] { return finds(); })) && finds(); })));
     BOOST_TEST(finds());
+}
+
+BOOST_FIXTURE_TEST_CASE(child_looks_up_in_two_contexts_at_once, looking_up)
+{
+    looking_up other;
+    leave_a_thread();
+    other.leave_a_thread();
+    BOOST_TEST(ended_well(fork_child([&] {
+        auto found = std::async(std::launch::async, [&] { return other.finds(); });
+        return finds() && found.get();
+    })));
 }
 
 BOOST_FIXTURE_TEST_CASE(child_that_was_told_of_an_error_looks_up_all_the_same, looking_up)

@@ -216,6 +216,35 @@ BOOST_AUTO_TEST_CASE(queue_of_errors_that_nobody_reads_does_not_keep_a_receive_b
     BOOST_TEST(received.bytes == 4u);
 }
 
+// Which datagram sockets have none of; who waits for it is woken by errors, too.
+BOOST_AUTO_TEST_CASE(queue_of_errors_that_nobody_reads_does_not_keep_a_receive_of_urgent_data_busy)
+{
+    using udp_socket = net::basic_datagram_socket<udp, safer_ring::executor>;
+    handler_checks checks;
+    watched_context w;
+    udp_socket receiver(w.ioc, udp::v4());
+    const udp::endpoint nobody =
+        udp_socket(w.ioc, udp::endpoint(net::ip::address_v4::loopback(), 0)).local_endpoint();
+    receiver.connect(nobody);
+    const int on = 1;
+    BOOST_REQUIRE(::setsockopt(receiver.native_handle(), IPPROTO_IP, IP_RECVERR, &on, sizeof on) ==
+                  0);
+    receiver.send(net::buffer("?", 1));
+    BOOST_REQUIRE(test_support::wait_ready(receiver.native_handle(), POLLERR));
+    error_code refused;
+    receiver.receive(net::mutable_buffer(), 0, refused);
+    BOOST_TEST(refused == net::error::connection_refused);
+    std::array<char, 8> buffer{};
+    io_result urgent;
+    receiver.async_receive(net::buffer(buffer), udp_socket::message_out_of_band,
+                           checks.into(urgent));
+    BOOST_TEST(w.polls_of_turns() <= few);
+    BOOST_TEST(!urgent.done);
+    receiver.cancel();
+    run_until_done(w.ioc, urgent);
+    BOOST_TEST(urgent.ec == net::error::operation_aborted);
+}
+
 BOOST_AUTO_TEST_CASE(queue_of_errors_that_nobody_reads_does_not_keep_a_zero_copy_send_busy)
 {
     handler_checks checks;

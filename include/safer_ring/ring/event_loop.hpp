@@ -415,7 +415,7 @@ private:
     bool pauses(io_operation& op, bool was_paused) noexcept;
     void pause(guard& held, io_operation& op);
     void end_pauses() noexcept;
-    io_operation& urgent_first(guard& held, io_operation& op);
+    io_operation* urgent_first(guard& held, io_operation& op);
     static bool minds_urgent_data(const io_operation& op) noexcept;
     void mind_urgent_data(guard& held, descriptor& d);
     void wake_for_more(guard& held);

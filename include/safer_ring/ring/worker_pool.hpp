@@ -15,7 +15,7 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 
 /// Forgets threads of the parent of this process: of those that a child of fork(2)
 /// inherited there are the handles only. To join one may never end, and to detach it might
-/// hit a new thread that has its memory.
+/// hit a new thread that has its memory. Throws std::bad_alloc, and then nothing has happened.
 SAFER_RING_API void forget_inherited(std::vector<std::thread>&& threads);
 
 /// Work that blocks and that the kernel cannot do for us. It runs on a thread
@@ -78,7 +78,7 @@ private:
     std::size_t queued_ = 0;
     std::size_t idle_ = 0; // Threads that wait for work.
     std::vector<std::thread> threads_;
-    int process_; // In which they are; a child of it has none.
+    unsigned process_; // In which they are; a child of it has none.
     bool stopping_ = false;
     bool pausing_ = false;
 };

@@ -88,13 +88,17 @@ private:
 
     /// What does not fit into the memory would be lost, so all of it has to. Not every
     /// family of sockets knows how many bytes are there (FIONREAD), as netlink does not,
-    /// and not every one answers the length of what it cuts, as SCTP does not.
+    /// and not every one answers the length of what it cuts, as SCTP does not; sockets for
+    /// pings and CAN do neither.
     std::size_t size_of_message(boost::system::error_code& error)
     {
         char first = 0;
         const std::size_t n = receive_at_once(net::buffer(&first, 1), MSG_PEEK | MSG_TRUNC, error);
+        if (n != 1 || error)
+            return n;
         boost::system::error_code unknown;
-        return n > 1 || error ? n : std::max(n, size_of_bytes(unknown));
+        const std::size_t there = size_of_bytes(unknown);
+        return there != 0 ? there : most_bytes;
     }
 
     /// Asio's own sockets wait behind MSG_DONTWAIT unless their user has made them
