@@ -6,38 +6,38 @@
 # than a debug one since it is what users run, without assertions and with every optimisation; the
 # sanitizer builds keep the assertions.
 #
-# Optimised are both compilers' programs. Clang has the drop-in, Beast's streams and the clients, which
-# are the same services behind other types: they take it half as long.
-#
-# Under the sanitizers run the programs that go deepest; what a single thread does to every object says
-# little about threads. With --full everything runs everywhere, the benchmarks are built too, and every
-# file of the conformance suite is compiled by itself.
+# What every program would do in every build takes hours to compile, so each flavour of the conformance
+# suite is checked by one sanitizer: typed executors by ThreadSanitizer, the drop-in, behind which are the
+# same services, by AddressSanitizer and UndefinedBehaviorSanitizer. What a single thread does to every
+# object says little about threads. With --full everything runs everywhere, by both compilers, the
+# benchmarks are built too, and every file of the conformance suite is compiled by itself.
 tests_of_preset() { # <preset>
     case $1 in
         release) echo '.*' ;;
-        clang) echo '^(drop_in(\.io_uring)?|beast|peers)$' ;;
-        asan) echo '^(unit|kernel|conformance(\.io_uring|\.objects)?|simulation|docstrings|stress|example\..*)$' ;;
+        asan) echo '^(unit|kernel|drop_in(\.io_uring)?|beast|peers|simulation|docstrings|stress|example\..*)$' ;;
         tsan) echo '^(unit|kernel|conformance|stress)$' ;;
+        *) echo '.*' ;;
     esac
 }
 
 # Those of them that are left out.
 tests_not_of_preset() { # <preset>
     case $1 in
-        release) tests_of_preset clang ;;
+        release) echo '^(drop_in(\.io_uring)?|beast|peers)$' ;;
         *) echo '^$' ;;
     esac
 }
 
 # What has to be built for these.
 targets_of_preset() { # <preset>
-    local programs=(test_unit test_kernel test_conformance test_stress)
+    local programs=(test_unit test_kernel test_stress)
     case $1 in
-        clang) programs=(test_drop_in test_drop_in_io_uring test_beast peer_server_typed peer_server_drop_in) ;;
-        release | asan)
-            programs+=(test_conformance_io_uring test_conformance_objects test_simulation test_docstrings test_example
-                http_server echo_server info readme)
-            ;;
+        release) programs+=(test_conformance test_conformance_io_uring test_conformance_objects) ;;
+        asan) programs+=(test_drop_in test_drop_in_io_uring test_beast peer_server_typed peer_server_drop_in) ;;
+        tsan) programs+=(test_conformance) ;;
+    esac
+    case $1 in
+        release | asan) programs+=(test_simulation test_docstrings test_example http_server echo_server info readme) ;;
     esac
     echo "${programs[@]}"
 }
@@ -85,7 +85,7 @@ run_tests() { # <preset> <results file> <expression> <expression of what is left
 }
 
 test_command() {
-    local presets=(release clang asan tsan) full='' filter='' preset
+    local presets=() full='' filter='' preset
     while [ $# -gt 0 ]; do
         case $1 in
             --full) full=yes ;;
@@ -97,6 +97,7 @@ test_command() {
         esac
         shift
     done
+    [ ${#presets[@]} != 0 ] || presets=(release ${full:+clang} asan tsan)
     install_packages build test
 
     local begin=$SECONDS test_timeout=900 arguments=()
