@@ -7,6 +7,7 @@
 /// I/O objects, and run them on a `safer_ring::io_context`.
 
 #include <safer_ring/asio/attach.hpp>
+#include <safer_ring/asio/default_token.hpp>
 #include <safer_ring/asio/detail/descriptor_service.hpp>
 #include <safer_ring/asio/detail/file_service.hpp>
 #include <safer_ring/asio/detail/io_object_impl.hpp>

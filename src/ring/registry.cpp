@@ -46,7 +46,9 @@ std::string hint(int error, bool is_file, unsigned places)
                          "(Linux 5.13); features::notes says why";
     case ENFILE:
         return "all " + std::to_string(places) + " places are taken; options::" +
-               (is_file ? "registered_file_count" : "registered_buffer_count");
+               (is_file ? "registered_file_count, and RLIMIT_NOFILE (ulimit -n, LimitNOFILE=) when "
+                          "the first was registered, bound them"
+                        : "registered_buffer_count");
     case EMFILE:
         return "RLIMIT_NOFILE of " + backend::limit_text(RLIMIT_NOFILE).value_or("unlimited") +
                " bounds the table of registered files too; raise it (ulimit -n, LimitNOFILE=)";

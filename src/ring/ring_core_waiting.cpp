@@ -331,8 +331,8 @@ ring_core::~ring_core()
     std::size_t in_use = 0;
     slots_.for_each([&in_use](const request& r) { in_use += r.abandoned_ ? 0 : 1; });
     if (in_use != 0)
-        stop_program("a ring is destroyed while operations are in flight whose handles are still "
-                     "there; wait for them, or call shutdown(deadline):\n" +
+        stop_program("a ring is destroyed while operations are in flight whose handle, callback or "
+                     "coroutine is still there; wait for them, or call shutdown(deadline):\n" +
                      describe_locked());
     drain(held);
     for (const std::shared_ptr<buffer_group>& buffers : buffers_)

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <stdexcept>
+#include <string>
 #include <sys/mman.h>
 #include <utility>
 
@@ -61,10 +63,13 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
         reason_ = "turned off";
         return;
     }
-    if (count > most || (count & (count - 1)) != 0 || size_bytes == 0) {
-        reason_ = "receive_buffer_count is not a power of two up to 32768, or the size is zero";
-        return;
-    }
+    if (count > most || (count & (count - 1)) != 0)
+        throw std::invalid_argument("safer_ring: options::receive_buffer_count is " +
+                                    std::to_string(count) +
+                                    "; the kernel wants a power of two up to 32768");
+    if (size_bytes == 0)
+        throw std::invalid_argument("safer_ring: options::receive_buffer_size_bytes is zero; a "
+                                    "receive_buffer_count of zero turns the buffers off");
     ring_memory_ = mapped_memory(std::size_t{count} * sizeof(backend::provided_buffer));
     while (most_halvings_ < max_halvings &&
            size_bytes >> (most_halvings_ + 1) >= least_length_bytes)

@@ -184,6 +184,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(receives_beside_it_fail_and_begin_again_behind_it,
     BOOST_TEST(r.near.is_open());
     BOOST_CHECK_EXCEPTION(static_cast<void>(receive_stream(r.near)), boost::system::system_error,
                           [](const auto& e) { return e.code() == error::stream_is_open; });
+    r.near.receive(net::buffer(memory), net::socket_base::message_out_of_band, ec);
+    BOOST_TEST(ec.failed()); // There is none, or no such thing.
+    BOOST_TEST(ec != error::stream_is_open);
     net::write(r.near, net::buffer("out", 3)); // The other direction is as ever.
     BOOST_TEST(net::read(r.far, net::buffer(memory, 3)) == 3U);
 

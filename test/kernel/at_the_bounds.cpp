@@ -103,13 +103,13 @@ bool in_unprivileged_child(const std::function<bool()>& body)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/// From now on every attempt of this process to set up a ring fails with `error`, as under the
-/// seccomp filter of a container runtime.
-bool refuse_rings(int error)
+/// From now on every such call of this process fails with `error`, as under the seccomp filter of
+/// a container runtime.
+bool refuse(unsigned call, int error)
 {
     const sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -225,12 +225,33 @@ BOOST_AUTO_TEST_CASE(a_context_needs_no_epoll_and_no_thread)
 
 BOOST_AUTO_TEST_CASE(strict_fallback_names_the_missing_feature)
 {
+    BOOST_TEST(in_unprivileged_child([] {
+        safer_ring::options settings;
+        settings.on_missing = safer_ring::fallback::strict;
+        if (!refuse(SYS_io_uring_register, EINVAL))
+            return false;
+        try {
+            context ioc(1, settings);
+            return false;
+        } catch (const std::system_error& e) {
+            return e.code() == std::errc::not_supported &&
+                   std::string(e.what()).find("no buffers chosen by the kernel: the kernel has "
+                                              "none (Linux 5.19)") != std::string::npos;
+        }
+    }));
+}
+
+BOOST_AUTO_TEST_CASE(numbers_that_cannot_be_are_refused)
+{
     safer_ring::options settings;
-    settings.receive_buffer_count = 3; // not a power of two
-    settings.on_missing = safer_ring::fallback::strict;
-    BOOST_CHECK_EXCEPTION(context(1, settings), std::system_error, [](const std::exception& e) {
-        return std::string(e.what()).find("power of two") != std::string::npos;
+    settings.receive_buffer_count = 3;
+    BOOST_CHECK_EXCEPTION(context(1, settings), std::invalid_argument, [](const auto& e) {
+        return std::string(e.what()).find("options::receive_buffer_count is 3") !=
+               std::string::npos;
     });
+    settings.buffer_ring = false; // Then it means nothing.
+    context ioc(1, settings);
+    BOOST_TEST(!ioc.features().buffer_ring);
 }
 
 BOOST_AUTO_TEST_CASE(exhausted_descriptors_are_named_as_the_cause)
@@ -340,7 +361,7 @@ BOOST_AUTO_TEST_CASE(refused_rings_are_explained)
     for (const auto& [error, cause] : causes) {
         BOOST_TEST_CONTEXT(cause)
         BOOST_TEST(in_unprivileged_child([error = error, cause = cause] {
-            if (!refuse_rings(error))
+            if (!refuse(SYS_io_uring_setup, error))
                 return false;
             const std::string why = why_no_context();
             const auto notes = safer_ring::features::probe().notes;

@@ -169,8 +169,9 @@ public:
     ///
     /// Throws, or sets `ec` to, timed_out when the kernel does not let go within a
     /// second, with the stream still open; another error, with the stream over, when
-    /// a connection could not be kept or made a socket, and was closed. Throws
-    /// std::bad_alloc, with the stream still open.
+    /// a connection could not be kept or made a socket, and was closed; `stop(ec)`
+    /// gives the others, which go with the exception. Throws std::bad_alloc, with the
+    /// stream still open.
     SAFER_RING_NOT_AFTER_MOVE std::vector<socket_type> stop()
     {
         boost::system::error_code ec;

@@ -152,7 +152,8 @@ public:
     ///
     /// Throws, or sets `ec` to, timed_out when the kernel does not let go within a
     /// second, with the stream still open; no_memory when there was none to keep a
-    /// datagram, with the stream over. Throws std::bad_alloc, with the stream still open.
+    /// datagram, with the stream over; `stop(ec)` gives the others, which go with the
+    /// exception. Throws std::bad_alloc, with the stream still open.
     SAFER_RING_NOT_AFTER_MOVE std::vector<datagram_type> stop()
     {
         boost::system::error_code ec;

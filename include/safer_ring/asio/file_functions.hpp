@@ -6,9 +6,12 @@
 /// Opening files, and bringing them to the disk, without blocking the thread
 /// that runs the context: what Asio's files offer as calls that wait only.
 ///
+/// Asio has files where BOOST_ASIO_HAS_IO_URING is defined, which has to be so for
+/// the whole program; its headers call liburing then, which the program links.
+///
 /// They work on `net::basic_stream_file` and `net::basic_random_access_file`
-/// with an executor of ours; with one that is known at run time only, and with
-/// an object that turns out to be Asio's own, they fail with
+/// with an executor of ours; with one that is known at run time only, where the
+/// drop-in has made them ours. On an object that is Asio's own they fail with
 /// `operation_not_supported`.
 ///
 /// *Completion signature*: `void(error_code)`.

@@ -9,7 +9,7 @@
 ///
 /// They work on every stream, socket, descriptor, pipe and file of Asio, and on
 /// the streams of Beast and OpenSSL, with any executor and any completion
-/// token. What the plain operation of the same name says about cancellation,
+/// token; not on sockets of sequenced packets, of which each call has flags. What the plain operation of the same name says about cancellation,
 /// errors and thread safety holds for them too.
 ///
 /// *Completion signature*: `void(error_code, std::size_t bytes, owned_buffer)`,
@@ -21,7 +21,7 @@
 /// where it came from; `as_tuple` and `redirect_error` give it back.
 ///
 /// *Several buffers* go in and come back as a `std::vector` of them, wherever one
-/// does: reads fill one after the other.
+/// does, but for `async_read_until` and `append`: reads fill one after the other.
 ///
 /// *Reads* fill the buffer up to its capacity and leave its size at what came
 /// in; with `append(std::move(buffer))` they fill what lies behind its size. A

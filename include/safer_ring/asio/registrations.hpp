@@ -70,8 +70,8 @@ concept has_native_handle = requires(Object& object)
 ///
 /// *Errors*: `operation_not_supported` for an object that is Asio's own, or where the
 /// kernel or a sandbox allows no registration; `bad_descriptor` for one that is closed;
-/// ENFILE when `options::registered_file_count` are registered, EMFILE beyond
-/// RLIMIT_NOFILE. Throws boost::system::system_error, whose text names the likely cause.
+/// ENFILE when as many are registered as `options::registered_file_count`, or
+/// RLIMIT_NOFILE, allows. Throws boost::system::system_error, whose text names the likely cause.
 ///
 /// *Thread safety*: as for a synchronous call of the object.
 ///

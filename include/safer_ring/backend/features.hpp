@@ -19,7 +19,7 @@ enum class fallback {
 };
 
 /// Settings of a ring. The defaults suit a server; sizes are bounds of our
-/// own pools, and reaching one never refuses what the user starts.
+/// own pools, and reaching one refuses no operation that the user starts.
 struct options {
     /// Entries of the submission queue, which the kernel rounds up to a power
     /// of two. More starts than that in one turn are submitted in several
@@ -32,11 +32,12 @@ struct options {
     unsigned completion_entries = 4096;
 
     /// Receive buffers that the kernel picks from when data arrives; a power
-    /// of two, at most 32768. Zero turns them off. With none left a receive
-    /// waits for readiness and reads straight into the caller's memory.
+    /// of two, at most 32768; another number is refused with std::invalid_argument.
+    /// Zero turns them off. With none left a receive waits for readiness and reads
+    /// straight into the caller's memory.
     unsigned receive_buffer_count = 1024;
 
-    /// Longest size of each of them. While receives are small they are offered
+    /// Longest size of each of them, not zero. While receives are small they are offered
     /// at down to an eighth of it, from memory of their own: less than twice
     /// count times size is mapped, of which only what is used takes memory.
     unsigned receive_buffer_size_bytes = 4096;
@@ -54,17 +55,17 @@ struct options {
     /// when look-ups need them. Look-ups beyond wait in a queue.
     unsigned resolver_threads = 4;
 
-    /// Files that an io_ring may have registered at once; at the bound,
-    /// registering another fails with ENFILE. No more than RLIMIT_NOFILE.
+    /// Files that a context or an io_ring may have registered at once; at the
+    /// bound, registering another fails with ENFILE. No more than RLIMIT_NOFILE.
     unsigned registered_file_count = 1024;
 
     /// Pools of buffers that it may have registered at once, likewise.
     unsigned registered_buffer_count = 64;
 
-    /// Turns IORING_SETUP_COOP_TASKRUN off (Linux 5.19).
+    /// Whether to use IORING_SETUP_COOP_TASKRUN, where the kernel has it (Linux 5.19).
     bool cooperative_taskrun = true;
 
-    /// Turns buffers chosen by the kernel off.
+    /// Whether to use buffers chosen by the kernel, where it has them (Linux 5.19).
     bool buffer_ring = true;
 
     /// What to do where buffers chosen by the kernel are asked for and missing.

@@ -27,9 +27,11 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// A kernel ring, used directly: operations own their buffers, and are waited
 /// for by blocking, by callback, or in a coroutine.
 ///
-/// *Destroyed with operations in flight* whose handles are still there, it stops
-/// the program with a list of them: the kernel would go on writing to their
-/// memory. `shutdown` is the orderly way.
+/// *Destroyed with operations in flight* that somebody waits for, by a handle, a
+/// callback or a coroutine, it stops the program with a list of them: the kernel
+/// would go on writing to their memory. `shutdown` is the orderly way. Of those
+/// that were given up, by destroying the handle, it waits up to five seconds for
+/// the end; memory that the kernel has then still is not freed, and a report says so.
 ///
 /// *Descriptors* have to stay open until their operation is complete: one that
 /// was interrupted, or whose thread has exited, is submitted once more, with the
@@ -311,8 +313,8 @@ public:
     // ---- what is registered; each throws std::system_error, whose text names the likely cause
 
     /// Registers the file of this descriptor, which stays the caller's. At most
-    /// options::registered_file_count at once, ENFILE beyond; EMFILE where the
-    /// table is larger than RLIMIT_NOFILE. EOPNOTSUPP where the kernel has none
+    /// options::registered_file_count at once, nor more than RLIMIT_NOFILE was when
+    /// the first was registered: ENFILE beyond. EOPNOTSUPP where the kernel has none
     /// (`features::registered_files`).
     [[nodiscard]] SAFER_RING_API registered_file register_file(int fd);
     /// Puts the file of another descriptor in its place; the handle stays. Fails

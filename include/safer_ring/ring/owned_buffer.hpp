@@ -138,7 +138,7 @@ public:
     }
 
     /// Sets the size; bytes that come in with it have no particular values.
-    /// Throws std::length_error above the capacity, which never changes.
+    /// Throws std::length_error above the capacity; the memory never grows.
     SAFER_RING_NOT_AFTER_MOVE void resize(std::size_t size_bytes)
     {
         if (size_bytes > capacity())

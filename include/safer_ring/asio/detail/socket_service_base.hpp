@@ -222,7 +222,7 @@ public:
                         net::socket_base::message_flags flags, error_code& ec)
     {
         before_synchronous(impl);
-        if (has_stream(impl, ec))
+        if ((flags & net::socket_base::message_out_of_band) == 0 && has_stream(impl, ec))
             return 0;
         if (measure(buffers).lacks_memory && has_leftover(impl)) {
             ec = net::error::fault;
