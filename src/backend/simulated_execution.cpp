@@ -188,8 +188,11 @@ void simulation::state::end(request& r, int result)
 
 std::optional<int> simulation::state::execute(request& r, outcome& o, short revents)
 {
-    if (const auto injected = injected_result(r))
+    if (const auto injected = injected_result(r)) {
+        if (random.chance(plan.error_takes_buffer))
+            keep_buffer(r.entry, o);
         return injected;
+    }
     switch (r.entry.op) {
     case opcode::poll_add:
         return revents != 0 ? std::optional<int>(revents) : std::nullopt;
@@ -268,6 +271,18 @@ std::optional<int> simulation::state::injected_result(const request& r)
     }
 }
 
+/// The next one is the caller's, whatever the result.
+void simulation::state::keep_buffer(const submission_entry& e, outcome& o) noexcept
+{
+    const auto found = groups.find(e.buffer_group);
+    if ((e.flags & entry_buffer_select) == 0 || found == groups.end() ||
+        found->second.available() == 0)
+        return;
+    buffer_group& group = found->second;
+    const provided_buffer& chosen = group.ring[group.head++ & (group.count - 1)];
+    o.completion.flags |= completion_buffer | std::uint32_t{chosen.id} << completion_buffer_shift;
+}
+
 std::optional<int> simulation::state::receive(request& r, outcome& o)
 {
     const submission_entry& e = r.entry;
@@ -296,11 +311,8 @@ std::optional<int> simulation::state::receive(request& r, outcome& o)
         return r.nonblocking ? std::optional<int>(-EAGAIN) : std::nullopt;
     }
     o.data.resize(static_cast<std::size_t>(n));
-    if (group != nullptr && (n > 0 || random.chance(plan.end_takes_buffer))) {
-        ++group->head;
-        o.completion.flags |= completion_buffer | std::uint32_t{chosen->id}
-                                                      << completion_buffer_shift;
-    }
+    if (group != nullptr && (n > 0 || random.chance(plan.end_takes_buffer)))
+        keep_buffer(e, o);
     int left = 0;
     if (n > 0 && ::ioctl(r.file, FIONREAD, &left) == 0 && left > 0)
         o.completion.flags |= completion_socket_nonempty;

@@ -38,6 +38,7 @@ simulation_plan simulation_plan::random(std::uint64_t seed)
     plan.refuses_when_overflowing = source.chance(0.3);
     plan.buffer_ring = !source.chance(0.15);
     plan.receive_poll_first = !source.chance(0.3);
+    plan.error_takes_buffer = now_and_then(0.5);
     return plan;
 }
 
@@ -53,7 +54,7 @@ std::string simulation_plan::describe() const
          << ", reorder " << reorder << ", end_takes_buffer " << end_takes_buffer
          << ", longest_delay_enters " << longest_delay_enters << ", refuses_when_overflowing "
          << refuses_when_overflowing << ", buffer_ring " << buffer_ring << ", receive_poll_first "
-         << receive_poll_first;
+         << receive_poll_first << ", error_takes_buffer " << error_takes_buffer;
     return text.str();
 }
 

@@ -173,6 +173,7 @@ struct simulation::state {
     bool run_out(request& r);
     [[nodiscard]] std::optional<clock::time_point> earliest_timer() const;
     void end(request& r, int result);
+    void keep_buffer(const submission_entry& e, outcome& o) noexcept;
     [[nodiscard]] static bool is_short(const submission_entry& e, std::size_t moved_bytes);
     void follow(request& r, int result);
     void complete(const submission_entry& entry, int result);

@@ -109,9 +109,7 @@ void event_loop::cancel(operation_id id, loop_thread* self)
     io_operation* const next = op->after_;
     conclude(*op, cancel_mode::cancel);
     // What stood behind it may be first in line now.
-    if (next != nullptr && next->state_ == io_state::queued &&
-        (next->before_ == nullptr ||
-         (next->before_->state_ == io_state::ready && !next->before_->needs_perform_)))
+    if (next != nullptr && next->state_ == io_state::queued && has_turn(*next))
         begin(*next);
     hand_back(held);
 }
@@ -147,7 +145,13 @@ void event_loop::cancel_all(guard& held, descriptor& d, cancel_mode mode)
     // Nothing waits for a disk, which cannot be interrupted.
     if (mode != cancel_mode::cancel && !shut_down_ && d.kind != file_kind::regular)
         await_kernel(
-            held, [&] { return has_still(owes_result); },
+            held,
+            [&] {
+                return has_still([](const io_operation& op) {
+                    // A worker that splices, to a disk perhaps, has numbers of its own.
+                    return owes_result(op) && op.submitted_as_ != backend::opcode::splice;
+                });
+            },
             mode == cancel_mode::release ? release_deadline : close_deadline);
     // The lock was given up meanwhile, so that a thread may be performing again.
     wait_until_performed(held, d);
@@ -210,7 +214,7 @@ void event_loop::conclude(io_operation& op, cancel_mode mode) noexcept
         make_ready(op);
         break;
     case io_state::queued:
-        if (mode == cancel_mode::cancel && op.cancel_requested_ && op.before_ != nullptr)
+        if (mode == cancel_mode::cancel && op.cancel_requested_ && !has_turn(op))
             return; // Ends in its turn, behind what the kernel still has.
         op.result_ = -ECANCELED;
         op.discard(*this);
@@ -249,7 +253,7 @@ void event_loop::resume(io_operation& op) noexcept
 
 void event_loop::leave(io_operation& op) noexcept
 {
-    io_operation* const next = op.before_ == nullptr ? op.after_ : nullptr;
+    io_operation* const next = op.descriptor_ != nullptr && has_turn(op) ? op.after_ : nullptr;
     detach(op);
     if (next != nullptr && next->state_ == io_state::queued)
         begin(*next);
@@ -297,6 +301,13 @@ bool event_loop::has_any(const descriptor& d, F is_sought) noexcept
 bool event_loop::is_in_kernel(const io_operation& op) noexcept
 {
     return op.state_ == io_state::in_kernel;
+}
+
+/// Whether nothing in its line is to come before it: what has ended stays there until its handler runs.
+bool event_loop::has_turn(const io_operation& op) noexcept
+{
+    const io_operation* const before = op.descriptor_->concurrent ? nullptr : op.before_;
+    return before == nullptr || (before->state_ == io_state::ready && !before->needs_perform_);
 }
 
 /// Of a zero-copy send only the memory may be left with the kernel.

@@ -456,8 +456,7 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     if (dir == direction::except)
         mind_urgent_data(held, d);
 
-    const io_operation* before = d.concurrent ? nullptr : op.before_;
-    if (before != nullptr && (before->state_ != io_state::ready || before->needs_perform_)) {
+    if (!has_turn(op)) {
         op.state_ = io_state::queued;
         return end_rest(held, self);
     }

@@ -42,6 +42,7 @@ void look_at_file(descriptor& d) noexcept
     if (flags < 0)
         return;
     d.direct = (flags & O_DIRECT) != 0;
+    d.appends = (flags & O_APPEND) != 0;
     // Such a write ends with a wait for the disk (O_SYNC has this bit too).
     if ((flags & O_DSYNC) != 0)
         d.refuses_nowait |= bit(direction::write);
@@ -63,6 +64,16 @@ bool file_operation::attempts_first(event_loop& loop) noexcept
                   !loop.found().wait_timeout;
     at_once_ = may && reads_at_once(loop);
     return may && !at_once_;
+}
+
+/// Whether the position of the file is ours to move, and not the kernel's. With reads it moves when the
+/// bytes are accepted: what a cancelled read brings in late is not missing from the stream. With writes
+/// the kernel does it, but for those past the page cache that end behind the call that submits them
+/// (kiocb_done() in Linux's io_uring/rw.c): one after the other, they would all go to the same place.
+bool file_operation::moves_position() const noexcept
+{
+    return offset_ == at_position &&
+           (way_ == direction::read || (descriptor_->direct && !descriptor_->appends));
 }
 
 /// Whether a request with RWF_NOWAIT, straight into the caller's memory, is the
@@ -166,16 +177,11 @@ void file_operation::prepare(event_loop& loop, backend::submission_entry& entry)
     in_block_bytes_ = static_cast<std::uint32_t>(
         std::min<std::size_t>(size_bytes_ - done_bytes_, staging_pool::size_of_pages(block_)));
     entry.offset = next_offset();
-    if (way_ == direction::write) {
+    if (moves_position())
+        entry.offset = static_cast<std::uint64_t>(::lseek(descriptor_->fd, 0, SEEK_CUR));
+    entry.op = way_ == direction::write ? backend::opcode::write : backend::opcode::read;
+    if (way_ == direction::write)
         copy(block_.data, in_block_bytes_, done_bytes_);
-        entry.op = backend::opcode::write;
-    } else {
-        entry.op = backend::opcode::read;
-        // The position moves when the bytes are accepted: what a cancelled
-        // read brings in late is not missing from the stream.
-        if (offset_ == at_position)
-            entry.offset = static_cast<std::uint64_t>(::lseek(descriptor_->fd, 0, SEEK_CUR));
-    }
     entry.address = reinterpret_cast<std::uint64_t>(block_.data);
     entry.length = in_block_bytes_;
     if (by_worker_) {
@@ -209,7 +215,7 @@ io_operation::step file_operation::settle(event_loop&) noexcept
         return step::done;
     }
     const auto moved = static_cast<std::uint32_t>(result_);
-    if (way_ == direction::read && offset_ == at_position)
+    if (moves_position())
         ::lseek(descriptor_->fd, static_cast<off_t>(moved), SEEK_CUR);
     const bool more = moved == in_block_bytes_ && done_bytes_ + moved != size_bytes_;
     if (more && !cancel_requested()) {
@@ -263,8 +269,11 @@ void file_operation::discard(event_loop& loop) noexcept
 
 void file_operation::keep_for_later(event_loop& loop) noexcept
 {
-    if (!by_readiness_ && way_ == direction::write && result_ > 0)
+    if (!by_readiness_ && way_ == direction::write && result_ > 0) {
         done_bytes_ += static_cast<std::uint32_t>(result_);
+        if (moves_position())
+            ::lseek(descriptor_->fd, static_cast<off_t>(result_), SEEK_CUR);
+    }
     discard(loop);
 }
 

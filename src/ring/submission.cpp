@@ -326,6 +326,11 @@ io_operation* event_loop::find_completed(const backend::completion_entry& entry)
         return nullptr;
     }
     op->completion_flags_ = entry.flags;
+    // A worker of the kernel keeps the buffer that it has chosen when the receive then fails.
+    if (has_buffer && entry.result < 0) {
+        buffers_.give_back(entry.flags >> backend::completion_buffer_shift);
+        op->completion_flags_ &= ~backend::completion_buffer;
+    }
     if (is_source) {
         op->result_ = entry.result;
         if ((entry.flags & backend::completion_more) == 0)

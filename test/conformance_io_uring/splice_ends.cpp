@@ -135,6 +135,33 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(cancelling_the_target_ends_all_that_are_in_its_lin
     BOOST_TEST(second.size() == 3u);
 }
 
+// What is written before it has ended, and only its handler is to come.
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_stands_behind_one_that_ends_is_written, Ctx, our_contexts)
+{
+    for (int way = 0; way != 3; ++way) {
+        handler_checks checks;
+        Ctx ctx;
+        pipe_of<Ctx> from(ctx), to(ctx);
+        net::cancellation_signal signal;
+        io_result first, moved, third;
+        to.writer->async_write_some(net::buffer("1st", 3), checks.into(first));
+        async_splice(*from.reader, *to.writer, 10,
+                     net::bind_cancellation_slot(signal.slot(), checks.into(moved)));
+        to.writer->async_write_some(net::buffer("3rd", 3), checks.into(third));
+        if (way == 0)
+            from.reader->cancel();
+        else if (way == 1)
+            from.reader->close();
+        else
+            signal.emit(net::cancellation_type::total);
+        run_until_done(ctx, third);
+        BOOST_TEST(third.bytes == 3u);
+        BOOST_TEST(moved.ec == net::error::operation_aborted);
+        BOOST_TEST(to.read(6) == "1st3rd");
+        ctx.run();
+    }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(context_is_destroyed_while_it_waits, Ctx, our_contexts)
 {
     for (const bool for_room : {false, true}) {

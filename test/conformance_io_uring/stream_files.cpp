@@ -5,6 +5,7 @@
 
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
+#include "support/skip.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -80,6 +81,32 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(writes_follow_the_position, Ctx, contexts)
         }
         BOOST_TEST((file.contents() == expected));
     }
+}
+
+// Over what is on the disk already: the kernel tells of such a write later, and moves no position.
+BOOST_AUTO_TEST_CASE_TEMPLATE(writes_past_the_page_cache_follow_the_position, Ctx, our_contexts)
+{
+    constexpr std::size_t block = 4096;
+    const std::string bytes = pattern(3 << 20);
+    const temporary_file file(std::string(bytes.size() + 4 * block, '.'), storage::direct);
+    const int fd = file.open();
+    if (fd < 0)
+        SAFER_RING_SKIP("no O_DIRECT in /var/tmp");
+    handler_checks checks;
+    Ctx ctx;
+    stream_file_of<Ctx> f(ctx, fd);
+    std::string expected;
+    std::deque<io_result> writes(5);
+    for (io_result& r : writes) {
+        const std::size_t size = &r == &writes[2] ? bytes.size() : block;
+        f.async_write_some(net::buffer(bytes, size), checks.into(r));
+        expected.append(bytes, 0, size);
+    }
+    ctx.run();
+    for (const io_result& r : writes)
+        BOOST_TEST(r.ec == error_code());
+    BOOST_TEST((file.contents() == expected));
+    BOOST_TEST(f.seek(0, net::file_base::seek_cur) == expected.size());
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(operations_queued_at_once_run_in_order, Ctx, contexts)

@@ -35,6 +35,7 @@ struct simulation_plan {
     double missed_cancel = 0;      ///< A cancellation answers ENOENT or EALREADY and has no effect.
     double reorder = 0;            ///< Completions of one turn come in any order.
     double end_takes_buffer = 0;   ///< End of file uses up a provided buffer.
+    double error_takes_buffer = 0; ///< So does an error, as when a worker had chosen it.
 
     /// The longest that the late ones above are late, in calls of enter.
     unsigned longest_delay_enters = 4;

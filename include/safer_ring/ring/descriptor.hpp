@@ -129,6 +129,8 @@ public:
     bool concurrent = false;
     /// Opened past the page cache (O_DIRECT): nothing is ever there at once.
     bool direct = false;
+    /// Opened for writes that go to the end, wherever the position is (O_APPEND).
+    bool appends = false;
     /// A set of `direction` bits: the file system has no RWF_NOWAIT for them.
     std::uint8_t refuses_nowait = 0;
     worker_descriptor for_workers;

@@ -476,6 +476,7 @@ private:
     template <typename F>
     [[nodiscard]] static bool has_any(const descriptor& d, F is_sought) noexcept;
     [[nodiscard]] static bool is_in_kernel(const io_operation& op) noexcept;
+    [[nodiscard]] static bool has_turn(const io_operation& op) noexcept;
     [[nodiscard]] static bool owes_result(const io_operation& op) noexcept;
     [[nodiscard]] static bool borrows_memory(const io_operation& op) noexcept;
     void take_in_late(guard& held, descriptor& d);

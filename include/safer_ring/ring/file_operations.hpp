@@ -78,6 +78,7 @@ private:
     {
         return offset_ == at_position ? at_position : offset_ + done_bytes_;
     }
+    [[nodiscard]] bool moves_position() const noexcept;
     [[nodiscard]] bool reads_at_once(event_loop& loop) const noexcept;
     step settle_at_once() noexcept;
     [[nodiscard]] bool acquire(event_loop& loop) noexcept;

@@ -66,7 +66,8 @@ public:
     operation& operator=(const operation&) = delete; // An operation has one owner: pass it on by std::move().
     ~operation() = default;
 
-    /// Where in the file, in bytes; the file's own position otherwise.
+    /// Where in the file, in bytes; the file's own position otherwise, which the kernel
+    /// does not move behind what goes past the page cache (O_DIRECT).
     SAFER_RING_NOT_AFTER_MOVE operation at(std::uint64_t offset) &&
         requires requires(Op& op) { op.offset; }
     {

@@ -84,6 +84,9 @@ public:
         const bool is_of_poll = is_polling_ || (was_polling && result >= 0);
         // For a pause, or because the thread that submitted it has exited.
         const bool undone = (result == -ECANCELED || result == -EINTR) && !cancel_requested();
+        // A worker of the kernel may have kept the buffer that it had chosen.
+        if (result < 0 && (is_of_poll || undone) && (flags & backend::completion_buffer) != 0)
+            static_cast<void>(take_in(result, flags));
         const streams::outcome what =
             is_of_poll || undone ? streams::outcome::goes_on : take_in(result, flags);
         if (is_lost_)

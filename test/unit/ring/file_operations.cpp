@@ -329,6 +329,44 @@ BOOST_FIXTURE_TEST_CASE(stream_writes_and_reads_share_the_position, simulated_lo
     BOOST_TEST(f.contents() == "01ab456789");
 }
 
+// The kernel does not move it behind a write past the page cache that ends later.
+BOOST_FIXTURE_TEST_CASE(stream_writes_past_the_page_cache_go_where_they_are_told, simulated_loop)
+{
+    open_file f(*this, digits, false);
+    f.handle->direct = true;
+    std::string large(block + 5, 'l'), small = "abc", cancelled = "xyz";
+    f.next_write(large);
+    record& written = f.next_write(small);
+    run();
+    BOOST_TEST(written.result == 3);
+    BOOST_TEST((f.contents() == large + small));
+    kernel->hold(opcode::write);
+    record& last = f.next_write(cancelled);
+    poll();
+    loop.cancel(*f.handle);
+    kernel->release();
+    run();
+    BOOST_TEST(last.result == 3);
+    BOOST_TEST((f.contents() == large + small + cancelled));
+    BOOST_TEST(f.position() == static_cast<off_t>(f.contents().size()));
+    std::uint64_t expected = 0;
+    for (const auto& entry : submitted(opcode::write)) {
+        BOOST_TEST(entry.offset == expected);
+        expected += entry.length;
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(appended_past_the_page_cache_is_where_the_end_is, simulated_loop)
+{
+    open_file f(*this, digits, false, O_APPEND);
+    f.handle->direct = true;
+    std::string more = "more";
+    f.next_write(more);
+    run();
+    BOOST_TEST(f.contents() == digits + more);
+    BOOST_TEST(submitted(opcode::write).at(0).offset == backend::file_position);
+}
+
 BOOST_FIXTURE_TEST_CASE(cancelled_stream_read_leaves_the_position, simulated_loop)
 {
     open_file f(*this, digits, false);

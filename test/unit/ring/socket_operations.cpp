@@ -164,6 +164,25 @@ BOOST_AUTO_TEST_CASE(a_buffer_that_came_with_the_end_of_stream_is_given_back)
     BOOST_TEST(l.kernel->buffers_on_offer() == 4U);
 }
 
+BOOST_AUTO_TEST_CASE(a_buffer_that_came_with_an_interruption_is_given_back)
+{
+    simulation_plan plan;
+    plan.interrupted = 0.7;
+    plan.error_takes_buffer = 1;
+    simulated_loop l(small_options(), plan);
+    connection c(l);
+    for (int round = 0; round < 20; ++round) {
+        std::string buffer(4, '\0');
+        record& r = l.start<receive_into>(*c, direction::read, buffer);
+        c.peer.write("abcd");
+        while (r.open())
+            l.poll();
+        BOOST_TEST(buffer == "abcd");
+    }
+    BOOST_TEST(l.everything_is_back());
+    BOOST_TEST(l.kernel->buffers_on_offer() == 4U);
+}
+
 BOOST_FIXTURE_TEST_CASE(on_a_descriptor_that_does_not_block_it_waits_for_readiness, simulated_loop)
 {
     connection c(*this);

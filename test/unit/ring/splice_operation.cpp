@@ -66,6 +66,45 @@ struct file_to_pipe {
     record& r = loop.note();
 };
 
+/// The other way round.
+struct pipe_to_file {
+    explicit pipe_to_file(simulated_loop& l) : loop(l), to(l, digits)
+    {
+        std::tie(out, in) = test_support::pipe_descriptor_pair();
+        from = l.loop.open(out.get());
+    }
+    ~pipe_to_file() { close_source(); }
+
+    void start()
+    {
+        const auto target = std::make_shared<ring::splice_target>();
+        auto op = std::make_unique<recorded<splice_of_test>>(
+            reporter{&r, nullptr, "", {}}, target,
+            ring::splice_operation::end{ring::splice_kind::pipe, backend::file_position},
+            ring::splice_operation::end{ring::splice_kind::file, 0}, 4U);
+        target->start(loop.loop, *to.handle, *op);
+        loop.loop.start(*from, direction::read, *op, nullptr, &loop.last_id);
+        op.release();
+    }
+    void write(const std::string& bytes)
+    {
+        BOOST_REQUIRE(::write(in.get(), bytes.data(), bytes.size()) ==
+                      static_cast<ssize_t>(bytes.size()));
+    }
+    void close_source()
+    {
+        if (from != nullptr)
+            loop.loop.close(std::exchange(from, nullptr));
+        out.reset();
+    }
+
+    simulated_loop& loop;
+    open_file to;
+    test_support::unique_descriptor out, in;
+    ring::descriptor* from = nullptr;
+    record& r = loop.note();
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(splice_operation)
@@ -144,6 +183,46 @@ BOOST_FIXTURE_TEST_CASE(target_that_is_closed_while_the_pipe_is_full_cancels_it,
     kernel->release();
     run();
     BOOST_TEST(f.r.result == -ECANCELED);
+}
+
+/// What is written to the file meanwhile has no place in the line of the splice.
+BOOST_FIXTURE_TEST_CASE(file_that_is_being_written_ends_a_splice_into_it, simulated_loop)
+{
+    pipe_to_file f(*this);
+    kernel->hold(opcode::write);
+    std::string bytes = "ab";
+    record& write = f.to.write(bytes, 8);
+    poll();
+    f.start();
+    poll();
+    loop.cancel(*f.to.handle);
+    f.write("late");
+    for (int i = 0; i < 5; ++i)
+        poll();
+    BOOST_TEST(f.r.result == -ECANCELED);
+    BOOST_TEST(submitted(opcode::splice).empty());
+    kernel->release();
+    run();
+    BOOST_TEST(write.result == 2);
+    BOOST_TEST(f.to.contents() == "01234567ab");
+}
+
+/// It has descriptors of its own, and may be with a disk.
+BOOST_FIXTURE_TEST_CASE(who_closes_the_source_does_not_wait_for_the_worker, simulated_loop)
+{
+    pipe_to_file f(*this);
+    kernel->hold(opcode::splice);
+    f.write("late");
+    f.start();
+    while (submitted(opcode::splice).empty())
+        poll();
+    const unsigned enters = kernel->count(simulation::call::enter);
+    f.close_source();
+    // One to hand in the cancellation; waiting would take many.
+    BOOST_TEST(kernel->count(simulation::call::enter) <= enters + 1);
+    kernel->release();
+    run();
+    BOOST_TEST(f.r.result == 4); // What it had moved is told.
 }
 
 /// The pipe was ready, and the next thing would have been to leave it to a worker.
