@@ -439,6 +439,9 @@ void random_program::end_with_handles_that_outlive_the_ring()
     shut_down();
     if (!problems_.empty())
         return;
+    for (std::size_t i = handles_.size(); i-- != 0;)
+        if (handles_[i]->is_submitted() && chance(300))
+            taken_out(i)->call_back();
     if (chance(500))
         pool_.reset();
     while (!streams_.empty() && chance(700))
