@@ -144,7 +144,8 @@ std::optional<simulation::state::clock::time_point> simulation::state::earliest_
     return earliest;
 }
 
-/// Of a read or write that is a failure to what is linked to it.
+/// Of a transfer that is a failure to what is linked to it. One that is to wait for all ends
+/// short here as it did before Linux 5.19.
 bool simulation::state::is_short(const submission_entry& e, std::size_t moved_bytes)
 {
     switch (e.op) {
@@ -152,7 +153,14 @@ bool simulation::state::is_short(const submission_entry& e, std::size_t moved_by
     case opcode::readv:
     case opcode::write:
     case opcode::writev:
+    case opcode::splice:
         return moved_bytes != length_of(e);
+    case opcode::send:
+    case opcode::send_zc:
+    case opcode::sendmsg:
+    case opcode::recv:
+    case opcode::recvmsg:
+        return (e.op_flags & MSG_WAITALL) != 0 && moved_bytes != length_of(e);
     default:
         return false;
     }

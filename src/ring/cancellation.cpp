@@ -459,14 +459,19 @@ void event_loop::forget(descriptor* d) noexcept
     delete d;
 }
 
-/// A cancelled operation may have completed although no thread has taken its
-/// completion yet: what it brought comes before what the socket has now.
+/// A cancelled operation may have completed although no thread has taken its completion yet, or
+/// be about to, since the cancellation came too late: what it brings comes before what the socket
+/// has now, and it would rob who waits for that.
 void event_loop::take_in_late(guard& held, descriptor& d)
 {
-    const io_operation* first = d.front(direction::read);
-    if (first == nullptr || !first->detached_ || !kernel_ || !kernel_->has_completions())
+    const auto is_ending = [&d] {
+        const io_operation* const first = d.front(direction::read);
+        return first != nullptr && first->detached_ && first->state_ == io_state::in_kernel;
+    };
+    if (!kernel_ || kernel_->is_inherited() || !is_ending())
         return;
     reap();
+    await_kernel(held, is_ending, close_deadline);
     hand_back(held);
 }
 

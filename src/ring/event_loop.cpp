@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include <poll.h>
@@ -313,10 +314,13 @@ void event_loop::wake_waiter(guard&)
     *entry = {};
     entry->user_data = ~std::uint64_t{0};
     kernel_->publish();
-    // One entry only: should those of the waiting thread be in front, it
-    // takes ours with the rest of them, and they stay its own.
+    // Entries in front are those of the waiting thread, which is about to submit them: they are to
+    // stay its own. It takes this one too, then. But what the kernel has refused stays there.
+    constexpr int most_yields = 64;
+    for (int i = 0; i < most_yields && !has_refused_ && kernel_->unsubmitted() > 1; ++i)
+        std::this_thread::yield();
     constexpr auto no_wait = backend::backend::timeout::zero();
-    wake_sent_ = kernel_->enter(1, 0, &no_wait) == 1 || flush_published();
+    wake_sent_ = (!has_refused_ && kernel_->enter(1, 0, &no_wait) == 1) || flush_published();
 }
 
 void event_loop::post(operation* op, bool is_continuation, loop_thread* self)
@@ -478,7 +482,7 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
         wake_one(held);
     if (op.state_ == io_state::queued)
         end_rest(held, self);
-    submit_started(held, self);
+    submit_started(held, self, dir == direction::write && !d.concurrent);
 }
 
 /// What a handler has posted runs before the handlers of operations that end at once

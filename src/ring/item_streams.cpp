@@ -213,8 +213,9 @@ int event_loop::stop_stream(item_source& s, std::vector<stream_item>& left,
     end_request(s);
     reap();
     const auto deadline = std::chrono::steady_clock::now() + stop_deadline;
-    while (s.state_ == io_state::in_kernel && std::chrono::steady_clock::now() < deadline)
-        enter_briefly(held);
+    while (s.state_ == io_state::in_kernel && std::chrono::steady_clock::now() < deadline &&
+           enter_briefly(held)) {
+    }
     if (!s.is_open_) { // Its descriptor was closed meanwhile.
         hand_back(held);
         return 0;

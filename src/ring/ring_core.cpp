@@ -95,8 +95,7 @@ void ring_core::submit(request& r)
     require_room(entries_of(r));
     r.id_ = slots_.insert(r);
     begin(r);
-    if (in_kernel_) // Nobody else will, until something completes.
-        flush(held);
+    flush_beside(held);
 }
 
 void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t link)
@@ -123,8 +122,7 @@ void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t
         r.behind_ = i + 1 != count ? requests[i + 1]->id_ : operation_id::none;
         begin(r);
     }
-    if (in_kernel_)
-        flush(held);
+    flush_beside(held);
 }
 
 void ring_core::require_room(std::size_t entries) const
@@ -309,6 +307,19 @@ bool ring_core::flush(guard&) noexcept
     return has_reaped;
 }
 
+/// While a thread is in the kernel, since nobody else will until something completes. What the
+/// kernel has no memory for is tried again, a thousand times, and then left to that thread;
+/// where it wants completions taken, they bring that thread back.
+void ring_core::flush_beside(guard& held) noexcept
+{
+    for (int tries = 0; in_kernel_ && tries < 1000; ++tries) {
+        flush(held);
+        if (kernel_->unsubmitted() == 0 || kernel_->has_completions())
+            return;
+        sleep(held, std::chrono::steady_clock::now() + retry_wait);
+    }
+}
+
 /// One system call: flush, and wait for something to complete. No thread may
 /// be in the kernel already.
 void ring_core::enter(guard& held, duration limit)
@@ -452,7 +463,7 @@ void ring_core::unpause(guard& held, request& r) noexcept
     if (r.state_ != request::state::paused || r.pauses())
         return;
     queue(r);
-    if (in_kernel_) // Nobody else will, until something completes.
+    if (in_kernel_)
         flush(held);
 }
 

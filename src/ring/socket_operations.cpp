@@ -185,7 +185,8 @@ bool receive_operation::complete_from_leftover(event_loop& loop) noexcept
     }
     // Copied at once, since the operation behind this one takes what follows.
     const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes_, d.leftover_size));
-    scatter(loop.buffers().data(d.leftover_buffer) + d.leftover_offset, n);
+    if ((flags_ & MSG_TRUNC) == 0 || d.is_local) // TCP counts these only.
+        scatter(loop.buffers().data(d.leftover_buffer) + d.leftover_offset, n);
     loop.consume_leftover(d, n, (flags_ & MSG_PEEK) != 0);
     result_ = static_cast<int>(n);
     return true;

@@ -120,7 +120,8 @@ void splice_target::discard(event_loop& loop) noexcept
         const std::lock_guard held(mutex); // A call that is under way does not block.
         ended_ = true;
     }
-    loop.count_work(); // What was in line only is now to be completed.
+    if (descriptor_ != nullptr) // Else its start has failed, and nothing comes behind.
+        loop.count_work();      // What was in line only is now to be completed.
     if (source_ == nullptr)
         return;
     source_id_ = source_->id();

@@ -160,7 +160,9 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         held.unlock();
         error = kernel_->enter(to_submit, 0, &no_wait);
         held.lock();
-        reap();
+        // What it has completed by now would overtake what a handler has posted to a host.
+        if (driver_ == nullptr || error < 0)
+            reap();
         to_submit = fill_submissions();
     }
     // What was refused a place in the queue must not sleep behind the rest.
@@ -212,28 +214,55 @@ bool event_loop::flush_published() noexcept
     for (int i = 0; i < attempts; ++i) {
         const unsigned count = kernel_->unsubmitted();
         if (count == 0)
-            return true;
+            break;
         if (kernel_->enter(count, 0, &no_wait) < 0)
             reap(); // EBUSY: the kernel wants room for completions first.
     }
-    return kernel_->unsubmitted() == 0;
+    has_refused_ = kernel_->unsubmitted() != 0;
+    return !has_refused_;
 }
 
-/// A start while a thread waits in the kernel: nobody else will flush it.
-void event_loop::submit_started(guard& held, loop_thread* self)
+void event_loop::submit_before_blocking()
 {
-    if (!waiting_ || pending_.empty())
+    guard held(mutex_);
+    if (pending_.empty() || !kernel_ || kernel_->is_inherited())
         return;
+    do
+        fill_submissions();
+    while (flush_published() && !pending_.empty());
+    hand_back(held);
+}
+
+/// A start that nobody else may flush for long; `acts`: others may wait for what it does.
+void event_loop::submit_started(guard& held, loop_thread* self, bool acts)
+{
+    if (pending_.empty())
+        return;
+    if (!waiting_) {
+        // Those who run the loop are busy, or there are none yet.
+        if (acts && self == nullptr && !shut_down_ && !kernel_->is_inherited())
+            submit_unlocked(held);
+        return;
+    }
     // Not left to the turn that the caller may be in: its handler may wait for
     // what it started, while another thread of the host is free.
-    if (driver_ != nullptr)
+    if (driver_ != nullptr) {
+        if (acts && self == nullptr && !shut_down_ && !driver_->runs_here() &&
+            !kernel_->is_inherited())
+            submit_unlocked(held);
         return wake_waiter(held);
+    }
     if (one_thread() || self == nullptr) {
         // The request would belong to the calling thread, which may exit, or
         // not enter the kernel for long: leave it to the waiting one.
         wake_waiter(held);
         return;
     }
+    submit_unlocked(held);
+}
+
+void event_loop::submit_unlocked(guard& held) noexcept
+{
     const unsigned to_submit = fill_submissions();
     held.unlock();
     const int taken = kernel_->enter(to_submit, 0, &no_wait);
@@ -257,7 +286,7 @@ void event_loop::reap() noexcept
         // These may have been what was to wake the waiting thread, the no-op
         // of an earlier wake-up among them.
         reaped_meanwhile_ = true;
-        wake_sent_ = false;
+        wake_sent_ = wake_sent_ && driver_ != nullptr; // A host's turn is not among them.
     }
 }
 

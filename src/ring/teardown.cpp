@@ -125,9 +125,11 @@ bool event_loop::drain(guard& held)
         const backend::backend::timeout step =
             std::min<backend::backend::timeout>(left, std::chrono::milliseconds(20));
         held.unlock();
-        kernel_->enter(0, 1, &step);
+        const int error = kernel_->enter(0, 1, &step);
         held.lock();
         reap();
+        if (error < 0 && !backend::is_transient(error))
+            return in_kernel_ == 0; // It takes nothing any more, and tells nothing.
     }
     return true;
 }

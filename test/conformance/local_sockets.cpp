@@ -3,6 +3,7 @@
 
 #include "contexts.hpp"
 
+#include "support/blocking_peer.hpp"
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
@@ -11,10 +12,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <utility>
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 // Local stream sockets and the protocols that are only known at run time.
@@ -266,6 +270,48 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_send_that_is_alone_is_made_where_it_starts, Ctx,
     ctx.run();
     BOOST_TEST(write.bytes == 5u);
     BOOST_TEST(read.ec == net::error::operation_aborted);
+}
+
+/// Linux counts the end of such a path, for which there is no room (unix(7), BUGS).
+BOOST_AUTO_TEST_CASE_TEMPLATE(peer_whose_path_fills_the_address_is_told_and_can_be_answered, Ctx,
+                              contexts)
+{
+    using datagram = net::local::datagram_protocol;
+    handler_checks checks;
+    const socket_path folder;
+    sockaddr_un full{};
+    full.sun_family = AF_UNIX;
+    const std::string name =
+        folder.string() + std::string(sizeof full.sun_path - folder.string().size(), 'x');
+    std::memcpy(full.sun_path, name.data(), name.size());
+    const test_support::unique_descriptor sender(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    BOOST_REQUIRE(::bind(sender.get(), reinterpret_cast<sockaddr*>(&full), sizeof full) == 0);
+
+    const socket_path path;
+    Ctx ctx;
+    net::basic_datagram_socket<datagram, executor_of<Ctx>> socket(
+        ctx, datagram::endpoint(path.string()));
+    const datagram::endpoint to(path.string());
+    BOOST_TEST(::sendto(sender.get(), "abc", 3, 0, reinterpret_cast<const sockaddr*>(to.data()),
+                        static_cast<socklen_t>(to.size())) == 3);
+    std::array<char, 8> buffer{};
+    datagram::endpoint from("of another");
+    io_result received;
+    if constexpr (!is_ours<Ctx>) {
+        const auto receive = [&] {
+            socket.async_receive_from(net::buffer(buffer), from, [](error_code, std::size_t) {});
+            ctx.run();
+        };
+        BOOST_CHECK_THROW(receive(), boost::system::system_error);
+    } else {
+        socket.async_receive_from(net::buffer(buffer), from, checks.into(received));
+        run_until_done(ctx, received);
+        BOOST_TEST(received.bytes == 3u);
+        BOOST_TEST((from.path() == name));
+        BOOST_TEST(socket.send_to(net::buffer("answer", 6), from) == 6u);
+        BOOST_TEST(::recv(sender.get(), buffer.data(), buffer.size(), 0) == 6);
+    }
+    ::unlink(name.c_str());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

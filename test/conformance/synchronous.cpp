@@ -10,6 +10,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -357,6 +358,62 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_twice_and_of_an_unconnected_socket, Ctx, 
     socket_of<Ctx> unconnected(ctx, tcp::v4());
     unconnected.shutdown(base::shutdown_both, ec);
     BOOST_TEST(ec == net::error::not_connected);
+}
+
+/// What they wait for may be the write or the connect of another object, that was only started.
+BOOST_AUTO_TEST_CASE_TEMPLATE(see_what_was_started_on_another_object, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    acceptor_of<Ctx> acceptor(ctx, tcp::endpoint(net::ip::address_v4::loopback(), 0));
+    socket_of<Ctx> client(ctx);
+    io_result connected, first, second;
+    client.async_connect(acceptor.local_endpoint(), checks.into(connected));
+    socket_of<Ctx> server(ctx);
+    acceptor.accept(server);
+    run_until_done(ctx, connected);
+    BOOST_TEST(connected.ec == error_code());
+
+    std::array<char, 8> buffer{};
+    client.async_send(net::buffer("hello", 5), checks.into(first));
+    BOOST_TEST(server.receive(net::buffer(buffer)) == 5u);
+    BOOST_TEST(std::string(buffer.data(), 5) == "hello");
+    run_until_done(ctx, first);
+    BOOST_TEST(first.bytes == 5u);
+
+    net::post(ctx, [&] {
+        client.async_send(net::buffer("in a handler", 12), checks.into(second));
+        server.wait(base::wait_read);
+        BOOST_TEST(server.available() == 12u);
+    });
+    run_until_done(ctx, second);
+    BOOST_TEST(second.bytes == 12u);
+}
+
+/// As in a test that starts a client and then waits for the server's thread.
+BOOST_AUTO_TEST_CASE_TEMPLATE(write_started_elsewhere_goes_before_the_context_runs, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    io_result before, meanwhile;
+    socket.async_send(net::buffer("first", 5), checks.into(before));
+    BOOST_TEST(peer.read(5) == "first");
+    run_until_done(ctx, before);
+
+    ctx.restart();
+    std::promise<void> begun, seen;
+    net::post(ctx, [&] {
+        begun.set_value();
+        seen.get_future().wait();
+    });
+    std::thread running([&ctx = ctx] { ctx.run(); });
+    begun.get_future().wait();
+    socket.async_send(net::buffer("while it is busy", 16), checks.into(meanwhile));
+    BOOST_TEST(peer.read(16) == "while it is busy");
+    seen.set_value();
+    running.join();
+    BOOST_TEST(meanwhile.bytes == 16u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

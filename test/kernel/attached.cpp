@@ -253,6 +253,31 @@ BOOST_AUTO_TEST_CASE(services_in_the_older_style_may_use_each_other)
     BOOST_TEST(&outer.get_io_context() == &ring);
 }
 
+BOOST_AUTO_TEST_CASE(what_a_handler_posts_comes_before_more_starts_than_the_queue_holds)
+{
+    constexpr std::size_t count = 64;
+    net::io_context host;
+    safer_ring::options settings;
+    settings.submission_entries = 4;
+    context& ring = safer_ring::attach(host, settings);
+    std::vector<std::pair<socket, socket>> ends;
+    std::array<char, 4> text{};
+    for (std::size_t i = 0; i < count; ++i) {
+        ends.push_back(connected_pair<socket>(ring));
+        net::write(ends.back().second, net::buffer("x", 1));
+    }
+    std::string order;
+    net::post(ring, [&] {
+        net::post(host, [&] { order += 'f'; });
+        for (auto& [reads, writes] : ends)
+            reads.async_read_some(net::buffer(text),
+                                  [&](error_code, std::size_t) { order += 'r'; });
+    });
+    net::post(ring, [] {}); // For which there is a turn in the host's queue.
+    host.run();
+    BOOST_TEST(order == 'f' + std::string(count, 'r'));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

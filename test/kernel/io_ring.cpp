@@ -469,6 +469,30 @@ BOOST_AUTO_TEST_CASE(use_after_a_move_stops_the_program)
     BOOST_TEST(said.find("is_done() on an operation that was moved from") != std::string::npos);
 }
 
+/// A part of it is a success to the kernel where it was not told to send all.
+BOOST_AUTO_TEST_CASE(what_is_linked_to_a_send_waits_until_all_is_sent)
+{
+    constexpr std::size_t large = 1 << 22;
+    io_ring ring;
+    auto [ours, theirs] = test_support::local_descriptor_pair();
+    test_support::blocking_peer peer(std::move(theirs));
+    const auto bytes = [](std::size_t size) {
+        owned_buffer all(size);
+        all.resize(size);
+        return all;
+    };
+    std::string got;
+    std::thread reader([&] { got = peer.read_to_end(); });
+    auto [sent, shut] =
+        ring.submit_linked(ring.send(ours.get(), bytes(large)), ring.shutdown(ours.get(), SHUT_WR));
+    const auto of_shutdown = std::move(shut).wait().result();
+    const auto of_send = std::move(sent).wait().result();
+    ::shutdown(ours.get(), SHUT_WR); // Before Linux 5.19 a short send ends the chain.
+    reader.join();
+    BOOST_TEST(got.size() == of_send.value());
+    BOOST_TEST(of_shutdown.has_value() == (got.size() == large));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

@@ -8,8 +8,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <future>
 #include <optional>
 #include <string>
 #include <thread>
@@ -552,6 +554,29 @@ BOOST_AUTO_TEST_CASE(memory_of_what_never_ends_is_kept_and_the_ring_says_so)
     BOOST_TEST(text.find("their memory is not freed") != std::string::npos);
     BOOST_TEST(text.find("read of 64 bytes on descriptor ") != std::string::npos);
     BOOST_TEST(text.find("given up by the program") != std::string::npos);
+}
+
+/// Also when the thread in the kernel would not come back by itself.
+BOOST_FIXTURE_TEST_CASE(what_the_kernel_has_no_memory_for_is_submitted_when_it_has, ring_with_pipe)
+{
+    bool is_read = false;
+    read().submit().then([&](operation<ops::read, completed> over) {
+        is_read = std::move(over).take().second.text() == "x";
+    });
+    std::atomic<pid_t> id{0};
+    std::thread waiting([&] {
+        id = ::gettid();
+        ring->run();
+    });
+    while (id == 0 || kernel->in_flight_count() == 0 || !sleeps(id))
+        std::this_thread::yield();
+    kernel->fail_nth(simulation::call::enter, 1, ENOMEM, 200);
+    std::promise<void> called;
+    ring->nop().submit().then([&](operation<ops::nop, completed>) { called.set_value(); });
+    called.get_future().wait();
+    write_plain("x");
+    waiting.join();
+    BOOST_TEST(is_read);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

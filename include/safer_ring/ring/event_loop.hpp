@@ -253,6 +253,10 @@ public:
     /// To be called before a synchronous call on `d`: tries its queued
     /// writes, in order, so that the call comes after them.
     SAFER_RING_API void attempt_writes(descriptor& d);
+    /// To be called before a synchronous call that waits for a peer: submits what
+    /// was started on any descriptor, which may be what the peer is waiting for, and
+    /// would else go with a turn that this thread may be about to keep from coming.
+    SAFER_RING_API void submit_before_blocking();
 
     /// Whether a cancelled operation of `d` brought in anything.
     SAFER_RING_API bool has_leftover(descriptor& d);
@@ -437,7 +441,8 @@ private:
     backend::backend::timeout wait_duration(backend::backend::timeout wait);
     unsigned fill_submissions() noexcept;
     bool flush_published() noexcept;
-    void submit_started(guard& held, loop_thread* self);
+    void submit_started(guard& held, loop_thread* self, bool acts = false);
+    void submit_unlocked(guard& held) noexcept;
     void retry_missed_cancels() noexcept;
     void reap() noexcept;
     void take_in(const backend::completion_entry& entry) noexcept;
@@ -552,6 +557,7 @@ private:
     std::chrono::steady_clock::time_point
         handed_back_;               // By who waits for the kernel outside of a turn.
     bool marker_is_out_ = false;    // A thread has the turn.
+    bool has_refused_ = false;      // Entries are left of which the kernel wanted none.
     bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel; or
                                     // a driver waits, which it always may.
     bool wake_sent_ = false;        // It has been woken already.

@@ -292,10 +292,12 @@ public:
     [[nodiscard]] SAFER_RING_API stream<streams::messages> messages();
 
     /// Submits them as one: each begins when the one before has succeeded in
-    /// full, and is cancelled otherwise (a short read or write counts as a
-    /// failure). Gives the submitted operations, in order. Throws
-    /// std::length_error for more than fit into the submission queue, and
-    /// std::bad_alloc; the operations are as they were then.
+    /// full, and is cancelled otherwise: a short read, write, send or splice counts
+    /// as a failure, and a send goes on until all is sent (MSG_WAITALL; before Linux
+    /// 5.19 it may end short, and fails the chain). A receive has succeeded with
+    /// whatever has come, unless it has that flag too. Gives the submitted
+    /// operations, in order. Throws std::length_error for more than fit into the
+    /// submission queue, and std::bad_alloc; the operations are as they were then.
     template <typename... Ops>
     [[nodiscard]] std::tuple<operation<Ops, submitted>...>
     submit_linked(operation<Ops, building>&&... chain)

@@ -46,6 +46,11 @@ public:
     void prepare(backend::submission_entry& entry) noexcept override
     {
         op_.prepare(entry);
+        // What is linked to it begins behind all of its bytes: without that flag, part of them
+        // is a success to the kernel (io_uring_prep_send(3)).
+        if constexpr (requires { Op::may_send_less; })
+            if (is_in_chain())
+                entry.op_flags |= MSG_WAITALL;
         if constexpr (has_range)
             range_.prepare(entry, Op::with_registered_buffer);
         if (file_) {

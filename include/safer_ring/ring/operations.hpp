@@ -165,6 +165,7 @@ struct receive : into_buffer {
 /// send(2); may send less than all of a stream. Raises no SIGPIPE.
 template <typename Buffer>
 struct send : from_buffer<Buffer> {
+    static constexpr bool may_send_less = true;
     using value_type = std::size_t;
     int fd;
     int flags;
@@ -207,6 +208,7 @@ inline bool can_send_zero_copy(int fd) noexcept
 template <typename Buffer>
 struct send_zero_copy : from_buffer<Buffer> {
     static constexpr backend::opcode with_registered_buffer = backend::opcode::send_zc;
+    static constexpr bool may_send_less = true;
     using value_type = std::size_t;
     int fd;
     int flags;

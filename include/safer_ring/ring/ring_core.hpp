@@ -149,6 +149,7 @@ private:
     void write_entry(request& r) noexcept;
     bool write_no_op() noexcept;
     bool flush(guard& held) noexcept;
+    void flush_beside(guard& held) noexcept;
     void enter(guard& held, duration limit);
     bool reap() noexcept;
     void reap_and_flush(guard& held) noexcept;

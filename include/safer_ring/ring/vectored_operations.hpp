@@ -270,6 +270,7 @@ struct receive_message : with_message<owned_buffer, true> {
 /// sendmsg(2); may send less than all of a stream. Raises no SIGPIPE.
 template <typename Buffer>
 struct send_message : with_message<Buffer, false> {
+    static constexpr bool may_send_less = true;
     using value_type = std::size_t;
     int fd;
     int flags;

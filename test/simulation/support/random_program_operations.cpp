@@ -31,7 +31,9 @@ std::shared_ptr<chain_outcome> chain_of(std::span<const meaning_ptr> all, bool h
     outcome->results.resize(all.size());
     for (std::size_t i = 0; i < all.size(); ++i) {
         meaning& m = *all[i];
-        const bool in_full = m.base != nullptr && !(m.on != nullptr && m.on->is_socket);
+        // A receive has succeeded with what there is.
+        const bool receives = m.what == kind::stream_read && m.on->is_socket;
+        const bool in_full = m.base != nullptr && !receives;
         outcome->in_full.push_back(in_full ? static_cast<int>(m.size_bytes) : -1);
         m.chain = outcome;
         m.place_in_chain = i;

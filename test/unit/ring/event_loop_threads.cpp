@@ -134,4 +134,34 @@ BOOST_FIXTURE_TEST_CASE(what_goes_to_the_kernel_during_a_close_is_cancelled_ther
     BOOST_TEST(pending.result == -ECANCELED);
 }
 
+/// The kernel takes what it refused first, when it has memory again.
+BOOST_FIXTURE_TEST_CASE(waiting_thread_is_woken_behind_what_the_kernel_refused, many_threads)
+{
+    connection c(*this);
+    std::string buffer(8, '\0');
+    loop.work_started();
+    std::promise<pid_t> id;
+    std::thread waiting([&] {
+        id.set_value(::gettid());
+        ring::loop_thread mine;
+        loop.run(mine, [] {});
+    });
+    const pid_t its_id = id.get_future().get();
+    while (kernel->count(simulation::call::enter) == 0 || !test_support::sleeps(its_id))
+        std::this_thread::yield();
+    constexpr unsigned forever = 1'000'000'000;
+    kernel->fail_nth(simulation::call::enter, 1, EAGAIN, forever);
+    within_handler = true; // On another thread of the loop.
+    record& r = start<receive_into>(*c, direction::read, buffer);
+    within_handler = false;
+    kernel->fail_no_more(simulation::call::enter);
+    std::promise<void> called;
+    post("", [&] { called.set_value(); });
+    called.get_future().wait();
+    loop.work_finished();
+    c.close();
+    waiting.join();
+    BOOST_TEST(r.result == -ECANCELED);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

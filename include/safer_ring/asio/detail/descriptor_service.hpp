@@ -99,7 +99,7 @@ public:
     template <typename Command>
     error_code io_control(implementation_type& impl, Command& command, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         descriptor_ops::ioctl(impl.native_, impl.state_, command.name(),
                               static_cast<net::detail::ioctl_arg_type*>(command.data()), ec);
         if (!ec && command.name() == static_cast<int>(FIONBIO))
@@ -143,7 +143,7 @@ public:
     error_code wait(implementation_type& impl, net::posix::descriptor_base::wait_type w,
                     error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         ec = {};
         switch (w) {
         case net::posix::descriptor_base::wait_read:
@@ -181,7 +181,7 @@ public:
     template <typename Buffers>
     std::size_t write_some(implementation_type& impl, const Buffers& buffers, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         io_vectors vectors(buffers);
         if (const iovec* one = vectors.only())
             return descriptor_ops::sync_write1(impl.native_, impl.state_, one->iov_base,
@@ -224,7 +224,7 @@ public:
     template <typename Buffers>
     std::size_t read_some(implementation_type& impl, const Buffers& buffers, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         io_vectors vectors(buffers);
         if (const iovec* one = vectors.only())
             return descriptor_ops::sync_read1(impl.native_, impl.state_, one->iov_base,

@@ -126,6 +126,15 @@ protected:
             loop().attempt_writes(*impl.descriptor_);
     }
 
+    /// To be called before what may wait for a peer, or looks what has come from one:
+    /// that peer may be another object of this context, whose write has not gone yet.
+    template <typename Implementation>
+    void before_blocking(const Implementation& impl) const
+    {
+        before_synchronous(impl);
+        loop().submit_before_blocking();
+    }
+
     template <typename Implementation>
     error_code cancel_all(Implementation& impl, error_code& ec)
     {

@@ -6,6 +6,7 @@
 #include <safer_ring/asio/detail/caller_buffers.hpp>
 #include <safer_ring/ring/socket_operations.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <poll.h>
@@ -15,6 +16,17 @@
 /// Operations of sockets with the caller's buffers and endpoints, still
 /// without handlers.
 namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+/// What the kernel told of an address. It counts the end of a local path for which a path of
+/// 108 characters has no room (unix(7), BUGS).
+template <typename Endpoint>
+void assign_address(Endpoint& endpoint, const void* address, std::size_t size) noexcept
+{
+    size = std::min<std::size_t>(size, endpoint.capacity());
+    if (size != 0)
+        std::memcpy(endpoint.data(), address, size);
+    endpoint.resize(size);
+}
 
 template <typename Buffers>
 class stream_receive : public ring::receive_operation {
@@ -149,7 +161,7 @@ protected:
                                   reinterpret_cast<sockaddr*>(&address), &size);
             });
             if (n >= 0)
-                take_sender(&address, size);
+                assign_address(*sender_, &address, size);
             return n;
         }
         return receive_message(fd, flags, vectors.header());
@@ -174,17 +186,8 @@ private:
         if (out_flags_ != nullptr)
             *out_flags_ = n < 0 ? 0 : header.msg_flags;
         if (n >= 0 && sender_ != nullptr)
-            take_sender(&address, header.msg_namelen);
+            assign_address(*sender_, &address, header.msg_namelen);
         return n;
-    }
-
-    void take_sender(const sockaddr_storage* address, socklen_t size) noexcept
-    {
-        if (size > sender_->capacity())
-            return;
-        if (void* const to = sender_->data(); to != nullptr)
-            std::memcpy(to, address, size);
-        sender_->resize(size);
     }
 
     Buffers buffers_;
@@ -287,10 +290,8 @@ protected:
 
     void take_address(const void* address, std::size_t size) noexcept override
     {
-        if (peer_endpoint_ != nullptr && size <= peer_endpoint_->capacity()) {
-            std::memcpy(peer_endpoint_->data(), address, size);
-            peer_endpoint_->resize(size);
-        }
+        if (peer_endpoint_ != nullptr)
+            assign_address(*peer_endpoint_, address, size);
     }
 
     template <typename Protocol, typename Socket>

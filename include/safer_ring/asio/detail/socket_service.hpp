@@ -124,7 +124,7 @@ public:
                         const endpoint_type& destination, net::socket_base::message_flags flags,
                         error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         io_vectors vectors(buffers);
         return socket_ops::sync_sendto(impl.socket_, impl.state_, vectors.data(), vectors.size(),
                                        flags, destination.data(), destination.size(), ec);
@@ -159,7 +159,7 @@ public:
                              endpoint_type& sender, net::socket_base::message_flags flags,
                              error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         if (has_stream(impl, ec) || take_leftover_error(impl, flags, ec))
             return 0;
         io_vectors vectors(buffers);
@@ -209,6 +209,7 @@ public:
             return ec = net::error::already_open;
         if (has_stream(impl, ec))
             return ec;
+        before_blocking(impl);
         std::size_t size = peer_endpoint != nullptr ? peer_endpoint->capacity() : 0;
         net::detail::socket_holder socket(impl.descriptor_ != nullptr
                                               ? loop().take_leftover_socket(*impl.descriptor_)
@@ -259,7 +260,7 @@ public:
 
     error_code connect(implementation_type& impl, const endpoint_type& peer, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         socket_ops::sync_connect(impl.socket_, peer.data(), peer.size(), ec);
         return ec;
     }

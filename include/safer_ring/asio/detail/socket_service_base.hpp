@@ -79,6 +79,7 @@ public:
 
     std::size_t available(const base_implementation_type& impl, error_code& ec) const
     {
+        before_blocking(impl);
         const std::size_t n = socket_ops::available(impl.socket_, ec);
         return impl.descriptor_ != nullptr && !ec ? n + loop().leftover_size(*impl.descriptor_) : n;
     }
@@ -92,7 +93,7 @@ public:
     template <typename Command>
     error_code io_control(base_implementation_type& impl, Command& command, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         auto* const argument = static_cast<net::detail::ioctl_arg_type*>(command.data());
         socket_ops::ioctl(impl.socket_, impl.state_, command.name(), argument, ec);
         if (!ec && command.name() == static_cast<int>(FIONREAD) && impl.descriptor_ != nullptr)
@@ -135,7 +136,7 @@ public:
 
     error_code wait(base_implementation_type& impl, net::socket_base::wait_type w, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         ec = {};
         switch (w) {
         case net::socket_base::wait_read:
@@ -168,7 +169,7 @@ public:
     std::size_t send(base_implementation_type& impl, const Buffers& buffers,
                      net::socket_base::message_flags flags, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         io_vectors vectors(buffers);
         return socket_ops::sync_send(impl.socket_, impl.state_, vectors.data(), vectors.size(),
                                      flags, vectors.all_empty(), ec);
@@ -177,7 +178,7 @@ public:
     std::size_t send(base_implementation_type& impl, const net::null_buffers&,
                      net::socket_base::message_flags, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         socket_ops::poll_write(impl.socket_, impl.state_, -1, ec);
         return 0;
     }
@@ -221,7 +222,7 @@ public:
     std::size_t receive(base_implementation_type& impl, const Buffers& buffers,
                         net::socket_base::message_flags flags, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         if ((flags & net::socket_base::message_out_of_band) == 0 && has_stream(impl, ec))
             return 0;
         if (measure(buffers).lacks_memory && has_leftover(impl)) {
@@ -268,7 +269,7 @@ public:
                              nullptr, nullptr);
         }
         const auto [size, lacks_memory] = measure(buffers);
-        if (size == 0 || (lacks_memory && is_open(impl))) {
+        if (size == 0 || (lacks_memory && is_open(impl) && !is_counted_only(impl, flags))) {
             using op = handler_operation<empty_transfer, Handler, IoExecutor>;
             return complete_at_once<op>(size == 0 ? 0 : -EFAULT, handler, io_ex, short{0});
         }
@@ -290,7 +291,7 @@ public:
                                    net::socket_base::message_flags in_flags,
                                    net::socket_base::message_flags& out_flags, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         if (has_stream(impl, ec))
             return 0;
         io_vectors vectors(buffers);
@@ -345,6 +346,15 @@ protected:
     static bool is_stream(const base_implementation_type& impl) noexcept
     {
         return (impl.state_ & socket_ops::stream_oriented) != 0;
+    }
+    /// With that flag TCP throws bytes away, and touches no memory (tcp(7)).
+    static bool is_counted_only(const base_implementation_type& impl, int flags) noexcept
+    {
+        int protocol = 0;
+        socklen_t size = sizeof protocol;
+        return (flags & MSG_TRUNC) != 0 &&
+               ::getsockopt(impl.socket_, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+               protocol == IPPROTO_TCP;
     }
     static ring::direction receive_direction(int flags) noexcept
     {
