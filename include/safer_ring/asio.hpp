@@ -22,6 +22,7 @@
 #include <safer_ring/asio/io_context.hpp>
 #include <safer_ring/asio/registrations.hpp>
 #include <safer_ring/asio/splice.hpp>
+#include <safer_ring/asio/strand.hpp>
 #include <safer_ring/asio/zero_copy.hpp>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {

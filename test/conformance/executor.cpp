@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -446,6 +447,25 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_of_the_nested_strand_work, Ctx,
     ctx.restart();
     ctx.run();
     BOOST_TEST(order == (ints{1, 2, 3, 4, 5}), per_element());
+#endif
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(nested_strand_may_outlive_its_context, Ctx, contexts)
+{
+#if defined(BOOST_ASIO_NO_EXTENSIONS)
+    SAFER_RING_SKIP("io_context::strand is an extension left out of this build");
+#else
+    std::optional<typename Ctx::strand> strand;
+    bool called = false;
+    {
+        Ctx ctx;
+        strand.emplace(ctx);
+        net::post(*strand, [&, kept = *strand] { called = true; });
+        ctx.run();
+        net::post(*strand, [kept = *strand] {});
+    }
+    BOOST_TEST(called);
+    strand.reset();
 #endif
 }
 

@@ -10,11 +10,14 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <csignal>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <random>
+#include <thread>
 #include <vector>
 
 // Waiting, cancelling, moving and destroying timers.
@@ -435,6 +438,29 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(signal_after_completion_does_nothing, Ctx, context
     ctx.restart();
     ctx.run();
     BOOST_TEST(second.ec == error_code());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(synchronous_wait_is_ended_by_a_signal, Ctx, contexts)
+{
+    struct sigaction ignoring = {}, before = {};
+    ignoring.sa_handler = [](int) {};
+    BOOST_REQUIRE(::sigaction(SIGUSR1, &ignoring, &before) == 0);
+    Ctx ctx;
+    timer_of<Ctx> timer(ctx, 1h);
+    const pthread_t waiter = ::pthread_self();
+    std::atomic<bool> over{false};
+    std::thread interrupter([&] {
+        while (!over) { // It may not be waiting yet.
+            ::pthread_kill(waiter, SIGUSR1);
+            std::this_thread::yield();
+        }
+    });
+    error_code ec;
+    timer.wait(ec);
+    over = true;
+    interrupter.join();
+    BOOST_TEST(ec == net::error::interrupted);
+    ::sigaction(SIGUSR1, &before, nullptr);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(far_future_and_far_past_are_understood, Ctx, contexts)

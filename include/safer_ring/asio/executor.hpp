@@ -10,7 +10,6 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/execution.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -334,49 +333,6 @@ inline io_context::executor_type io_context::get_executor() noexcept
     return {this, std::allocator<void>(), 0};
 }
 
-/// Runs functions one at a time: net::strand under the name that
-/// net::io_context gives it.
-class io_context::strand : public boost::asio::strand<executor> {
-public:
-    explicit strand(io_context& context) : boost::asio::strand<executor>(context.get_executor()) {}
-    io_context& context() const noexcept { return get_inner_executor().context(); }
-#if !defined(BOOST_ASIO_NO_TS_EXECUTORS)
-    using boost::asio::strand<executor>::dispatch;
-    using boost::asio::strand<executor>::post;
-#endif
-#if !defined(BOOST_ASIO_NO_DEPRECATED)
-    /// (Deprecated: use net::dispatch.)
-    template <typename Handler>
-    auto dispatch(Handler&& handler);
-    /// (Deprecated: use net::post.)
-    template <typename Handler>
-    auto post(Handler&& handler);
-#endif
-    /// (Deprecated: use net::bind_executor.) A function object that, called
-    /// from anywhere, runs `handler` on this strand.
-    template <typename Handler>
-    auto wrap(Handler handler)
-    {
-        return wrapped<Handler>{*this, std::move(handler)};
-    }
-
-private:
-    template <typename Handler>
-    struct wrapped {
-        using executor_type = boost::asio::strand<executor>;
-        executor_type get_executor() const noexcept { return where; }
-
-        template <typename... Args>
-        void operator()(Args&&... args)
-        {
-            boost::asio::dispatch(where, std::bind(handler, std::forward<Args>(args)...));
-        }
-
-        executor_type where;
-        Handler handler;
-    };
-};
-
 #if !defined(BOOST_ASIO_NO_DEPRECATED)
 /// (Deprecated: use net::executor_work_guard.) Keeps run() from returning.
 class io_context::work {
@@ -394,20 +350,6 @@ private:
     ring::event_loop& loop_;
     io_context& context_;
 };
-
-template <typename Handler>
-auto io_context::strand::dispatch(Handler&& handler)
-{
-    const boost::asio::strand<executor>& where = *this;
-    return boost::asio::dispatch(where, std::forward<Handler>(handler));
-}
-
-template <typename Handler>
-auto io_context::strand::post(Handler&& handler)
-{
-    const boost::asio::strand<executor>& where = *this;
-    return boost::asio::post(where, std::forward<Handler>(handler));
-}
 
 template <typename Handler>
 auto io_context::dispatch(Handler&& handler)

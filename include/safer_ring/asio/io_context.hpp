@@ -436,3 +436,4 @@ private:
 
 #include <safer_ring/asio/detail/services_of_ours.hpp>
 #include <safer_ring/asio/executor.hpp>
+#include <safer_ring/asio/strand.hpp>

@@ -134,7 +134,7 @@ public:
             const std::int64_t slice_us = std::max<std::int64_t>(us, 0) + 1;
             const timespec slice{static_cast<time_t>(slice_us / 1'000'000),
                                  static_cast<long>(slice_us % 1'000'000 * 1000)};
-            if (::nanosleep(&slice, nullptr) != 0 && errno != EINTR) {
+            if (::nanosleep(&slice, nullptr) != 0) { // A signal too, as Asio's select(2).
                 ec = error_code(errno, net::error::get_system_category());
                 return;
             }
