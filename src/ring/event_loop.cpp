@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include "waits.hpp"
+
 #include <safer_ring/ring/buffer_group.hpp>
 #include <safer_ring/ring/event_loop.hpp>
 #include <safer_ring/ring/item_source.hpp>
@@ -319,7 +321,6 @@ void event_loop::wake_waiter(guard&)
     constexpr int most_yields = 64;
     for (int i = 0; i < most_yields && !has_refused_ && kernel_->unsubmitted() > 1; ++i)
         std::this_thread::yield();
-    constexpr auto no_wait = backend::backend::timeout::zero();
     wake_sent_ = (!has_refused_ && kernel_->enter(1, 0, &no_wait) == 1) || flush_published();
 }
 

@@ -3,6 +3,8 @@
 
 // Submission and completion; ring_core_cancellation.cpp and ring_core_waiting.cpp have the rest.
 
+#include "waits.hpp"
+
 #include <safer_ring/ring/message_operations.hpp>
 #include <safer_ring/ring/ring_core.hpp>
 
@@ -26,10 +28,6 @@ using namespace std::chrono_literals;
 
 /// As user data: nothing that anybody wants to know.
 constexpr std::uint64_t ignored_tag = ~std::uint64_t{0};
-
-constexpr backend::backend::timeout no_wait = backend::backend::timeout::zero();
-/// How long to let the kernel recover, and a cancellation find its request.
-constexpr backend::backend::timeout retry_wait = 1ms;
 
 /// The time of the last tick, which costs a quarter of the exact one.
 std::chrono::steady_clock::time_point coarse_now() noexcept

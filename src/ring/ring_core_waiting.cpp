@@ -3,6 +3,8 @@
 
 // Waiting for completions, calling who waits, telling what is in flight, and the end of a ring.
 
+#include "waits.hpp"
+
 #include <safer_ring/ring/ring_core.hpp>
 
 #include "backend/fork_watch.hpp"
@@ -24,8 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
-/// How long to let the kernel recover.
-constexpr auto retry_wait = 1ms;
 /// How long the destructor waits for what was given up and cancelled.
 constexpr auto drain_deadline = 5s;
 

@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include "waits.hpp"
+
 #include <safer_ring/ring/event_loop.hpp>
 #include <safer_ring/ring/item_source.hpp>
 
@@ -22,10 +24,6 @@ constexpr std::uint64_t cancel_tag = std::uint64_t{1} << 63;
 /// The entry that only wakes a waiting thread.
 constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
 
-constexpr backend::backend::timeout no_wait = backend::backend::timeout::zero();
-/// How long to let the kernel recover when it is short of memory or of room
-/// for completions.
-constexpr backend::backend::timeout retry_wait = 1ms;
 /// A clock other than the steady one may be set, so that a wait computed from
 /// it must be looked at again.
 constexpr backend::backend::timeout longest_timer_wait = 5min;
