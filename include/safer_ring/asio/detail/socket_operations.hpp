@@ -23,8 +23,8 @@ template <typename Endpoint>
 void assign_address(Endpoint& endpoint, const void* address, std::size_t size) noexcept
 {
     size = std::min<std::size_t>(size, endpoint.capacity());
-    if (size != 0)
-        std::memcpy(endpoint.data(), address, size);
+    if (void* const to = endpoint.data(); to != nullptr)
+        std::memcpy(to, address, size);
     endpoint.resize(size);
 }
 
