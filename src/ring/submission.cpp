@@ -244,12 +244,8 @@ void event_loop::submit_started(guard& held, loop_thread* self, bool acts)
     }
     // Not left to the turn that the caller may be in: its handler may wait for
     // what it started, while another thread of the host is free.
-    if (driver_ != nullptr) {
-        if (acts && self == nullptr && !shut_down_ && !driver_->runs_here() &&
-            !kernel_->is_inherited())
-            submit_unlocked(held);
+    if (driver_ != nullptr)
         return wake_waiter(held);
-    }
     if (one_thread() || self == nullptr) {
         // The request would belong to the calling thread, which may exit, or
         // not enter the kernel for long: leave it to the waiting one.
@@ -284,7 +280,7 @@ void event_loop::reap() noexcept
         // These may have been what was to wake the waiting thread, the no-op
         // of an earlier wake-up among them.
         reaped_meanwhile_ = true;
-        wake_sent_ = wake_sent_ && driver_ != nullptr; // A host's turn is not among them.
+        wake_sent_ = false;
     }
 }
 

@@ -25,10 +25,6 @@ public:
     /// running.
     virtual void rest() noexcept = 0;
 
-    /// Whether this thread runs the other loop, so that what it starts is submitted by the call of
-    /// drive() behind the handler that it is in.
-    [[nodiscard]] virtual bool runs_here() const noexcept { return true; }
-
     /// This process was forked, and in place of `ready_descriptor()` there is another
     /// one. What this throws, the loop throws, and asks again.
     virtual void moved_to_child(int ready_descriptor) { static_cast<void>(ready_descriptor); }

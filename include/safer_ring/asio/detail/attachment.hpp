@@ -164,11 +164,6 @@ private:
         });
     }
 
-    [[nodiscard]] bool runs_here() const noexcept override
-    {
-        return host_.get_executor().running_in_this_thread();
-    }
-
     void wait_for(backend::backend::timeout wait) noexcept override
     {
         if (ended_)
