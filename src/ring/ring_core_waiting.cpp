@@ -32,7 +32,7 @@ constexpr auto drain_deadline = 5s;
 constexpr clock::time_point never = clock::time_point::max();
 
 /// Of who only looks.
-constexpr clock::time_point at_once{};
+constexpr clock::time_point already_due{};
 
 /// Looking at the clock costs as much as an operation; for what is not measured
 /// by it there is no need.
@@ -48,7 +48,7 @@ ring_core::duration time_until(clock::time_point deadline) noexcept
 {
     if (deadline == never)
         return ring_core::for_ever;
-    return deadline == at_once ? ring_core::duration::zero() : deadline - clock::now();
+    return deadline == already_due ? ring_core::duration::zero() : deadline - clock::now();
 }
 
 } // namespace
@@ -229,7 +229,7 @@ std::size_t ring_core::drive(duration limit, std::size_t most)
 std::size_t ring_core::poll()
 {
     guard held(mutex_);
-    wait_once(held, at_once);
+    wait_once(held, already_due);
     std::size_t n = 0;
     while (resume_one(held))
         ++n;

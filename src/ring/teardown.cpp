@@ -112,15 +112,15 @@ void event_loop::shutdown()
 /// deadline.
 bool event_loop::drain(guard& held)
 {
-    using clock = std::chrono::steady_clock;
-    const auto deadline = clock::now() + std::chrono::milliseconds(options_.drain_deadline_ms);
+    using steady = std::chrono::steady_clock;
+    const auto deadline = steady::now() + std::chrono::milliseconds(options_.drain_deadline_ms);
     if (kernel_)
         reap(); // What has completed holds no memory, whatever the deadline.
     while (in_kernel_ != 0 && kernel_) {
         retry_missed_cancels();
         flush_published();
-        const auto left = deadline - clock::now();
-        if (left <= clock::duration::zero())
+        const auto left = deadline - steady::now();
+        if (left <= steady::duration::zero())
             return false;
         const backend::backend::timeout step =
             std::min<backend::backend::timeout>(left, std::chrono::milliseconds(20));

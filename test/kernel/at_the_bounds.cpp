@@ -140,7 +140,7 @@ std::vector<std::string> descriptor_targets()
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(at_the_bounds, *test_support::unless(no_io_uring))
+BOOST_AUTO_TEST_SUITE(at_the_bounds, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(tiny_queues_carry_many_connections)
 {

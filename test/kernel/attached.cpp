@@ -31,8 +31,6 @@ using test_support::io_result;
 using test_support::run_until;
 using test_support::run_until_done;
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 /// A host, its ring, and two sockets of the ring that are connected.
 struct attached_pair {
     handler_checks checks;

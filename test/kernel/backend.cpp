@@ -20,7 +20,7 @@
 
 namespace kernel {
 
-BOOST_AUTO_TEST_SUITE(backend_of_the_kernel, *test_support::unless(no_io_uring))
+BOOST_AUTO_TEST_SUITE(backend_of_the_kernel, *needs_io_uring)
 
 /// What is left in the queue might be what the wait would be for.
 BOOST_AUTO_TEST_CASE(who_could_not_submit_all_does_not_wait)

@@ -39,8 +39,6 @@ using udp_socket = net::basic_datagram_socket<udp, safer_ring::executor>;
 using local_socket =
     net::basic_datagram_socket<net::local::datagram_protocol, safer_ring::executor>;
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 /// What is left of a buffer for the bytes of a datagram.
 constexpr std::size_t longest = 64;
 

@@ -102,7 +102,7 @@ void destroy_readers_while_another_thread_completes(int hint)
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(descriptors, *test_support::unless(no_io_uring))
+BOOST_AUTO_TEST_SUITE(descriptors, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(readers_destroyed_by_one_thread_while_a_cooperative_loop_completes_them)
 {

@@ -86,8 +86,6 @@ void serve(acceptor& a, std::size_t number)
     });
 }
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 BOOST_AUTO_TEST_SUITE(io_context_pool_, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(contexts_are_given_in_turn)

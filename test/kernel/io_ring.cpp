@@ -36,8 +36,6 @@ using test_support::in_a_child;
 using test_support::last_words;
 using test_support::unique_descriptor;
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 BOOST_AUTO_TEST_SUITE(io_rings, *needs_io_uring)
 
 BOOST_FIXTURE_TEST_CASE(operations_are_submitted_together_and_waited_for, piped)

@@ -24,7 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 using namespace safer_ring;
 
-BOOST_AUTO_TEST_SUITE(who_drives_a_ring, *test_support::unless(&no_io_uring))
+BOOST_AUTO_TEST_SUITE(who_drives_a_ring, *needs_io_uring)
 
 BOOST_FIXTURE_TEST_CASE(callbacks_are_called_by_who_polls_or_runs, piped)
 {

@@ -36,8 +36,6 @@ using safer_ring::stream_limits;
 using test_support::handler_checks;
 using test_support::run_until;
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 /// Few and small buffers, so that a test reaches their bounds.
 safer_ring::options few_buffers(unsigned count = 4)
 {

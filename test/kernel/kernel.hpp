@@ -5,6 +5,8 @@
 
 #include <safer_ring/asio.hpp>
 
+#include "support/skip.hpp"
+
 #include <boost/asio.hpp>
 
 #include <string>
@@ -28,5 +30,7 @@ inline std::string no_io_uring()
     const safer_ring::features found = safer_ring::features::probe();
     return found.io_uring ? "" : found.notes.empty() ? "no io_uring" : found.notes.front();
 }
+
+inline const auto needs_io_uring = test_support::unless(&no_io_uring);
 
 } // namespace kernel

@@ -62,7 +62,7 @@ struct looking_up {
     std::unique_ptr<context> ctx = std::make_unique<context>();
 };
 
-BOOST_AUTO_TEST_SUITE(look_ups, *test_support::unless(&no_io_uring))
+BOOST_AUTO_TEST_SUITE(look_ups, *needs_io_uring)
 
 BOOST_FIXTURE_TEST_CASE(child_does_not_wait_for_threads_of_its_parents, looking_up)
 {

@@ -87,7 +87,7 @@ void destroy_while_another_thread_completes(int hint)
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(memory_after_destruction, *test_support::unless(no_io_uring))
+BOOST_AUTO_TEST_SUITE(memory_after_destruction, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(sessions_destroyed_by_one_thread_while_a_cooperative_loop_completes_them)
 {

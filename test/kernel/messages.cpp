@@ -72,7 +72,7 @@ struct messaging {
 
 const auto both_ways = boost::unit_test::data::make({false, true});
 
-BOOST_AUTO_TEST_SUITE(messages_from_ring_to_ring, *test_support::unless(&no_io_uring))
+BOOST_AUTO_TEST_SUITE(messages_from_ring_to_ring, *needs_io_uring)
 
 BOOST_DATA_TEST_CASE(come_whole_and_in_order, both_ways, by_kernel)
 {

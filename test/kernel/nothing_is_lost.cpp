@@ -57,7 +57,7 @@ private:
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(nothing_is_lost, *test_support::unless(no_io_uring))
+BOOST_AUTO_TEST_SUITE(nothing_is_lost, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(socket_is_released_to_another_context_with_a_read_pending)
 {

@@ -11,7 +11,7 @@
 // The random programs of test/simulation/programs.cpp on the kernel that runs
 // here. What it does when is not in a seed: a failing one may pass next time.
 
-BOOST_AUTO_TEST_SUITE(random_programs, *test_support::unless(&kernel::no_io_uring))
+BOOST_AUTO_TEST_SUITE(random_programs, *kernel::needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(every_buffer_is_in_one_place_and_no_byte_is_lost)
 {

@@ -30,7 +30,7 @@ using test_support::handler_checks;
 using test_support::io_result;
 using test_support::run_until_done;
 
-BOOST_AUTO_TEST_SUITE(signals, *test_support::unless(&no_io_uring))
+BOOST_AUTO_TEST_SUITE(signals, *needs_io_uring)
 
 // Two threads that make the first sets of a context have a service each, of which one goes.
 BOOST_AUTO_TEST_CASE(service_that_goes_before_its_context_takes_no_work_with_it)

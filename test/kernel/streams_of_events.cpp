@@ -22,11 +22,6 @@ namespace {
 using backend::opcode;
 using steady = std::chrono::steady_clock;
 
-const auto needs_io_uring = test_support::unless([] {
-    const features found = features::probe();
-    return found.io_uring || found.notes.empty() ? std::string() : found.notes.front();
-});
-
 BOOST_AUTO_TEST_SUITE(streams_of_events, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(events_are_told_each_time_they_come)

@@ -52,7 +52,7 @@ void pass_time(int round)
 
 constexpr int rounds = 10000;
 
-BOOST_AUTO_TEST_SUITE(streams_of_threads, *test_support::unless(&no_io_uring))
+BOOST_AUTO_TEST_SUITE(streams_of_threads, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(stream_destroyed_while_it_is_about_to_call_back_calls_or_drops_the_callback)
 {

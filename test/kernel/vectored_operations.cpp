@@ -30,8 +30,6 @@ using namespace std::chrono_literals;
 using namespace safer_ring;
 using test_support::unique_descriptor;
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 struct ends_of_pair {
     explicit ends_of_pair(int type)
     {

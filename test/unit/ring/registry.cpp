@@ -31,8 +31,8 @@ using test_support::recorded_backend;
 namespace {
 
 /// A ring whose kernel completes everything at once, and tells what it was told.
-struct recorded {
-    explicit recorded(const features& found = recorded_backend::all())
+struct recorded_ring {
+    explicit recorded_ring(const features& found = recorded_backend::all())
         : ring(std::in_place, std::make_unique<recorded_backend>(record, found))
     {
     }
@@ -47,7 +47,7 @@ struct recorded {
 
 BOOST_AUTO_TEST_SUITE(registries)
 
-BOOST_FIXTURE_TEST_CASE(table_is_made_with_the_first_file_and_places_are_used_again, recorded)
+BOOST_FIXTURE_TEST_CASE(table_is_made_with_the_first_file_and_places_are_used_again, recorded_ring)
 {
     BOOST_TEST(record.file_places == 0U);
     registered_file first = ring->register_file(70);
@@ -65,7 +65,7 @@ BOOST_FIXTURE_TEST_CASE(table_is_made_with_the_first_file_and_places_are_used_ag
     BOOST_TEST(record.files[0] == 72);
 }
 
-BOOST_FIXTURE_TEST_CASE(operation_on_a_registered_file_names_its_place, recorded)
+BOOST_FIXTURE_TEST_CASE(operation_on_a_registered_file_names_its_place, recorded_ring)
 {
     const registered_file other = ring->register_file(70);
     const registered_file file = ring->register_file(71);
@@ -85,7 +85,7 @@ BOOST_FIXTURE_TEST_CASE(operation_on_a_registered_file_names_its_place, recorded
     BOOST_TEST(last().op_flags == 0U);
 }
 
-BOOST_FIXTURE_TEST_CASE(place_stays_until_the_last_operation_on_it_is_over, recorded)
+BOOST_FIXTURE_TEST_CASE(place_stays_until_the_last_operation_on_it_is_over, recorded_ring)
 {
     std::optional<registered_file> file(ring->register_file(70));
     {
@@ -102,7 +102,7 @@ BOOST_FIXTURE_TEST_CASE(place_stays_until_the_last_operation_on_it_is_over, reco
     }
 }
 
-BOOST_FIXTURE_TEST_CASE(operation_that_is_never_submitted_keeps_no_place, recorded)
+BOOST_FIXTURE_TEST_CASE(operation_that_is_never_submitted_keeps_no_place, recorded_ring)
 {
     registered_file file = ring->register_file(70);
     {
@@ -118,7 +118,7 @@ BOOST_FIXTURE_TEST_CASE(operation_that_is_never_submitted_keeps_no_place, record
     BOOST_TEST(record.files.empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(file_in_its_place_is_replaced_unless_in_use, recorded)
+BOOST_FIXTURE_TEST_CASE(file_in_its_place_is_replaced_unless_in_use, recorded_ring)
 {
     registered_file file = ring->register_file(70);
     ring->replace(file, 71);
@@ -132,7 +132,7 @@ BOOST_FIXTURE_TEST_CASE(file_in_its_place_is_replaced_unless_in_use, recorded)
     BOOST_TEST(record.files[0] == 71);
 }
 
-BOOST_FIXTURE_TEST_CASE(failed_registration_takes_no_place, recorded)
+BOOST_FIXTURE_TEST_CASE(failed_registration_takes_no_place, recorded_ring)
 {
     record.failures = {-EBADF};
     const std::string text = error_of([&] { static_cast<void>(ring->register_file(7)); },
@@ -146,7 +146,8 @@ BOOST_FIXTURE_TEST_CASE(failed_registration_takes_no_place, recorded)
     BOOST_TEST(ring->register_file(8).index() == 0);
 }
 
-BOOST_FIXTURE_TEST_CASE(place_that_could_not_be_cleared_is_not_given_away_before_it_is, recorded)
+BOOST_FIXTURE_TEST_CASE(place_that_could_not_be_cleared_is_not_given_away_before_it_is,
+                        recorded_ring)
 {
     registered_file first = ring->register_file(70);
     record.failures = {-ENOMEM};
@@ -196,7 +197,7 @@ BOOST_AUTO_TEST_CASE(table_is_made_early_where_it_would_wait_for_what_is_in_flig
 
 BOOST_AUTO_TEST_CASE(kernel_without_registrations_says_so)
 {
-    recorded r{features()};
+    recorded_ring r{features()};
     const std::string of_file = error_of([&] { static_cast<void>(r.ring->register_file(7)); },
                                          std::errc::operation_not_supported);
     BOOST_TEST(has(of_file, "no registered files"));
@@ -206,7 +207,7 @@ BOOST_AUTO_TEST_CASE(kernel_without_registrations_says_so)
     BOOST_TEST(has(of_pool, "Linux 5.13"));
     features found = recorded_backend::all();
     found.direct_descriptors = false;
-    recorded older{found};
+    recorded_ring older{found};
     older.record.result = -EINVAL; // What kernels answer to an operation that there is not.
     auto [opened, file] = older.ring->open_direct("/dev/null", O_RDONLY).submit().wait().take();
     BOOST_TEST((opened.code() == std::errc::operation_not_supported));
@@ -214,7 +215,7 @@ BOOST_AUTO_TEST_CASE(kernel_without_registrations_says_so)
     BOOST_TEST((older.last().op == backend::opcode::none));
 }
 
-BOOST_FIXTURE_TEST_CASE(handles_outlive_their_ring, recorded)
+BOOST_FIXTURE_TEST_CASE(handles_outlive_their_ring, recorded_ring)
 {
     registered_file file = ring->register_file(70);
     registered_buffers buffers = ring->register_buffers(pool);
@@ -227,7 +228,7 @@ BOOST_FIXTURE_TEST_CASE(handles_outlive_their_ring, recorded)
     BOOST_TEST(record.files.size() == 1U); // Nobody has told a backend that is gone.
 }
 
-BOOST_FIXTURE_TEST_CASE(reads_and_writes_of_registered_buffers_name_their_place, recorded)
+BOOST_FIXTURE_TEST_CASE(reads_and_writes_of_registered_buffers_name_their_place, recorded_ring)
 {
     buffer_pool other(2, 5000);
     const auto read_into = [&](owned_buffer buffer) {
@@ -272,7 +273,7 @@ BOOST_FIXTURE_TEST_CASE(reads_and_writes_of_registered_buffers_name_their_place,
     BOOST_TEST(record.buffers.empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(zero_copy_sends_of_registered_buffers_name_their_place, recorded)
+BOOST_FIXTURE_TEST_CASE(zero_copy_sends_of_registered_buffers_name_their_place, recorded_ring)
 {
     const auto send = [&](owned_buffer buffer) {
         record.result = static_cast<int>(buffer.size());
@@ -299,7 +300,7 @@ BOOST_FIXTURE_TEST_CASE(zero_copy_sends_of_registered_buffers_name_their_place, 
 
     features older = recorded_backend::all();
     older.zero_copy_send = false;
-    recorded without{older};
+    recorded_ring without{older};
     const registered_buffers there = without.ring->register_buffers(without.pool);
     static_cast<void>(
         without.ring->send_zero_copy(7, std::move(*without.pool.try_acquire())).submit().wait());
@@ -307,7 +308,7 @@ BOOST_FIXTURE_TEST_CASE(zero_copy_sends_of_registered_buffers_name_their_place, 
     BOOST_TEST(without.last().ioprio == 0U);
 }
 
-BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_place, recorded)
+BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_place, recorded_ring)
 {
     buffer_pool other(2, 5000);
     const auto both = [](std::optional<owned_buffer> a, std::optional<owned_buffer> b) {
@@ -351,7 +352,7 @@ BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_plac
 
     features older = recorded_backend::all();
     older.registered_vectors = false;
-    recorded without{older};
+    recorded_ring without{older};
     const registered_buffers there = without.ring->register_buffers(without.pool);
     static_cast<void>(
         without.ring->read(7, both(without.pool.try_acquire(), without.pool.try_acquire()))
@@ -360,7 +361,7 @@ BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_plac
     BOOST_TEST((without.last().op == opcode::readv));
 }
 
-BOOST_FIXTURE_TEST_CASE(registered_buffers_stay_until_the_last_operation_is_over, recorded)
+BOOST_FIXTURE_TEST_CASE(registered_buffers_stay_until_the_last_operation_is_over, recorded_ring)
 {
     std::optional<registered_buffers> registered(ring->register_buffers(pool));
     auto reading = ring->read(7, std::move(*pool.try_acquire())).submit();
@@ -377,7 +378,7 @@ BOOST_FIXTURE_TEST_CASE(registered_buffers_stay_until_the_last_operation_is_over
     BOOST_TEST(record.buffers.empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(pool_is_registered_with_two_rings_and_goes_before_them, recorded)
+BOOST_FIXTURE_TEST_CASE(pool_is_registered_with_two_rings_and_goes_before_them, recorded_ring)
 {
     backend_record elsewhere;
     io_ring other(std::make_unique<recorded_backend>(elsewhere));
@@ -404,7 +405,7 @@ BOOST_FIXTURE_TEST_CASE(pool_is_registered_with_two_rings_and_goes_before_them, 
     BOOST_CHECK_THROW(static_cast<void>(ring->register_buffers(moved)), std::invalid_argument);
 }
 
-BOOST_FIXTURE_TEST_CASE(limit_of_locked_memory_is_explained, recorded)
+BOOST_FIXTURE_TEST_CASE(limit_of_locked_memory_is_explained, recorded_ring)
 {
     const test_support::lowered_limit little(RLIMIT_MEMLOCK, 65536);
     record.failures = {-ENOMEM};
@@ -421,7 +422,7 @@ BOOST_FIXTURE_TEST_CASE(limit_of_locked_memory_is_explained, recorded)
                    "use several pools"));
 }
 
-BOOST_FIXTURE_TEST_CASE(direct_descriptor_has_a_place_from_its_submission_on, recorded)
+BOOST_FIXTURE_TEST_CASE(direct_descriptor_has_a_place_from_its_submission_on, recorded_ring)
 {
     const registered_file listener = ring->register_file(70);
     record.result = -ECONNABORTED;
@@ -459,7 +460,7 @@ BOOST_FIXTURE_TEST_CASE(direct_descriptor_has_a_place_from_its_submission_on, re
     BOOST_TEST(record.files.count(0) == 1U);
 }
 
-BOOST_FIXTURE_TEST_CASE(place_of_a_closed_file_is_free_when_the_close_is_complete, recorded)
+BOOST_FIXTURE_TEST_CASE(place_of_a_closed_file_is_free_when_the_close_is_complete, recorded_ring)
 {
     registered_file file = ring->register_file(70);
     auto reading = ring->read(file, owned_buffer(8));
@@ -479,7 +480,7 @@ BOOST_FIXTURE_TEST_CASE(place_of_a_closed_file_is_free_when_the_close_is_complet
     BOOST_TEST(ring->register_file(73).index() == 0);
 }
 
-BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_that_fails_ends_the_registration, recorded)
+BOOST_FIXTURE_TEST_CASE(close_of_a_registered_file_that_fails_ends_the_registration, recorded_ring)
 {
     record.result = -EIO;
     const auto failed = ring->close(ring->register_file(70)).submit().wait().result();
@@ -498,7 +499,7 @@ BOOST_AUTO_TEST_CASE(registered_file_is_closed_by_hand_where_the_kernel_cannot)
 {
     features found = recorded_backend::all();
     found.direct_descriptors = false;
-    recorded older{found};
+    recorded_ring older{found};
     auto closing = older.ring->close(older.ring->register_file(70)).submit();
     older.ring->flush();
     BOOST_TEST((older.last().op == backend::opcode::nop));
@@ -508,7 +509,7 @@ BOOST_AUTO_TEST_CASE(registered_file_is_closed_by_hand_where_the_kernel_cannot)
     BOOST_TEST(older.record.files.empty());
 }
 
-BOOST_FIXTURE_TEST_CASE(errors_name_the_registered_file, recorded)
+BOOST_FIXTURE_TEST_CASE(errors_name_the_registered_file, recorded_ring)
 {
     const registered_file file = ring->register_file(70);
     record.result = -EIO;
@@ -531,7 +532,7 @@ BOOST_FIXTURE_TEST_CASE(errors_name_the_registered_file, recorded)
     BOOST_TEST((of_splicing.code() == std::errc::operation_canceled));
 }
 
-BOOST_FIXTURE_TEST_CASE(threads_register_and_use_and_give_up_at_once, recorded)
+BOOST_FIXTURE_TEST_CASE(threads_register_and_use_and_give_up_at_once, recorded_ring)
 {
     std::vector<std::thread> threads;
     buffer_pool shared_pool(64, 100);
