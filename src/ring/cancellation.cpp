@@ -503,7 +503,8 @@ std::size_t event_loop::take_leftover(descriptor& d, std::byte* out, std::size_t
     if (d.leftover_buffer == descriptor::none || size == 0)
         return 0;
     const std::size_t n = std::min<std::size_t>(size, d.leftover_size);
-    std::memcpy(out, buffers_.data(d.leftover_buffer) + d.leftover_offset, n);
+    if (out != nullptr)
+        std::memcpy(out, buffers_.data(d.leftover_buffer) + d.leftover_offset, n);
     consume_leftover(d, static_cast<std::uint32_t>(n), peek);
     return n;
 }

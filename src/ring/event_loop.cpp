@@ -475,6 +475,8 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     } else if (self != nullptr && op.attempts_later(*this)) {
         op.needs_perform_ = true;
         op.state_ = io_state::ready;
+        if (dir == direction::write)
+            write_put_off_in_turn_ = turn_;
         (runs_late() ? late_ : ready_).push_back(&op);
     } else {
         begin(op);
@@ -483,7 +485,9 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
         wake_one(held);
     if (op.state_ == io_state::queued)
         end_rest(held, self);
-    submit_started(held, self, dir == direction::write && !d.concurrent);
+    if (counts && self == nullptr && dir == direction::write && !d.concurrent)
+        submit_alone(held, op); // Others may wait for what it does.
+    submit_started(held, self);
 }
 
 /// What a handler has posted runs before the handlers of operations that end at once

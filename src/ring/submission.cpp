@@ -153,6 +153,7 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
     cancel_held_back();
     free_finished();
     unsigned to_submit = fill_submissions();
+    has_refused_ = false;
     int error = 0;
     while (!pending_.empty() && error >= 0) { // More than the queue holds.
         held.unlock();
@@ -182,6 +183,7 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         kernel_->enter(0, 1, &retry_wait);
         held.lock();
     }
+    has_refused_ = kernel_->unsubmitted() != 0;
     end_pauses();
     take_stock(true);
     if (batch_ == 0 && driver_ == nullptr)
@@ -223,7 +225,10 @@ bool event_loop::flush_published() noexcept
 void event_loop::submit_before_blocking()
 {
     guard held(mutex_);
-    if (pending_.empty() || !kernel_ || kernel_->is_inherited())
+    if (!kernel_ || kernel_->is_inherited())
+        return;
+    hurry_writes(held);
+    if (pending_.empty())
         return;
     do
         fill_submissions();
@@ -231,17 +236,29 @@ void event_loop::submit_before_blocking()
     hand_back(held);
 }
 
-/// A start that nobody else may flush for long; `acts`: others may wait for what it does.
-void event_loop::submit_started(guard& held, loop_thread* self, bool acts)
+/// Writes that were put off to the end of the turn are attempted, for it may not end while somebody
+/// waits for their effect.
+void event_loop::hurry_writes(guard& held)
 {
-    if (pending_.empty())
+    if (late_.empty() && write_put_off_in_turn_ != turn_)
         return;
-    if (!waiting_) {
-        // Those who run the loop are busy, or there are none yet.
-        if (acts && self == nullptr && !shut_down_ && !kernel_->is_inherited())
-            submit_unlocked(held);
+    hurry_late();
+    for (operation* op = ready_.front(); op != nullptr; op = operation_queue::after(*op))
+        if (op->is_io() && is_put_off_write(static_cast<io_operation&>(*op)))
+            attempt_writes(held, *static_cast<io_operation&>(*op).descriptor_);
+}
+
+bool event_loop::is_put_off_write(const io_operation& op) noexcept
+{
+    return op.needs_perform_ && op.state_ == io_state::ready && !op.is_parents_ &&
+           op.direction_ == direction::write && op.attempts_later(*this);
+}
+
+/// A start that nobody else may flush for long.
+void event_loop::submit_started(guard& held, loop_thread* self)
+{
+    if (pending_.empty() || !waiting_)
         return;
-    }
     // Not left to the turn that the caller may be in: its handler may wait for
     // what it started, while another thread of the host is free.
     if (driver_ != nullptr)
@@ -253,6 +270,26 @@ void event_loop::submit_started(guard& held, loop_thread* self, bool acts)
         return;
     }
     submit_unlocked(held);
+}
+
+/// What was started elsewhere than in a handler, while no thread waits in the kernel: those who run
+/// the loop are busy, or there are none yet. Others stay in the queue, for a request belongs to the thread
+/// that submits it, which may exit or stay away. The lock stays held: as soon as it is released, this may
+/// have completed and the loop be out of work, and gone.
+void event_loop::submit_alone(guard& held, io_operation& op) noexcept
+{
+    if (op.state_ != io_state::pending || waiting_ || shut_down_ || kernel_->is_inherited())
+        return;
+    pending_.remove(&op);
+    operation_queue others;
+    others.splice_back(pending_);
+    pending_.push_back(&op);
+    do
+        fill_submissions();
+    while (flush_published() && !pending_.empty());
+    others.splice_back(pending_); // Without room, it waits for its turn there.
+    pending_.splice_back(others);
+    hand_back(held);
 }
 
 void event_loop::submit_unlocked(guard& held) noexcept

@@ -11,7 +11,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <chrono>
 #include <future>
+#include <poll.h>
 #include <string>
 #include <thread>
 #include <vector>
@@ -389,6 +391,52 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(see_what_was_started_on_another_object, Ctx, conte
     });
     run_until_done(ctx, second);
     BOOST_TEST(second.bytes == 12u);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(waiting_for_a_timer_lets_go_what_was_started, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    io_result sent;
+    bool was_there = false;
+    net::post(ctx, [&, &socket = socket, &peer = peer] {
+        socket.async_send(net::buffer("at once", 7), checks.into(sent));
+        timer_of<Ctx> timer(ctx, std::chrono::milliseconds(1));
+        timer.wait();
+        was_there = test_support::wait_ready(peer.fd(), POLLIN);
+    });
+    run_until_done(ctx, sent);
+    BOOST_TEST(was_there);
+}
+
+/// The first write finds the pipe full, after which attempts are put off to the end of the turn.
+BOOST_AUTO_TEST_CASE_TEMPLATE(read_sees_a_large_write_to_the_same_pipe, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    net::basic_readable_pipe<executor_of<Ctx>> reader(ctx);
+    net::basic_writable_pipe<executor_of<Ctx>> writer(ctx);
+    net::connect_pipe(reader, writer);
+    const std::string much(64 * 1024, '.');
+    std::string got(much.size(), '\0');
+    io_result first, no_room, written;
+    net::post(ctx, [&] {
+        writer.async_write_some(net::buffer(much), checks.into(first));
+        writer.async_write_some(net::buffer(much), checks.into(no_room));
+    });
+    run_until_done(ctx, first);
+    net::read(reader, net::buffer(got));
+    run_until_done(ctx, no_room);
+    net::read(reader, net::buffer(got));
+    std::size_t read = 0;
+    net::post(ctx, [&] {
+        writer.async_write_some(net::buffer(much, 8192), checks.into(written));
+        read = reader.read_some(net::buffer(got));
+    });
+    run_until_done(ctx, written);
+    BOOST_TEST(written.bytes == 8192u);
+    BOOST_TEST(read == 8192u);
 }
 
 /// As in a test that starts a client and then waits for the server's thread.

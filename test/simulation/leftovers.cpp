@@ -114,6 +114,30 @@ BOOST_FIXTURE_TEST_CASE(a_synchronous_read_without_memory_leaves_them, socket_wi
     BOOST_TEST(read_some(64) == "late data");
 }
 
+/// tcp(7), MSG_TRUNC.
+BOOST_AUTO_TEST_CASE(a_synchronous_read_that_only_counts_them_drops_them)
+{
+    simulated_context ring;
+    tcp_acceptor acceptor(*ring.context, {net::ip::address_v4::loopback(), 0});
+    test_support::blocking_peer peer(
+        test_support::loopback_client(acceptor.local_endpoint().port()));
+    tcp_socket socket = acceptor.accept();
+    ring.kernel->hold(opcode::recv);
+    std::string room(8, '#');
+    socket.async_read_some(net::buffer(room), [](const error_code&, std::size_t) {});
+    ring.poll();
+    socket.cancel();
+    peer.write("abcdefgh");
+    peer.wait_delivered();
+    ring.kernel->release();
+    ring.settle();
+    BOOST_TEST(socket.receive(net::mutable_buffer(nullptr, 3), MSG_TRUNC) == 3u);
+    BOOST_TEST(socket.receive(net::buffer(room, 2), MSG_TRUNC) == 2u);
+    BOOST_TEST(room == "########");
+    BOOST_TEST(socket.receive(net::buffer(room)) == 3u);
+    BOOST_TEST(room == "fgh#####");
+}
+
 BOOST_FIXTURE_TEST_CASE(peeking_shows_them_and_leaves_them, socket_with_leftover)
 {
     BOOST_TEST(read_some(64, net::socket_base::message_peek) == "late data");

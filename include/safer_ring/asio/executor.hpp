@@ -383,3 +383,5 @@ auto io_context::wrap(Handler handler)
 #endif
 
 } // namespace safer_ring::inline SAFER_RING_ABI
+
+#include <safer_ring/asio/strand.hpp>

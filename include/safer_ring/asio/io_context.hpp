@@ -436,4 +436,3 @@ private:
 
 #include <safer_ring/asio/detail/services_of_ours.hpp>
 #include <safer_ring/asio/executor.hpp>
-#include <safer_ring/asio/strand.hpp>

@@ -262,7 +262,7 @@ public:
     SAFER_RING_API bool has_leftover(descriptor& d);
     /// Bytes that a cancelled receive brought in.
     SAFER_RING_API std::size_t leftover_size(descriptor& d);
-    /// Hands out up to `size` of them; `peek` leaves them in place.
+    /// Hands out up to `size` of them, or drops these where `out` is null; `peek` leaves them in place.
     SAFER_RING_API std::size_t take_leftover(descriptor& d, std::byte* out, std::size_t size,
                                              bool peek);
     /// The error, negated, that one met behind those bytes, or zero.
@@ -441,7 +441,10 @@ private:
     backend::backend::timeout wait_duration(backend::backend::timeout wait);
     unsigned fill_submissions() noexcept;
     bool flush_published() noexcept;
-    void submit_started(guard& held, loop_thread* self, bool acts = false);
+    void hurry_writes(guard& held);
+    bool is_put_off_write(const io_operation& op) noexcept;
+    void submit_started(guard& held, loop_thread* self);
+    void submit_alone(guard& held, io_operation& op) noexcept;
     void submit_unlocked(guard& held) noexcept;
     void retry_missed_cancels() noexcept;
     void reap() noexcept;
@@ -548,6 +551,7 @@ private:
     std::size_t in_kernel_ = 0;
     std::uint32_t turn_ = 0; // Counts the kernel's turns.
     std::uint32_t late_taken_in_turn_ = 0;
+    std::uint32_t write_put_off_in_turn_ = ~0U;
     unsigned batch_ = 0;         // Completions of the last turn that are still to be taken.
     unsigned put_off_ = 0;       // How often a driven loop still passes the turn marker by.
     unsigned quiet_turns_ = 0;   // With few completions, in a row.

@@ -48,6 +48,7 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
     [[nodiscard]] operation* front() const noexcept { return head_; }
+    static operation* after(const operation& op) noexcept { return op.next_; }
     /// True when there is something besides `op`.
     [[nodiscard]] bool holds_more_than(const operation* op) const noexcept
     {

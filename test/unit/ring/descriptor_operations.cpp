@@ -276,6 +276,22 @@ BOOST_FIXTURE_TEST_CASE(large_write_is_put_off_to_the_end_of_its_turn_when_there
     BOOST_TEST(kernel->submitted().size() == submitted_before);
 }
 
+BOOST_FIXTURE_TEST_CASE(write_that_was_put_off_is_submitted_before_its_handler_blocks, piped)
+{
+    teach_that_there_is_no_room();
+    std::string large(5000, 'L');
+    const record* r = nullptr;
+    in_handler([&] {
+        r = &write(large);
+        BOOST_TEST(waiting_bytes() == 0U);
+        loop.submit_before_blocking();
+        BOOST_TEST(waiting_bytes() == 5000U);
+    });
+    run();
+    BOOST_TEST(r->result == 5000);
+    BOOST_TEST(take(6000) == large);
+}
+
 BOOST_FIXTURE_TEST_CASE(small_write_is_made_within_the_call_that_starts_it_all_the_same, piped)
 {
     teach_that_there_is_no_room();

@@ -134,6 +134,36 @@ BOOST_FIXTURE_TEST_CASE(what_goes_to_the_kernel_during_a_close_is_cancelled_ther
     BOOST_TEST(pending.result == -ECANCELED);
 }
 
+/// A request is its submitter's, which may exit or stay away: of who starts a write from elsewhere, no more
+/// than that write.
+BOOST_FIXTURE_TEST_CASE(thread_from_elsewhere_submits_its_own_write_only, many_threads)
+{
+    connection to_read(*this), to_write(*this);
+    std::string buffer(8, '.');
+    std::string data = "x";
+    const std::size_t before = kernel->submitted().size();
+    record *reads = nullptr, *writes = nullptr;
+    std::vector<backend::submission_entry> submitted;
+    in_handler([&] {
+        reads = &start<receive_into>(*to_read, direction::read, buffer);
+        std::thread([&] {
+            within_handler = false;
+            writes = &start<send_from>(*to_write, direction::write, data);
+        }).join();
+        submitted = kernel->submitted();
+        within_handler = true;
+    });
+    poll();
+    BOOST_REQUIRE(submitted.size() == before + 1);
+    BOOST_TEST((submitted.back().op == opcode::send));
+    BOOST_TEST(to_write.peer.read(1) == "x");
+    poll();
+    BOOST_TEST(writes->done());
+    to_read.peer.write("y");
+    poll();
+    BOOST_TEST(reads->done());
+}
+
 /// The kernel takes what it refused first, when it has memory again.
 BOOST_FIXTURE_TEST_CASE(waiting_thread_is_woken_behind_what_the_kernel_refused, many_threads)
 {

@@ -459,7 +459,10 @@ private:
             ec = net::error::bad_descriptor;
             return 0;
         }
-        before_synchronous(impl);
+        if (impl.descriptor_->kind == ring::file_kind::other)
+            before_blocking(impl);
+        else
+            before_synchronous(impl);
         const iovec_array vectors(buffers, 0, ~std::size_t{0});
         if (vectors.size() == 0)
             return 0;

@@ -225,7 +225,7 @@ public:
         before_blocking(impl);
         if ((flags & net::socket_base::message_out_of_band) == 0 && has_stream(impl, ec))
             return 0;
-        if (measure(buffers).lacks_memory && has_leftover(impl)) {
+        if (measure(buffers).lacks_memory && has_leftover(impl) && !is_counted_only(impl, flags)) {
             ec = net::error::fault;
             return 0;
         }
@@ -398,12 +398,14 @@ protected:
             (flags & net::socket_base::message_out_of_band) != 0)
             return 0;
         const bool peek = (flags & net::socket_base::message_peek) != 0;
+        const bool counted_only = is_counted_only(impl, flags);
         std::size_t total = 0;
         const auto end = net::buffer_sequence_end(buffers);
         for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it) {
             const net::mutable_buffer buffer(*it);
             const std::size_t n = loop().take_leftover(
-                *impl.descriptor_, static_cast<std::byte*>(buffer.data()), buffer.size(), peek);
+                *impl.descriptor_, counted_only ? nullptr : static_cast<std::byte*>(buffer.data()),
+                buffer.size(), peek);
             total += n;
             if (n < buffer.size() || (peek && n != 0))
                 break;

@@ -126,6 +126,7 @@ public:
     void wait(implementation_type& impl, error_code& ec)
     {
         ec = {};
+        loop().submit_before_blocking(); // What was started is not to wait for it.
         for (time_type now = Traits::now(); Traits::less_than(now, impl.expiry);
              now = Traits::now()) {
             // The clock may be set meanwhile, so it is looked at again.
