@@ -2,8 +2,8 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 # Which test files are compiled as one, which parses and instantiates a third less than each by itself:
-# files that have no names in common, other than test suites'. One that is in no group is compiled by
-# itself.
+# files that have no names in common, other than test suites'. One that is in no group, as those that
+# choose by a macro what they include, is compiled by itself.
 function(safer_ring_unity_group directory group)
   foreach(name IN LISTS ARGN)
     set_source_files_properties("${CMAKE_CURRENT_SOURCE_DIR}/${directory}/${name}.cpp" PROPERTIES
@@ -55,6 +55,6 @@ safer_ring_unity_group(conformance_io_uring 1 ends_of_operations file_operations
   memory_after_destruction)
 safer_ring_unity_group(conformance_io_uring 2 bad_file_input file_tokens random_access_files)
 safer_ring_unity_group(conformance_io_uring 3 operations registrations splice_ends)
-safer_ring_unity_group(conformance_io_uring 4 file_functions local_sockets)
-safer_ring_unity_group(conformance_io_uring 5 file_lifetimes file_open owned_buffers timers)
+safer_ring_unity_group(conformance_io_uring 4 file_functions file_lifetimes)
+safer_ring_unity_group(conformance_io_uring 5 file_open owned_buffers)
 safer_ring_unity_group(conformance_io_uring 6 splice stream_sockets stream_files)

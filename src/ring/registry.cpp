@@ -10,9 +10,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <linux/magic.h>
 #include <new>
 #include <string>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <system_error>
 
 namespace safer_ring::inline SAFER_RING_ABI {
@@ -36,6 +39,34 @@ constexpr std::size_t most_bytes = std::size_t{1} << 30;
 /// Of more than that the kernel does a part (read(2)), but refuses it where it is
 /// in a registered buffer (io_vec_fill_bvec in Linux 6.15).
 constexpr std::size_t most_bytes_of_one_call = 0x7ffff000;
+
+/// Whether vectored requests on registered buffers are of these. For a file without
+/// read_iter() and write_iter() the kernel (since 6.15, loop_rw_iter() of its
+/// io_uring/rw.c) takes the array of parts for the memory; many devices, and files of
+/// /proc, have none. Sockets and pipes do, and what is stored.
+bool takes_registered_vectors(int fd) noexcept
+{
+    struct stat what {};
+    if (::fstat(fd, &what) != 0)
+        return false;
+    if (S_ISSOCK(what.st_mode) || S_ISFIFO(what.st_mode) || S_ISBLK(what.st_mode))
+        return true;
+    struct statfs where {};
+    if (!S_ISREG(what.st_mode) || ::fstatfs(fd, &where) != 0)
+        return false;
+    switch (where.f_type) {
+    case BTRFS_SUPER_MAGIC:
+    case EXT4_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case NFS_SUPER_MAGIC:
+    case OVERLAYFS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case XFS_SUPER_MAGIC:
+        return true;
+    default:
+        return false;
+    }
+}
 
 std::string hint(int error, bool is_file, unsigned places)
 {
@@ -159,8 +190,10 @@ int registry::claim(table& from, registration*& place) noexcept
     clear_again(from);
     const table_guard held(tables_);
     place = pop_free(from);
-    if (place != nullptr)
+    if (place != nullptr) {
+        place->takes_vectors = false;
         return 0;
+    }
     if (from.places.size() >= from.limit)
         return -ENFILE;
     try {
@@ -336,6 +369,7 @@ registration_share registry::register_file(int fd)
             const table_guard held(tables_);
             place->owners = 1;
             place->occupied = error == 0;
+            place->takes_vectors = takes_registered_vectors(fd);
         }
     }
     registration_share share(place);
@@ -355,6 +389,8 @@ void registry::replace_file(registration_share& file, int fd)
         }
         if (error == 0)
             error = kernel_->update_file(file->index, fd);
+        if (error == 0)
+            file->takes_vectors = takes_registered_vectors(fd);
     }
     if (error < 0)
         fail(error,

@@ -4,9 +4,8 @@
 #include "conversations.hpp"
 
 #include <safer_ring/asio/owned_buffers.hpp>
+#include <support/machinery.hpp>
 #include <support/skip.hpp>
-
-#include <filesystem>
 
 // Beast's streams on the ring: HTTP and WebSocket.
 
@@ -25,11 +24,7 @@ BOOST_AUTO_TEST_SUITE(beast_streams, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(http_echo)
 {
-    const auto threads = [] {
-        const std::filesystem::directory_iterator tasks("/proc/self/task");
-        return std::distance(begin(tasks), end(tasks));
-    };
-    const auto before = threads();
+    const std::size_t before = test_support::living_threads().size();
     converse(
         [&](safer_ring::tcp_stream stream) -> awaitable<> {
             stream.expires_after(patience);
@@ -38,7 +33,7 @@ BOOST_AUTO_TEST_CASE(http_echo)
         [&](safer_ring::tcp_stream stream) -> awaitable<> {
             co_await ask_http(stream);
             // Socket and time-outs are on the ring: nothing of Asio's own is behind them.
-            BOOST_TEST(threads() == before);
+            BOOST_TEST(test_support::living_threads().size() == before);
             stream.socket().shutdown(tcp::socket::shutdown_both);
         });
 }

@@ -181,6 +181,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_connect_is_made_where_it_is_started, Case, cases
     BOOST_TEST(ec == error_code());
     run_until_done(ctx, connected);
     BOOST_TEST(connected.ec == error_code());
+    pair.b.wait(net::socket_base::wait_read);
     BOOST_TEST(pair.b.available() == 7u);
     pair.b.async_connect(pair.a.local_endpoint(), checks.into(cancelled));
     pair.b.cancel(); // Too late.

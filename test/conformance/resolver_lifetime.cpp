@@ -6,12 +6,11 @@
 
 #include "support/counting_allocator.hpp"
 #include "support/handler_checks.hpp"
+#include "support/machinery.hpp"
 #include "support/run_until.hpp"
 
 #include <boost/test/unit_test.hpp>
 
-#include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -30,6 +29,7 @@ namespace {
 using net::error::operation_aborted;
 using test_support::handler_checks;
 using test_support::io_result;
+using test_support::living_threads;
 using test_support::run_until_done;
 
 template <class Ctx>
@@ -65,16 +65,6 @@ private:
     resolver_of<Ctx> resolver_;
     std::vector<io_result> looked_up_;
 };
-
-/// The threads of this process, by their number.
-std::vector<std::string> threads()
-{
-    std::vector<std::string> found;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task"))
-        found.push_back(entry.path().filename().string());
-    std::sort(found.begin(), found.end());
-    return found;
-}
 
 BOOST_AUTO_TEST_SUITE(resolver_lifetime)
 
@@ -254,28 +244,24 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handler_runs_on_its_executor_and_with_its_allocato
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(threads_are_started_when_needed_and_bounded, Ctx, contexts)
 {
-    const std::size_t before = threads().size();
+    const std::size_t before = living_threads().size();
     const auto bound = static_cast<std::size_t>(look_ups_at_once<Ctx>());
     {
         Ctx ctx;
         resolver_of<Ctx> resolver(ctx);
         error_code ec;
         resolver.resolve("127.0.0.1", "80", ec);
-        BOOST_TEST(threads().size() == before);
+        BOOST_TEST(living_threads().size() == before);
         handler_checks checks;
         occupied<Ctx> busy(ctx);
-        BOOST_TEST(threads().size() == before + bound);
+        BOOST_TEST(living_threads().size() == before + bound);
         for (int i = 0; i < 50; ++i)
             resolver.async_resolve("127.0.0.1", "80", checks.once([](error_code, results) {}));
-        BOOST_TEST(threads().size() == before + bound);
+        BOOST_TEST(living_threads().size() == before + bound);
         busy.run_to_end(ctx);
-        BOOST_TEST(threads().size() == before + bound);
+        BOOST_TEST(living_threads().size() == before + bound);
     }
-    // A joined thread leaves the list a moment after it was joined.
-    const auto deadline = std::chrono::steady_clock::now() + test_support::watchdog_time;
-    while (threads().size() != before && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::yield();
-    BOOST_TEST(threads().size() == before);
+    BOOST_TEST(living_threads().size() == before);
 }
 
 /// The signals that a thread blocks, as a bit mask.
@@ -290,10 +276,10 @@ unsigned long long blocked_signals(const std::string& thread)
 
 BOOST_AUTO_TEST_CASE(threads_take_no_signals)
 {
-    const auto before = threads();
+    const auto before = living_threads();
     safer_ring::io_context ctx;
     occupied<safer_ring::io_context> busy(ctx);
-    for (const std::string& thread : threads()) {
+    for (const std::string& thread : living_threads()) {
         if (std::binary_search(before.begin(), before.end(), thread))
             continue;
         for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGCHLD})
@@ -307,7 +293,7 @@ BOOST_AUTO_TEST_CASE(number_of_threads_is_an_option)
 {
     safer_ring::options settings;
     settings.resolver_threads = 1;
-    const std::size_t before = threads().size();
+    const std::size_t before = living_threads().size();
     gated_lookup gate;
     safer_ring::io_context ctx(settings);
     handler_checks checks;
@@ -316,7 +302,7 @@ BOOST_AUTO_TEST_CASE(number_of_threads_is_an_option)
     for (io_result& result : looked_up)
         resolver.async_resolve(gate.host, "80", checks.into(result));
     gate.wait_until_entered(1);
-    BOOST_TEST(threads().size() == before + 1);
+    BOOST_TEST(living_threads().size() == before + 1);
     gate.open();
     ctx.run();
     BOOST_TEST(looked_up.back().ec == error_code());

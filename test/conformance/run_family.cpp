@@ -185,7 +185,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(timed_runs_return_while_work_is_outstanding, Ctx, 
     BOOST_TEST(!ctx.stopped());
     net::post(ctx, [] {});
     net::post(ctx, [] {});
-    BOOST_TEST(ctx.run_for(20ms) == 2u);
+    std::size_t ran = 0;
+    while (ran < 2)
+        ran += ctx.run_for(20ms);
+    BOOST_TEST(ran + ctx.run_for(2ms) == 2u);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(run_until_a_time_that_has_passed_runs_nothing, Ctx, running_contexts)

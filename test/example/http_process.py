@@ -113,7 +113,7 @@ def load_of_256_connections_is_borne_without_an_error():
         raise Skip("wrk is not installed")
     for path in ("/", "/hello.txt"):
         url = f"http://127.0.0.1:{server.address[1]}{path}"
-        output = subprocess.run(["wrk", "-t1", "-c256", "-d5", url], capture_output=True, text=True, check=True,
+        output = subprocess.run(["wrk", "-t1", "-c256", "-d5", "--timeout", "20s", url], capture_output=True, text=True, check=True,
                                 timeout=WATCHDOG_S).stdout
         print(f"{path}: " + re.search(r"Requests/sec: +(.*)", output)[1] + " requests per second", flush=True)
         assert "Socket errors" not in output and "Non-2xx" not in output, output

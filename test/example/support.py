@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 
 # Only turns a hang into a failure; nothing that works comes near it, under a sanitizer either.
-WATCHDOG_S = 60
+WATCHDOG_S = 300
 # What a stop may take, with all connections that are still being served.
 STOP_S = 3
 

@@ -30,6 +30,18 @@
 namespace kernel {
 namespace {
 
+std::vector<owned_buffer> filled(buffer_pool& pool, std::initializer_list<std::string_view> texts)
+{
+    std::vector<owned_buffer> buffers;
+    for (const std::string_view text : texts) {
+        owned_buffer buffer = std::move(*pool.try_acquire());
+        buffer.resize(text.size());
+        std::copy(text.begin(), text.end(), reinterpret_cast<char*>(buffer.data()));
+        buffers.push_back(std::move(buffer));
+    }
+    return buffers;
+}
+
 BOOST_AUTO_TEST_SUITE(registered_buffers_of_a_pool)
 
 BOOST_AUTO_TEST_CASE(registered_buffers_read_and_write, *needs_buffers)
@@ -74,28 +86,40 @@ BOOST_AUTO_TEST_CASE(registered_buffers_are_read_and_written_together, *needs_bu
     buffer_pool pool(4, 5);
     const registered_buffers registered = ring.register_buffers(pool);
     const unique_descriptor file(::memfd_create("vectors", MFD_CLOEXEC));
-    const auto filled = [&](std::string_view text) {
-        owned_buffer buffer = std::move(*pool.try_acquire());
-        buffer.resize(text.size());
-        std::memcpy(buffer.data(), text.data(), text.size());
-        return buffer;
-    };
-    std::vector<owned_buffer> parts;
-    parts.push_back(filled("regis"));
-    parts.push_back(filled("ter"));
-    parts.push_back(filled("ed"));
-    auto [written, sources] = ring.write(file.get(), std::move(parts)).at(3).submit().wait().take();
+    const registered_file place = ring.register_file(file.get());
+    auto parts = filled(pool, {"regis", "ter", "ed"});
+    auto [written, sources] = ring.write(place, std::move(parts)).at(3).submit().wait().take();
     BOOST_TEST(written.value() == 10U);
-    auto [read, buffers] = ring.read(file.get(), std::move(sources)).at(3).submit().wait().take();
+    auto [read, buffers] = ring.read(place, std::move(sources)).at(3).submit().wait().take();
     BOOST_TEST(read.value() == 10U);
     BOOST_TEST(buffers[0].text() == "regis");
     BOOST_TEST(buffers[1].text() == "tered");
     BOOST_TEST(buffers[2].size() == 0U);
     // On what waits, and is given up.
     const auto [reader, writer] = test_support::pipe_descriptor_pair();
-    static_cast<void>(ring.read(reader.get(), std::move(buffers)).submit());
+    const registered_file waiting = ring.register_file(reader.get());
+    static_cast<void>(ring.read(waiting, std::move(buffers)).submit());
     BOOST_TEST(ring.shutdown(20s));
     BOOST_TEST(pool.statistics().available == 4U);
+}
+
+/// For a file that has no other way than read() and write() in the kernel, vectored requests on
+/// registered buffers would take the array of parts for the memory.
+BOOST_AUTO_TEST_CASE(registered_buffers_go_to_files_of_proc_one_by_one, *needs_buffers)
+{
+    io_ring ring;
+    buffer_pool pool(4, 15);
+    const registered_buffers registered = ring.register_buffers(pool);
+    const unique_descriptor comm(::open("/proc/thread-self/comm", O_RDWR | O_CLOEXEC));
+    const registered_file place = ring.register_file(comm.get());
+    std::string before(16, '\0');
+    before.resize(static_cast<std::size_t>(::pread(comm.get(), before.data(), before.size(), 0)));
+    static_cast<void>(ring.write(comm.get(), filled(pool, {"first"})).submit().wait());
+    static_cast<void>(ring.write(place, filled(pool, {"last"})).submit().wait());
+    auto [read, parts] = ring.read(place, filled(pool, {"", ""})).at(0).submit().wait().take();
+    BOOST_TEST(read.value() == 5U);
+    BOOST_TEST(parts[0].text() == "last\n");
+    static_cast<void>(::pwrite(comm.get(), before.data(), before.size() - 1, 0));
 }
 
 BOOST_FIXTURE_TEST_CASE(registered_buffers_are_sent_without_a_copy, listening, *needs_buffers)

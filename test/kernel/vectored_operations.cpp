@@ -113,6 +113,29 @@ BOOST_AUTO_TEST_CASE(more_buffers_than_the_kernel_takes_are_a_short_count)
     BOOST_TEST(back.size() == static_cast<std::size_t>(IOV_MAX + 10));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_linked_does_not_begin_behind_a_short_count)
+{
+    io_ring ring;
+    const unique_descriptor file(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    const std::vector<shared_buffer> many(IOV_MAX + 1, owned_buffer::copy_of("x").freeze());
+    auto [writing, behind] = ring.submit_linked(ring.write(file.get(), many).at(0), ring.nop());
+    BOOST_TEST((std::move(behind).wait().result().code() == std::errc::operation_canceled));
+    BOOST_TEST((std::move(writing).wait().result().code() == std::errc::invalid_argument));
+}
+
+BOOST_AUTO_TEST_CASE(datagram_of_more_buffers_than_the_kernel_takes_is_not_cut)
+{
+    io_ring ring;
+    ends_of_pair pair(SOCK_DGRAM);
+    message<shared_buffer> of_many;
+    of_many.buffers.assign(IOV_MAX + 1, owned_buffer::copy_of("x").freeze());
+    auto [sent, back] = ring.send_message(pair.a.get(), std::move(of_many)).submit().wait().take();
+    BOOST_TEST((sent.code() == std::errc::message_size));
+    BOOST_TEST(back.buffers.size() == static_cast<std::size_t>(IOV_MAX + 1));
+    char none = 0;
+    BOOST_TEST(::recv(pair.b.get(), &none, 1, MSG_DONTWAIT) < 0);
+}
+
 BOOST_AUTO_TEST_CASE(no_buffers_at_all_transfer_nothing)
 {
     io_ring ring;

@@ -115,7 +115,7 @@ def clients_that_leave_in_the_middle_of_an_upload_do_no_harm(server):
 @check_with_each
 def wrk_sees_no_error(server):
     for address in (f"http://127.0.0.1:{server.port}/", f"https://127.0.0.1:{server.tls_port}/"):
-        report = run("wrk", "-t1", "-c64", "-d2s", address).decode()
+        report = run("wrk", "-t1", "-c64", "-d2s", "--timeout", "20s", address).decode()
         assert int(re.search(r"(\d+) requests in", report)[1]) > 0, report
         assert "Socket errors" not in report and "Non-2xx" not in report, report
 

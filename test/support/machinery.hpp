@@ -2,11 +2,35 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
+#include <vector>
 
 namespace test_support {
+
+/// The threads of this process, by their number, without the kernel's own workers (iou-*) and without
+/// those that are ending: a thread that was joined stays in /proc a moment longer.
+inline std::vector<std::string> living_threads()
+{
+    constexpr unsigned long pf_exiting = 0x4; // Set before who joins it is woken (do_exit()).
+    std::vector<std::string> found;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        // proc_pid_stat(5): number (name) state ppid pgrp session tty_nr tpgid flags ...
+        std::string line, word;
+        if (!std::getline(std::ifstream(task.path() / "stat"), line))
+            continue;
+        std::istringstream fields(line.substr(line.rfind(')') + 1));
+        for (int field = 0; field < 7; ++field)
+            fields >> word;
+        if ((std::stoul(word) & pf_exiting) == 0 && line.find("(iou-") == std::string::npos)
+            found.push_back(task.path().filename().string());
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+}
 
 /// What runs behind a program's back.
 struct machinery {
@@ -18,12 +42,7 @@ struct machinery {
 inline machinery machinery_of_this_process()
 {
     machinery found;
-    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-        std::string name;
-        std::getline(std::ifstream(task.path() / "comm"), name);
-        if (!name.starts_with("iou-"))
-            ++found.threads;
-    }
+    found.threads = static_cast<int>(living_threads().size());
     for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
         std::error_code gone;
         const auto target = std::filesystem::read_symlink(fd.path(), gone);

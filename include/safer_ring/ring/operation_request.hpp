@@ -51,6 +51,9 @@ public:
         if constexpr (requires { Op::may_send_less; })
             if (is_in_chain())
                 entry.op_flags |= MSG_WAITALL;
+        if constexpr (requires { op_.ask_for_all(entry); })
+            if (is_in_chain())
+                op_.ask_for_all(entry);
         if constexpr (has_range)
             range_.prepare(entry, Op::with_registered_buffer);
         if (file_) {
@@ -64,10 +67,12 @@ public:
             if (is_in_chain())
                 op_.begin_in_chain();
         op_.lend();
-        if constexpr (has_range && requires { op_.parts; })
-            range_.find_all(op_.parts);
-        else if constexpr (has_range)
+        if constexpr (has_range && requires { op_.parts; }) {
+            if (file_ && file_->takes_vectors)
+                range_.find_all(op_.parts);
+        } else if constexpr (has_range) {
             range_.find(op_.memory());
+        }
     }
     /// The result, of which a notification is still to come.
     void part(int, std::uint32_t) noexcept override { has_begun_to_end = true; }

@@ -118,8 +118,11 @@ private:
 /// The buffers of a pool, registered with a ring: reads into them and writes
 /// from them, on that ring, spare the look-up of their pages. So do zero-copy
 /// sends, and, since Linux 6.15 (`features::registered_vectors`), vectored reads
-/// and writes whose buffers are all of one such pool and not empty. Nothing else
-/// changes in how the buffers are used; with other rings they are as any.
+/// and writes whose buffers are all of one such pool and not empty, on a
+/// `registered_file` that is a socket, a pipe, a block device, or on a file system of
+/// the usual ones (for other files the kernel would take the array of parts for the
+/// memory). Nothing else changes in how the buffers are used; with other rings they
+/// are as any.
 ///
 /// *Made* by `io_ring::register_buffers`.
 ///

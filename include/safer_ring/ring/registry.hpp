@@ -40,10 +40,11 @@ protected:
 struct registration {
     registry* home = nullptr;
     std::uint32_t index = 0;
-    std::uint32_t owners = 0; // Of shares: the handle, and operations.
-    bool is_file = false;     // Else memory.
-    bool occupied = false;    // The kernel has something there.
-    bool listed = false;      // Operations may find it by the memory.
+    std::uint32_t owners = 0;   // Of shares: the handle, and operations.
+    bool is_file = false;       // Else memory.
+    bool occupied = false;      // The kernel has something there.
+    bool listed = false;        // Operations may find it by the memory.
+    bool takes_vectors = false; // Of a file: of parts of registered memory.
     std::span<std::byte> bytes;
     registrable_memory* memory = nullptr; // What `bytes` is of.
     registration* next = nullptr;         // In a list of those without an owner.
@@ -217,15 +218,16 @@ inline void registration_share::reset() noexcept
 class registered_range {
 public:
     void look_in(registry& home) noexcept { home_ = &home; }
+    /// What was found with another ring, as the parent of a fork has it, is given up.
     void find(const void* memory) noexcept
     {
-        if (home_ != nullptr && home_->has_memory())
-            range_ = home_->find(memory);
+        range_ =
+            home_ != nullptr && home_->has_memory() ? home_->find(memory) : registration_share();
     }
     void find_all(std::span<const iovec> parts) noexcept
     {
-        if (home_ != nullptr && home_->has_memory())
-            range_ = home_->find_all(parts);
+        range_ =
+            home_ != nullptr && home_->has_memory() ? home_->find_all(parts) : registration_share();
     }
     void reset() noexcept { range_.reset(); }
     void prepare(backend::submission_entry& entry, backend::opcode fixed) const noexcept

@@ -57,7 +57,8 @@ struct message {
 namespace ops {
 
 /// The kernel takes no more buffers in one go (IOV_MAX); the rest is a short
-/// count.
+/// count. In a chain that would be a success to what is linked, and the kernel is
+/// asked for all, which it refuses.
 inline std::size_t parts_of(std::size_t buffers) noexcept
 {
     return std::min<std::size_t>(buffers, IOV_MAX);
@@ -69,7 +70,7 @@ inline std::size_t parts_of(std::size_t buffers) noexcept
 template <typename Buffer>
 std::vector<iovec> make_parts(std::vector<Buffer>& buffers, bool fills)
 {
-    std::vector<iovec> parts(parts_of(buffers.size()));
+    std::vector<iovec> parts(buffers.size());
     for (std::size_t i = 0; i < parts.size(); ++i) {
         // A shared buffer is const; to be sent the kernel only reads it.
         parts[i].iov_base = const_cast<std::byte*>(std::as_const(buffers[i]).data());
@@ -135,6 +136,10 @@ struct vectored {
     void prepare_memory(backend::submission_entry& entry) const noexcept
     {
         entry.address = reinterpret_cast<std::uint64_t>(parts.data());
+        entry.length = static_cast<std::uint32_t>(parts_of(parts.size()));
+    }
+    void ask_for_all(backend::submission_entry& entry) const noexcept
+    {
         entry.length = static_cast<std::uint32_t>(parts.size());
     }
 };
@@ -199,7 +204,8 @@ struct with_message {
     void prepare_memory(backend::submission_entry& entry) noexcept
     {
         header.msg_iov = parts.data();
-        header.msg_iovlen = parts.size();
+        // Of a datagram there is no rest: sendmsg(2) refuses more with EMSGSIZE.
+        header.msg_iovlen = Fills ? parts_of(parts.size()) : parts.size();
         header.msg_name = Fills || message.address_size_bytes != 0 ? &message.address : nullptr;
         header.msg_namelen = Fills ? sizeof message.address : message.address_size_bytes;
         header.msg_controllen = Fills ? message.control.capacity() : message.control.size();
@@ -267,7 +273,8 @@ struct receive_message : with_message<owned_buffer, true> {
     }
 };
 
-/// sendmsg(2); may send less than all of a stream. Raises no SIGPIPE.
+/// sendmsg(2); may send less than all of a stream. Raises no SIGPIPE. More than
+/// IOV_MAX buffers are EMSGSIZE.
 template <typename Buffer>
 struct send_message : with_message<Buffer, false> {
     static constexpr bool may_send_less = true;

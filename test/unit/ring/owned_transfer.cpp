@@ -304,6 +304,27 @@ BOOST_AUTO_TEST_CASE(registered_buffer_is_named_and_no_other)
     BOOST_TEST(l.submitted(opcode::read_fixed).size() == 2U);
 }
 
+/// As with a fork, whose child has a ring of its own.
+BOOST_AUTO_TEST_CASE(registration_with_another_ring_is_forgotten)
+{
+    simulated_loop l, next;
+    buffer_pool pool(1, 4);
+    const registered_buffers of_pool = registered(l, pool);
+    const owned_buffer buffer = take_from(pool);
+    ring::registered_range range;
+    const auto op_of = [&](simulated_loop& of) {
+        range.look_in(of.loop.registrations());
+        range.find(buffer.data());
+        backend::submission_entry entry{};
+        entry.op = opcode::read;
+        entry.length = 4;
+        range.prepare(entry, opcode::read_fixed);
+        return entry.op;
+    };
+    BOOST_TEST((op_of(l) == opcode::read_fixed));
+    BOOST_TEST((op_of(next) == opcode::read));
+}
+
 BOOST_FIXTURE_TEST_CASE(registration_stays_until_the_kernel_has_let_go, simulated_loop)
 {
     open_file f(*this, digits);

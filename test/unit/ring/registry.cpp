@@ -3,6 +3,8 @@
 
 #include "recorded_backend.hpp"
 
+#include "support/blocking_peer.hpp"
+
 #include "support/error_of.hpp"
 #include "support/lowered_limit.hpp"
 
@@ -311,6 +313,8 @@ BOOST_FIXTURE_TEST_CASE(zero_copy_sends_of_registered_buffers_name_their_place, 
 BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_place, recorded_ring)
 {
     buffer_pool other(2, 5000);
+    const test_support::unique_descriptor stored(::memfd_create("vectors", MFD_CLOEXEC));
+    const registered_file file = ring->register_file(stored.get());
     const auto both = [](std::optional<owned_buffer> a, std::optional<owned_buffer> b) {
         std::vector<owned_buffer> buffers;
         buffers.push_back(std::move(*a));
@@ -318,7 +322,7 @@ BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_plac
         return buffers;
     };
     const auto op_of = [&](std::vector<owned_buffer> buffers) {
-        static_cast<void>(ring->read(7, std::move(buffers)).submit().wait());
+        static_cast<void>(ring->read(file, std::move(buffers)).submit().wait());
         return last().op;
     };
     const registered_buffers first = ring->register_buffers(pool);
@@ -333,29 +337,40 @@ BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_plac
     BOOST_TEST((op_of({}) == opcode::readv));
 
     static_cast<void>(
-        ring->write(7, both(other.try_acquire(), other.try_acquire())).submit().wait());
+        ring->write(file, both(other.try_acquire(), other.try_acquire())).submit().wait());
     BOOST_TEST((last().op == opcode::writev_fixed));
     for (const std::size_t empty : {0U, 1U}) {
         auto with_empty = both(other.try_acquire(), other.try_acquire());
         with_empty[empty].resize(0);
-        static_cast<void>(ring->write(7, std::move(with_empty)).submit().wait());
+        static_cast<void>(ring->write(file, std::move(with_empty)).submit().wait());
         BOOST_TEST((last().op == opcode::writev));
     }
     // More than the kernel takes from there: as any.
     buffer_pool large(1, 1 << 22);
     const registered_buffers third = ring->register_buffers(large);
     const shared_buffer piece = std::move(*large.try_acquire()).freeze();
-    static_cast<void>(ring->write(7, std::vector(400, piece)).submit().wait());
+    static_cast<void>(ring->write(file, std::vector(400, piece)).submit().wait());
     BOOST_TEST((last().op == opcode::writev_fixed));
-    static_cast<void>(ring->write(7, std::vector(600, piece)).submit().wait());
+    static_cast<void>(ring->write(file, std::vector(600, piece)).submit().wait());
     BOOST_TEST((last().op == opcode::writev));
+
+    // The kernel would take the array for the memory on some files, and one by its number may be any.
+    static_cast<void>(
+        ring->read(stored.get(), both(other.try_acquire(), other.try_acquire())).submit().wait());
+    BOOST_TEST((last().op == opcode::readv));
+    const test_support::unique_descriptor comm(::open("/proc/self/comm", O_RDONLY | O_CLOEXEC));
+    const registered_file of_proc = ring->register_file(comm.get());
+    static_cast<void>(
+        ring->read(of_proc, both(other.try_acquire(), other.try_acquire())).submit().wait());
+    BOOST_TEST((last().op == opcode::readv));
 
     features older = recorded_backend::all();
     older.registered_vectors = false;
     recorded_ring without{older};
     const registered_buffers there = without.ring->register_buffers(without.pool);
+    const registered_file file_there = without.ring->register_file(stored.get());
     static_cast<void>(
-        without.ring->read(7, both(without.pool.try_acquire(), without.pool.try_acquire()))
+        without.ring->read(file_there, both(without.pool.try_acquire(), without.pool.try_acquire()))
             .submit()
             .wait());
     BOOST_TEST((without.last().op == opcode::readv));
