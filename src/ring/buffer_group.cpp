@@ -10,7 +10,6 @@
 #include <new>
 #include <stdexcept>
 #include <string>
-#include <sys/socket.h>
 #include <system_error>
 
 namespace safer_ring::inline SAFER_RING_ABI::ring {
@@ -145,18 +144,10 @@ void buffer_group::publish() noexcept
     std::atomic_ref(ring_[0].tail).store(tail_, std::memory_order_release);
 }
 
-bool buffer_group::is_exhausted(int socket) noexcept
+void buffer_group::note_exhaustion() noexcept
 {
-    int domain = 0;
-    socklen_t size = sizeof domain;
-    const bool is_netlink =
-        ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK;
     const std::lock_guard held(mutex_);
-    const auto waiting = static_cast<std::uint16_t>(tail_ - published_tail_);
-    if (is_netlink && statistics_.available > waiting)
-        return false;
     ++statistics_.exhausted;
-    return true;
 }
 
 bool buffer_group::supplies(std::uint64_t turn) noexcept

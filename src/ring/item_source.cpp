@@ -108,8 +108,7 @@ void receive_source::take_in(event_loop& loop, int result, std::uint32_t flags) 
     case -ENOBUFS:
         // What is there goes into memory of the heap, so that the request does not
         // come back at once for want of a buffer again and again.
-        if (!loop.stream_buffers()->is_exhausted(descriptor_->fd))
-            return push_end(result);
+        loop.stream_buffers()->note_exhaustion();
         [[fallthrough]];
     case -EAGAIN: // The user made the descriptor non-blocking.
         is_polling_ = true;

@@ -179,6 +179,7 @@ registration* registry::pop_free(table& from) noexcept
     if (place != nullptr) {
         from.free = place->next;
         place->next = nullptr;
+        place->takes_vectors = false;
         users_.fetch_add(1, std::memory_order_relaxed);
     }
     return place;
@@ -190,10 +191,8 @@ int registry::claim(table& from, registration*& place) noexcept
     clear_again(from);
     const table_guard held(tables_);
     place = pop_free(from);
-    if (place != nullptr) {
-        place->takes_vectors = false;
+    if (place != nullptr)
         return 0;
-    }
     if (from.places.size() >= from.limit)
         return -ENFILE;
     try {
@@ -355,6 +354,7 @@ void registry::fail(int error, const std::string& what, const table& of)
 
 registration_share registry::register_file(int fd)
 {
+    const bool takes_vectors = takes_vectors_ && takes_registered_vectors(fd);
     int error = fd < 0 ? -EBADF : 0; // -1 and -2 mean something to the kernel.
     registration* place = nullptr;
     {
@@ -369,7 +369,7 @@ registration_share registry::register_file(int fd)
             const table_guard held(tables_);
             place->owners = 1;
             place->occupied = error == 0;
-            place->takes_vectors = takes_registered_vectors(fd);
+            place->takes_vectors = takes_vectors;
         }
     }
     registration_share share(place);
@@ -380,6 +380,7 @@ registration_share registry::register_file(int fd)
 
 void registry::replace_file(registration_share& file, int fd)
 {
+    const bool takes_vectors = takes_vectors_ && takes_registered_vectors(fd);
     int error = fd < 0 ? -EBADF : 0;
     {
         const std::lock_guard call(calls_);
@@ -389,8 +390,10 @@ void registry::replace_file(registration_share& file, int fd)
         }
         if (error == 0)
             error = kernel_->update_file(file->index, fd);
-        if (error == 0)
-            file->takes_vectors = takes_registered_vectors(fd);
+        if (error == 0) {
+            const table_guard held(tables_);
+            file->takes_vectors = takes_vectors;
+        }
     }
     if (error < 0)
         fail(error,

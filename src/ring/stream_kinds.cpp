@@ -102,8 +102,10 @@ void receive::prepare(backend::submission_entry& entry, bool multishot) noexcept
 
 outcome receive::take_in(int result, std::uint32_t flags) noexcept
 {
-    if (result == -ENOBUFS && buffers_->is_exhausted(fd_))
+    if (result == -ENOBUFS) {
+        buffers_->note_exhaustion();
         return outcome::starves;
+    }
     auto left = static_cast<std::size_t>(std::max(result, 0));
     const bool has_buffer = (flags & backend::completion_buffer) != 0;
     if (left == 0 && (result < 0 || !has_empty_messages(fd_))) {

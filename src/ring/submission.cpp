@@ -240,7 +240,8 @@ void event_loop::submit_before_blocking()
 /// waits for their effect.
 void event_loop::hurry_writes(guard& held)
 {
-    if (late_.empty() && write_put_off_in_turn_ != turn_)
+    // It stands behind the turn marker, and is in the queue until that is in front again.
+    if (late_.empty() && turn_ - write_put_off_in_turn_ > 1)
         return;
     hurry_late();
     for (operation* op = ready_.front(); op != nullptr; op = operation_queue::after(*op))
@@ -272,10 +273,10 @@ void event_loop::submit_started(guard& held, loop_thread* self)
     submit_unlocked(held);
 }
 
-/// What was started elsewhere than in a handler, while no thread waits in the kernel: those who run
-/// the loop are busy, or there are none yet. Others stay in the queue, for a request belongs to the thread
-/// that submits it, which may exit or stay away. The lock stays held: as soon as it is released, this may
-/// have completed and the loop be out of work, and gone.
+/// What was started elsewhere than in a handler, while no thread waits in the kernel: those who run the loop
+/// are busy, or there are none yet. Others stay in the queue, for a request belongs to who submits it, and
+/// that thread may exit; what another has published on its way into the kernel goes along. The lock stays
+/// held: as soon as it is released, this may have completed and the loop be out of work, and gone.
 void event_loop::submit_alone(guard& held, io_operation& op) noexcept
 {
     if (op.state_ != io_state::pending || waiting_ || shut_down_ || kernel_->is_inherited())

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <unistd.h>
 
@@ -46,44 +45,6 @@ struct listening {
 };
 
 BOOST_AUTO_TEST_SUITE(streams_of_a_ring, *needs_buffer_ring)
-
-/// netlink(7): whoever lost messages is told so, once.
-BOOST_AUTO_TEST_CASE(loss_of_messages_is_no_want_of_buffers)
-{
-    const auto netlink_socket = [](unsigned groups) {
-        unique_descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_USERSOCK));
-        sockaddr_nl address{};
-        address.nl_family = AF_NETLINK;
-        address.nl_groups = groups;
-        if (socket.get() < 0 ||
-            ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-            SAFER_RING_SKIP("no netlink sockets for groups of users");
-        return socket;
-    };
-    const unique_descriptor receiver = netlink_socket(1), witness = netlink_socket(1);
-    const unique_descriptor sender = netlink_socket(0);
-    const int least = 1;
-    for (const int socket : {receiver.get(), witness.get()})
-        ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
-    sockaddr_nl to{};
-    to.nl_family = AF_NETLINK;
-    to.nl_groups = 1;
-    const std::string text(1000, '.');
-    for (int i = 0; i < 100; ++i)
-        static_cast<void>(::sendto(sender.get(), text.data(), text.size(), MSG_DONTWAIT,
-                                   reinterpret_cast<sockaddr*>(&to), sizeof to));
-    char none = 0;
-    if (::recv(witness.get(), &none, 1, MSG_DONTWAIT) >= 0 || errno != ENOBUFS)
-        SAFER_RING_SKIP("nothing was lost");
-    io_ring ring;
-    buffer_ring buffers(ring, 4, 2048);
-    auto receiving = ring.receive_stream(receiver.get(), buffers);
-    const auto first = receiving.next().wait();
-    BOOST_TEST((first.first.code() == std::errc::no_buffer_space));
-    BOOST_TEST(buffers.statistics().exhausted == 0U);
-    auto again = ring.receive_stream(receiver.get(), buffers);
-    BOOST_TEST(again.next().wait().second.text() == text);
-}
 
 // ---------------------------------------------------------------------- accept
 

@@ -67,9 +67,8 @@ public:
     /// How much of a buffer of a bundle there is before the next one begins; to be
     /// asked before `take`.
     [[nodiscard]] SAFER_RING_API std::size_t room(std::uint32_t flags) const noexcept;
-    /// Whether a receive that ended with ENOBUFS found no buffer. Else that is an error
-    /// of the socket, which has lost messages (netlink(7)), and is told once.
-    [[nodiscard]] SAFER_RING_API bool is_exhausted(int socket) noexcept;
+    /// A receive found no buffer.
+    SAFER_RING_API void note_exhaustion() noexcept;
     /// Whether one that found none may try again: in each turn as many as there
     /// are buffers.
     [[nodiscard]] SAFER_RING_API bool supplies(std::uint64_t turn) noexcept;

@@ -119,9 +119,9 @@ private:
 /// from them, on that ring, spare the look-up of their pages. So do zero-copy
 /// sends, and, since Linux 6.15 (`features::registered_vectors`), vectored reads
 /// and writes whose buffers are all of one such pool and not empty, on a
-/// `registered_file` that is a socket, a pipe, a block device, or on a file system of
-/// the usual ones (for other files the kernel would take the array of parts for the
-/// memory). Nothing else changes in how the buffers are used; with other rings they
+/// file that `register_file` registered and that is a socket, a pipe, a block device, or
+/// on one of the usual file systems (for other files the kernel would take the array of
+/// parts for the memory). Nothing else changes in how the buffers are used; with other rings they
 /// are as any.
 ///
 /// *Made* by `io_ring::register_buffers`.

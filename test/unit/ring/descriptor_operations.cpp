@@ -58,7 +58,8 @@ private:
 /// Both ends of a pipe, on a loop.
 struct piped : simulated_loop {
     piped() : piped(simulation_plan{}) {}
-    explicit piped(const simulation_plan& plan) : simulated_loop(small_options(), plan)
+    explicit piped(const simulation_plan& plan, ring::threading threads = ring::threading::one)
+        : simulated_loop(small_options(), plan, threads)
     {
         std::tie(read_end, write_end) = test_support::pipe_descriptor_pair();
         reader = open(read_end);
@@ -290,6 +291,27 @@ BOOST_FIXTURE_TEST_CASE(write_that_was_put_off_is_submitted_before_its_handler_b
     run();
     BOOST_TEST(r->result == 5000);
     BOOST_TEST(take(6000) == large);
+}
+
+BOOST_AUTO_TEST_CASE(write_that_was_put_off_is_submitted_before_the_next_handler_blocks)
+{
+    for (const auto threads : {ring::threading::one, ring::threading::many}) {
+        piped p(simulation_plan{}, threads);
+        p.teach_that_there_is_no_room();
+        std::string large(5000, 'L');
+        const record* r = nullptr;
+        std::size_t seen = 0;
+        p.in_handler([&] {
+            p.post("", [&] {
+                p.loop.submit_before_blocking();
+                seen = p.waiting_bytes();
+            });
+            r = &p.write(large);
+        });
+        p.run();
+        BOOST_TEST(seen == 5000U);
+        BOOST_TEST(r->result == 5000);
+    }
 }
 
 BOOST_FIXTURE_TEST_CASE(small_write_is_made_within_the_call_that_starts_it_all_the_same, piped)

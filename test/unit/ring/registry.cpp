@@ -363,6 +363,11 @@ BOOST_FIXTURE_TEST_CASE(vectored_operations_on_one_registered_pool_name_its_plac
     static_cast<void>(
         ring->read(of_proc, both(other.try_acquire(), other.try_acquire())).submit().wait());
     BOOST_TEST((last().op == opcode::readv));
+    static_cast<void>(ring->register_file(stored.get())); // Its place is the next one's.
+    const auto opened = ring->open_direct("/dev/null", O_RDONLY).submit().wait().take().second;
+    static_cast<void>(
+        ring->read(opened, both(other.try_acquire(), other.try_acquire())).submit().wait());
+    BOOST_TEST((last().op == opcode::readv));
 
     features older = recorded_backend::all();
     older.registered_vectors = false;
