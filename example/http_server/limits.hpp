@@ -25,7 +25,8 @@ struct limits {
     // connection can be kept.
     std::uint64_t body_bytes = 64 * 1024;
     std::size_t requests_per_connection = 100'000;
-    // 0: as many as the limit of open descriptors allows.
+    // 0: as many as the limit of open descriptors allows. The files that are being sent come on
+    // top: where one finds no descriptor, the answer is 503.
     std::size_t connections = 0;
 };
 

@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include "sigpipe_blocked.hpp"
+
 #include <safer_ring/ring/file_operations.hpp>
 #include <safer_ring/ring/socket_operations.hpp>
 
@@ -101,6 +103,20 @@ bool file_operation::can_perform() const noexcept
 
 bool file_operation::perform(int fd) noexcept
 {
+    // Before a pipe is closed, cancelled, or used by a synchronous call.
+    if (way_ == direction::write && descriptor_->kind == file_kind::other &&
+        state() != io_state::performing) {
+        sigpipe_blocked blocked;
+        const bool done = attempt(fd);
+        if (done && result_ == -EPIPE)
+            blocked.take();
+        return done;
+    }
+    return attempt(fd);
+}
+
+bool file_operation::attempt(int fd) noexcept
+{
     // Ready without RWF_NOWAIT: a read does not wait then, and a write does
     // not as long as it fits in a page of a pipe (pipe(7), PIPE_BUF).
     const bool plain = refused_ && by_readiness_;
@@ -116,7 +132,7 @@ bool file_operation::perform(int fd) noexcept
             return false;
         if (has_no_flag(n) && !plain) {
             refused_ = true;
-            return by_readiness_ && perform(fd);
+            return by_readiness_ && attempt(fd);
         }
         if (n <= 0) { // The end of the file, or an error.
             conclude_with(static_cast<int>(n));

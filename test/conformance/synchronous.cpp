@@ -410,6 +410,22 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(waiting_for_a_timer_lets_go_what_was_started, Ctx,
     BOOST_TEST(was_there);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(look_up_lets_go_what_was_started, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    io_result sent;
+    bool was_there = false;
+    net::post(ctx, [&, &socket = socket, &peer = peer] {
+        socket.async_send(net::buffer("at once", 7), checks.into(sent));
+        net::ip::basic_resolver<tcp, executor_of<Ctx>>(ctx).resolve("127.0.0.1", "80");
+        was_there = test_support::wait_ready(peer.fd(), POLLIN);
+    });
+    run_until_done(ctx, sent);
+    BOOST_TEST(was_there);
+}
+
 /// The first write finds the pipe full, after which attempts are put off to the end of the turn.
 BOOST_AUTO_TEST_CASE_TEMPLATE(read_sees_a_large_write_to_the_same_pipe, Ctx, contexts)
 {

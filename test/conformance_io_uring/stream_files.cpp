@@ -3,6 +3,7 @@
 
 #include "files.hpp"
 
+#include "support/blocking_peer.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
 #include "support/skip.hpp"
@@ -10,7 +11,10 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <csignal>
 #include <deque>
+#include <fcntl.h>
+#include <optional>
 #include <string>
 #include <type_traits>
 
@@ -333,6 +337,39 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(file_made_nonblocking_is_read_all_the_same, Ctx, c
         ctx.run();
         BOOST_TEST((file.contents() == contents + contents));
     }
+}
+
+int signals_of_pipes = 0;
+
+/// docs/design.md: an attempt before a close or a cancellation raises none.
+BOOST_AUTO_TEST_CASE_TEMPLATE(write_without_a_reader_ends_with_its_file_quietly, Ctx, our_contexts)
+{
+    const auto before = ::signal(SIGPIPE, [](int) { ++signals_of_pipes; });
+    signals_of_pipes = 0;
+    for (const char* const end : {"close", "cancel", "destruction"}) {
+        Ctx ctx;
+        auto [reader, writer] = test_support::pipe_descriptor_pair();
+        ::fcntl(writer.get(), F_SETFL, O_NONBLOCK);
+        const std::string much(1 << 16, '.');
+        while (::write(writer.get(), much.data(), much.size()) > 0)
+            continue;
+        std::optional<stream_file_of<Ctx>> f(std::in_place, ctx, writer.release());
+        error_code ec;
+        net::post(ctx, [&, &reader = reader] {
+            f->async_write_some(net::buffer(much, 1), [&](error_code e, std::size_t) { ec = e; });
+            reader.reset();
+            if (end == std::string("close"))
+                f->close();
+            else if (end == std::string("cancel"))
+                f->cancel();
+            else
+                f.reset();
+        });
+        ctx.run();
+        BOOST_TEST((ec == net::error::broken_pipe || ec == net::error::operation_aborted));
+    }
+    BOOST_TEST(signals_of_pipes == 0);
+    ::signal(SIGPIPE, before);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -195,7 +195,7 @@ public:
     }
 
     /// Makes the contexts ready to run again after stop() or finish(). To be
-    /// called when no thread runs them.
+    /// called when no thread runs them, and behind join() where start() is to follow.
     void restart()
     {
         const std::lock_guard lock(state_mutex_);

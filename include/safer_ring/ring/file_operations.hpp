@@ -74,6 +74,7 @@ protected:
     std::unique_ptr<lent_memory> surrender() noexcept final;
 
 private:
+    bool attempt(int fd) noexcept;
     [[nodiscard]] std::uint64_t next_offset() const noexcept
     {
         return offset_ == at_position ? at_position : offset_ + done_bytes_;

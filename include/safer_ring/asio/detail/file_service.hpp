@@ -127,6 +127,7 @@ public:
     {
         if (!is_closed(impl, ec))
             return ec;
+        loop().submit_before_blocking(); // A FIFO waits for who opens its other end.
         constexpr mode_t all_that_umask_allows = 0777;
         const int file = ::open(path, static_cast<int>(flags), all_that_umask_allows);
         if (file < 0)
@@ -490,6 +491,7 @@ private:
             ec = net::error::bad_descriptor;
             return 0;
         }
+        before_blocking(impl);
         pollfd entry{impl.file_, events, 0};
         ec = to_error(::poll(&entry, 1, -1));
         return 0;

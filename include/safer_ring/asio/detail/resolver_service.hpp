@@ -113,10 +113,12 @@ public:
 
     results_type resolve(implementation_type&, const query_type& query, error_code& ec)
     {
+        context_.impl().loop().submit_before_blocking(); // What was started is not to wait for it.
         return look_up(query, ec);
     }
     results_type resolve(implementation_type&, const endpoint_type& endpoint, error_code& ec)
     {
+        context_.impl().loop().submit_before_blocking();
         results_type results = look_up(endpoint, ec);
         return ec ? results_type() : results;
     }

@@ -75,7 +75,7 @@ public:
 
     error_code send_break(implementation_type& impl, error_code& ec)
     {
-        before_synchronous(impl);
+        before_blocking(impl);
         return ec = ::tcsendbreak(impl.native_, 0) != 0 ? last_error() : error_code();
     }
 
