@@ -21,7 +21,8 @@ safer_ring_unity_group(conformance 4 handover initial_services lifetime local_so
 safer_ring_unity_group(conformance 5 owned_buffers pipes readiness receive_stream registrations
   resolver_lifetime)
 safer_ring_unity_group(conformance 6 resolvers run_family serial_ports signal_flags signals)
-safer_ring_unity_group(conformance 7 signals_beside_asio starvation stream_sockets synchronous threads)
+safer_ring_unity_group(conformance 7 signals_beside_asio starvation starts stream_sockets synchronous
+  threads)
 safer_ring_unity_group(conformance 8 time_limits timer_clocks timers watchdog zero_copy_send)
 safer_ring_unity_group(unit 1 backend/simulated_chains ring/registry ring/stream_kinds)
 safer_ring_unity_group(unit 2 backend/simulated ring/cancellation_of_writes_and_accepts ring/file_requests

@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include <poll.h>
@@ -214,6 +213,7 @@ bool event_loop::settle_before_handler(guard& held, io_operation& op)
             }
             if (runs_late() && op.attempts_again(*this)) {
                 op.needs_perform_ = true;
+                write_was_put_off_ = write_was_put_off_ || op.direction_ == direction::write;
                 late_.push_back(&op);
                 return false;
             }
@@ -316,11 +316,7 @@ void event_loop::wake_waiter(guard&)
     *entry = {};
     entry->user_data = ~std::uint64_t{0};
     kernel_->publish();
-    // Entries in front are those of the waiting thread, which is about to submit them: they are to
-    // stay its own. It takes this one too, then. But what the kernel has refused stays there.
-    constexpr int most_yields = 64;
-    for (int i = 0; i < most_yields && !has_refused_ && kernel_->unsubmitted() > 1; ++i)
-        std::this_thread::yield();
+    let_published_go(1); // That thread takes this one too, then.
     wake_sent_ = (!has_refused_ && kernel_->enter(1, 0, &no_wait) == 1) || flush_published();
 }
 
@@ -411,98 +407,6 @@ void event_loop::adopt(loop_thread& outer)
 {
     outstanding_work_.fetch_add(std::exchange(outer.private_work, 0), std::memory_order_relaxed);
     post_deferred(outer.private_ready, nullptr);
-}
-
-void event_loop::start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
-                       operation_id* id)
-{
-    do_start(d, dir, op, self, id, true);
-}
-
-void event_loop::start_internal(descriptor& d, direction dir, io_operation& op)
-{
-    do_start(d, dir, op, nullptr, nullptr, false);
-}
-
-inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
-                                 operation_id* id, bool counts)
-{
-    guard held(mutex_);
-    put_posted_first(self);
-    if (!kernel_) { // Started by a handler's destructor after the memory was set aside.
-        count_work();
-        op.result_ = -ECANCELED;
-        make_ready(op);
-        return;
-    }
-    if (d.stream != nullptr && dir == direction::read &&
-        op.role_ != io_operation::role::next_item) {
-        count_work();
-        op.result_ = stream_is_open;
-        make_ready(op);
-        return wake_one(held);
-    }
-    op.stage(*this);
-    try {
-        op.id_ = slots_.insert(op);
-    } catch (...) {
-        op.discard(*this);
-        throw;
-    }
-    if (counts && self != nullptr && one_thread())
-        ++self->private_work; // The handler that runs now keeps the count above zero.
-    else if (counts)
-        count_work();
-    if (id != nullptr)
-        *id = op.id_;
-    op.descriptor_ = &d;
-    op.direction_ = dir;
-    d.push_back(op);
-    if (dir == direction::except)
-        mind_urgent_data(held, d);
-
-    if (!has_turn(op)) {
-        op.state_ = io_state::queued;
-        return end_rest(held, self);
-    }
-    if (op.attempts_first(*this)) {
-        if (perform_unlocked(held, op)) {
-            make_ready(op);
-            begin_next(op);
-        } else {
-            begin(op);
-        }
-    } else if (self != nullptr && op.attempts_later(*this)) {
-        op.needs_perform_ = true;
-        op.state_ = io_state::ready;
-        if (dir == direction::write)
-            write_put_off_in_turn_ = turn_;
-        (runs_late() ? late_ : ready_).push_back(&op);
-    } else {
-        begin(op);
-    }
-    if (op.state_ == io_state::ready && (self == nullptr || !one_thread()))
-        wake_one(held);
-    if (op.state_ == io_state::queued)
-        end_rest(held, self);
-    if (counts && self == nullptr && dir == direction::write && !d.concurrent)
-        submit_alone(held, op); // Others may wait for what it does.
-    submit_started(held, self);
-}
-
-/// What a handler has posted runs before the handlers of operations that end at once
-/// in what it calls afterwards.
-void event_loop::put_posted_first(loop_thread* self) noexcept
-{
-    if (self != nullptr && one_thread())
-        ready_.splice_back(self->private_ready);
-}
-
-/// What it waits for may be no work, as the request of a stream that is in the kernel.
-void event_loop::end_rest(guard& held, const loop_thread* self)
-{
-    if (driver_ != nullptr && self == nullptr)
-        wake_waiter(held);
 }
 
 void event_loop::complete_at_once(io_operation& op, int result, bool is_continuation,

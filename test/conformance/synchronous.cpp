@@ -6,14 +6,11 @@
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
-#include "support/skip.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <array>
 #include <chrono>
-#include <future>
-#include <poll.h>
 #include <string>
 #include <thread>
 #include <vector>
@@ -361,126 +358,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_twice_and_of_an_unconnected_socket, Ctx, 
     socket_of<Ctx> unconnected(ctx, tcp::v4());
     unconnected.shutdown(base::shutdown_both, ec);
     BOOST_TEST(ec == net::error::not_connected);
-}
-
-/// What they wait for may be the write or the connect of another object, that was only started.
-BOOST_AUTO_TEST_CASE_TEMPLATE(see_what_was_started_on_another_object, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    acceptor_of<Ctx> acceptor(ctx, tcp::endpoint(net::ip::address_v4::loopback(), 0));
-    socket_of<Ctx> client(ctx);
-    io_result connected, first, second;
-    client.async_connect(acceptor.local_endpoint(), checks.into(connected));
-    socket_of<Ctx> server(ctx);
-    acceptor.accept(server);
-    run_until_done(ctx, connected);
-    BOOST_TEST(connected.ec == error_code());
-
-    std::array<char, 8> buffer{};
-    client.async_send(net::buffer("hello", 5), checks.into(first));
-    BOOST_TEST(server.receive(net::buffer(buffer)) == 5u);
-    BOOST_TEST(std::string(buffer.data(), 5) == "hello");
-    run_until_done(ctx, first);
-    BOOST_TEST(first.bytes == 5u);
-
-    net::post(ctx, [&] {
-        client.async_send(net::buffer("in a handler", 12), checks.into(second));
-        server.wait(base::wait_read);
-        BOOST_TEST(server.available() == 12u);
-    });
-    run_until_done(ctx, second);
-    BOOST_TEST(second.bytes == 12u);
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(waiting_for_a_timer_lets_go_what_was_started, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    io_result sent;
-    bool was_there = false;
-    net::post(ctx, [&, &socket = socket, &peer = peer] {
-        socket.async_send(net::buffer("at once", 7), checks.into(sent));
-        timer_of<Ctx> timer(ctx, std::chrono::milliseconds(1));
-        timer.wait();
-        was_there = test_support::wait_ready(peer.fd(), POLLIN);
-    });
-    run_until_done(ctx, sent);
-    BOOST_TEST(was_there);
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(look_up_lets_go_what_was_started, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    io_result sent;
-    bool was_there = false;
-    net::post(ctx, [&, &socket = socket, &peer = peer] {
-        socket.async_send(net::buffer("at once", 7), checks.into(sent));
-        net::ip::basic_resolver<tcp, executor_of<Ctx>>(ctx).resolve("127.0.0.1", "80");
-        was_there = test_support::wait_ready(peer.fd(), POLLIN);
-    });
-    run_until_done(ctx, sent);
-    BOOST_TEST(was_there);
-}
-
-/// The first write finds the pipe full, after which attempts are put off to the end of the turn.
-BOOST_AUTO_TEST_CASE_TEMPLATE(read_sees_a_large_write_to_the_same_pipe, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    net::basic_readable_pipe<executor_of<Ctx>> reader(ctx);
-    net::basic_writable_pipe<executor_of<Ctx>> writer(ctx);
-    net::connect_pipe(reader, writer);
-    const std::string much(64 * 1024, '.');
-    std::string got(much.size(), '\0');
-    io_result first, no_room, written;
-    net::post(ctx, [&] {
-        writer.async_write_some(net::buffer(much), checks.into(first));
-        writer.async_write_some(net::buffer(much), checks.into(no_room));
-    });
-    run_until_done(ctx, first);
-    net::read(reader, net::buffer(got));
-    run_until_done(ctx, no_room);
-    net::read(reader, net::buffer(got));
-    std::size_t read = 0;
-    net::post(ctx, [&] {
-        writer.async_write_some(net::buffer(much, 8192), checks.into(written));
-        read = reader.read_some(net::buffer(got));
-    });
-    run_until_done(ctx, written);
-    BOOST_TEST(written.bytes == 8192u);
-    BOOST_TEST(read == 8192u);
-}
-
-/// As in a test that starts a client and then waits for the server's thread.
-BOOST_AUTO_TEST_CASE_TEMPLATE(write_started_elsewhere_goes_before_the_context_runs, Ctx, contexts)
-{
-    if constexpr (!counts_handlers<Ctx>)
-        SAFER_RING_SKIP("on an attached context it goes with the next turn of the host");
-    handler_checks checks;
-    Ctx ctx;
-    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    io_result before, meanwhile;
-    socket.async_send(net::buffer("first", 5), checks.into(before));
-    BOOST_TEST(peer.read(5) == "first");
-    run_until_done(ctx, before);
-
-    ctx.restart();
-    std::promise<void> begun, seen;
-    net::post(ctx, [&] {
-        begun.set_value();
-        seen.get_future().wait();
-    });
-    std::thread running([&ctx = ctx] { ctx.run(); });
-    begun.get_future().wait();
-    socket.async_send(net::buffer("while it is busy", 16), checks.into(meanwhile));
-    BOOST_TEST(peer.read(16) == "while it is busy");
-    seen.set_value();
-    running.join();
-    BOOST_TEST(meanwhile.bytes == 16u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -355,9 +355,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(write_without_a_reader_ends_with_its_file_quietly,
             continue;
         std::optional<stream_file_of<Ctx>> f(std::in_place, ctx, writer.release());
         error_code ec;
-        net::post(ctx, [&, &reader = reader] {
+        net::post(ctx, [&, &other_end = reader] {
             f->async_write_some(net::buffer(much, 1), [&](error_code e, std::size_t) { ec = e; });
-            reader.reset();
+            other_end.reset();
             if (end == std::string("close"))
                 f->close();
             else if (end == std::string("cancel"))

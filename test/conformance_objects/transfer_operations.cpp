@@ -9,7 +9,9 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -60,6 +62,21 @@ bool is_ready(int fd, short events, int limit_ms)
     return ::poll(&entry, 1, limit_ms) > 0;
 }
 
+/// Whether there is room again, or will be before anybody reads. What TCP has sent takes room until it is
+/// acknowledged, which the peer may put off for 40 ms; SIOCOUTQNSD counts what is not sent (tcp(7)).
+bool gets_room(int writer)
+{
+    for (bool is_settled = false; !is_settled;) {
+        int unacknowledged = 0;
+        int unsent = 0;
+        is_settled = ::ioctl(writer, SIOCOUTQ, &unacknowledged) != 0 ||
+                     ::ioctl(writer, SIOCOUTQNSD, &unsent) != 0 || unacknowledged == unsent;
+        if (is_ready(writer, POLLOUT, 1))
+            return true;
+    }
+    return false;
+}
+
 /// Writes until not a byte more has room, not even when the kernel has moved
 /// on what was on its way.
 void fill(int writer, bool in_messages)
@@ -73,7 +90,7 @@ void fill(int writer, bool in_messages)
     do {
         while (::write(writer, "fill", in_messages ? 4 : 1) > 0)
             continue;
-    } while (is_ready(writer, POLLOUT, 1));
+    } while (gets_room(writer));
 }
 
 void drain(int reader)

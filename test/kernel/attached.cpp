@@ -276,6 +276,48 @@ BOOST_AUTO_TEST_CASE(what_a_handler_posts_comes_before_more_starts_than_the_queu
     BOOST_TEST(order == 'f' + std::string(count, 'r'));
 }
 
+/// Pipes of the ring, to which two writes have found no room: attempts are put off then.
+struct attached_pipe : attached_pair {
+    net::basic_readable_pipe<safer_ring::executor> reader{ring};
+    net::basic_writable_pipe<safer_ring::executor> writer{ring};
+    const std::string much = std::string(64 * 1024, '.');
+    std::string got = std::string(64 * 1024, '\0');
+    std::size_t read = 0;
+    io_result written;
+
+    attached_pipe()
+    {
+        net::connect_pipe(reader, writer);
+        io_result first, no_room;
+        net::post(ring, [&] { writer.async_write_some(net::buffer(much), checks.into(first)); });
+        run_until_done(host, first);
+        net::post(ring, [&] { writer.async_write_some(net::buffer(much), checks.into(no_room)); });
+        host.restart();
+        host.poll(); // It finds no room, and waits for it.
+        net::read(reader, net::buffer(got));
+        run_until_done(host, no_room);
+        net::read(reader, net::buffer(got));
+    }
+    void write() { writer.async_write_some(net::buffer(much, 8192), checks.into(written)); }
+    void read_some() { read = reader.read_some(net::buffer(got)); }
+    void expect_read()
+    {
+        run_until_done(host, written);
+        BOOST_TEST(read == 8192u);
+    }
+};
+
+BOOST_FIXTURE_TEST_CASE(read_in_a_later_turn_sees_a_write_that_was_put_off, attached_pipe)
+{
+    net::post(ring, [&] {
+        net::post(ring, [&] { read_some(); });
+        write();
+    });
+    for (int i = 0; i != 300; ++i) // More handlers than a turn calls.
+        net::post(ring, [] {});
+    expect_read();
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

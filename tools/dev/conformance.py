@@ -31,6 +31,8 @@ CONTEXTS = (
     ("safer_ring__v1__io_context", "ours"),
     ("boost__asio__io_context", "Asio"),
 )
+# Other scripts run what is told of there (test/upstream/asio_tests.py).
+KEPT = "\n## Asio's unit tests through the drop-in\n"
 COLUMNS = ("Asio", "ours", "drop-in", "attached")
 
 
@@ -129,12 +131,20 @@ def cell(counts):
     return "✓" if passed == 1 else f"✓ ×{passed}"
 
 
+def kept_of(file):
+    """The section that other runs are told of in."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return text[text.find(KEPT):] if KEPT in text else ""
+
+
 def write(table, file):
+    file = pathlib.Path(file)
+    kept = kept_of(file)
     lines = [
         "# What behaves as Asio's",
         "",
-        "Written by `./dev docs` from a run of the conformance suite; do not edit. Every property is a",
-        "test that is written once and run on each kind of context:",
+        "Written by `./dev docs` from a run of the conformance suite, but for its last section, which it",
+        "leaves as it is. Every property is a test that is written once and run on each kind of context:",
         "",
         "- **Asio**: `net::io_context`, which proves that the test expects what Asio does;",
         "- **ours**: `safer_ring::io_context`, with our executor in the types of the I/O objects;",
@@ -143,7 +153,7 @@ def write(table, file):
         "",
         "✓ passed, with the number of variants; an empty cell was not run on that kind.",
         "",
-        "What Asio's and Beast's own tests come to is in [upstream.md](upstream.md).",
+        "What Beast's own tests, examples, and others come to is in [upstream.md](upstream.md).",
         "",
         f"Kernel {platform.release().split('-')[0]}, {datetime.date.today().isoformat()}.",
     ]
@@ -164,7 +174,7 @@ def write(table, file):
                 totals[column, "bad"] += counts[1]
     summary = ", ".join(f"{c} {totals[c, 'passed']} passed and {totals[c, 'bad']} failed" for c in COLUMNS)
     lines.insert(15, f"In all: {summary}.")
-    pathlib.Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    file.write_text("\n".join(lines) + "\n" + kept, encoding="utf-8")
     print(summary)
 
 

@@ -80,6 +80,7 @@ protected:
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     bool attempts_first(event_loop& loop) noexcept final;
+    bool attempts_elsewhere() const noexcept final { return true; }
     bool attempts_later(event_loop&) const noexcept final { return !is_small_; }
     bool attempts_again(event_loop& loop) noexcept final;
     bool can_perform() const noexcept final { return true; }

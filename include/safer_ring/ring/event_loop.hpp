@@ -426,13 +426,25 @@ private:
     void wake_one(guard& held);
     void wake_waiter(guard& held);
     void stop_all(guard& held);
-    void end_rest(guard& held, const loop_thread* self);
-    void put_posted_first(loop_thread* self) noexcept;
 
     // driver.cpp
     SAFER_RING_API void wake_driver();
     SAFER_RING_API void finish_drive(guard& held);
     SAFER_RING_API void look_again();
+
+    // starting.cpp
+    void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
+                  operation_id* id, bool counts);
+    [[nodiscard]] bool comes_next(guard& held, const io_operation& op, bool has_effect);
+    void begin_started(guard& held, io_operation& op, const loop_thread* self, bool has_effect);
+    void put_posted_first(loop_thread* self) noexcept;
+    void end_rest(guard& held, const loop_thread* self);
+    void submit_started(guard& held, loop_thread* self);
+    void submit_alone(guard& held, io_operation& op);
+    void let_published_go(unsigned own) noexcept;
+    [[nodiscard]] bool has_queued_write() noexcept;
+    void hurry_writes(guard& held);
+    [[nodiscard]] bool is_put_off_write(const io_operation& op) noexcept;
 
     // submission.cpp
     void take_turn(guard& held, backend::backend::timeout wait);
@@ -441,10 +453,6 @@ private:
     backend::backend::timeout wait_duration(backend::backend::timeout wait);
     unsigned fill_submissions() noexcept;
     bool flush_published() noexcept;
-    void hurry_writes(guard& held);
-    bool is_put_off_write(const io_operation& op) noexcept;
-    void submit_started(guard& held, loop_thread* self);
-    void submit_alone(guard& held, io_operation& op) noexcept;
     void submit_unlocked(guard& held) noexcept;
     void retry_missed_cancels() noexcept;
     void reap() noexcept;
@@ -457,8 +465,6 @@ private:
     void end_poll(io_operation& op) noexcept;
     void let_others_pass(io_operation& op) noexcept;
     io_operation::step settle(io_operation& op) noexcept;
-    void do_start(descriptor& d, direction dir, io_operation& op, loop_thread* self,
-                  operation_id* id, bool counts);
     void begin(io_operation& op) noexcept;
     [[nodiscard]] bool begin_alone(io_operation& op) noexcept;
     void make_ready(io_operation& op) noexcept;
@@ -551,7 +557,6 @@ private:
     std::size_t in_kernel_ = 0;
     std::uint32_t turn_ = 0; // Counts the kernel's turns.
     std::uint32_t late_taken_in_turn_ = 0;
-    std::uint32_t write_put_off_in_turn_ = ~0U;
     unsigned batch_ = 0;         // Completions of the last turn that are still to be taken.
     unsigned put_off_ = 0;       // How often a driven loop still passes the turn marker by.
     unsigned quiet_turns_ = 0;   // With few completions, in a row.
@@ -559,15 +564,17 @@ private:
     std::size_t stale_completions_ = 0;
     std::chrono::steady_clock::time_point paused_since_;
     std::chrono::steady_clock::time_point
-        handed_back_;               // By who waits for the kernel outside of a turn.
-    bool marker_is_out_ = false;    // A thread has the turn.
-    bool has_refused_ = false;      // Entries are left of which the kernel wanted none.
-    bool waiting_ = false;          // A thread is, or is about to be, blocked in the kernel; or
-                                    // a driver waits, which it always may.
-    bool wake_sent_ = false;        // It has been woken already.
-    bool cancel_missed_ = false;    // A cancellation did not find its request yet.
-    bool cancels_retried_ = false;  // When that was seen last.
-    bool reaped_meanwhile_ = false; // Outside a turn, while a thread waited in the kernel.
+        handed_back_;                // By who waits for the kernel outside of a turn.
+    bool marker_is_out_ = false;     // A thread has the turn.
+    bool has_refused_ = false;       // Entries are left of which the kernel wanted none.
+    bool waiting_ = false;           // A thread is, or is about to be, blocked in the kernel; or
+                                     // a driver waits, which it always may.
+    bool wake_sent_ = false;         // It has been woken already.
+    bool write_was_put_off_ = false; // To the end of its turn, and may stand there still.
+    bool write_was_queued_ = false;  // Behind another of its descriptor, likewise.
+    bool cancel_missed_ = false;     // A cancellation did not find its request yet.
+    bool cancels_retried_ = false;   // When that was seen last.
+    bool reaped_meanwhile_ = false;  // Outside a turn, while a thread waited in the kernel.
     bool asked_for_stream_buffers_ = false;
     bool stopped_ = false;
     bool shut_down_ = false;

@@ -109,6 +109,10 @@ protected:
     /// already.
     [[nodiscard]] virtual bool attempts_first(event_loop&) noexcept { return false; }
 
+    /// True when the attempt is what others may wait for, and not what is submitted behind it:
+    /// started elsewhere than in a handler, it is made at once.
+    [[nodiscard]] virtual bool attempts_elsewhere() const noexcept { return false; }
+
     /// True to try it, if not then, when what is ready already has been handled.
     [[nodiscard]] virtual bool attempts_later(event_loop&) const noexcept { return false; }
 

@@ -99,6 +99,7 @@ protected:
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     bool attempts_first(event_loop& loop) noexcept final;
+    bool attempts_elsewhere() const noexcept final { return true; }
     bool can_perform() const noexcept final { return true; }
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;
@@ -187,6 +188,7 @@ protected:
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;
     bool attempts_first(event_loop&) noexcept final;
+    bool attempts_elsewhere() const noexcept final { return true; }
     bool can_perform() const noexcept final { return attempts_first_; }
     bool perform(int fd) noexcept final;
     void deliver(event_loop& loop) noexcept final;

@@ -48,9 +48,9 @@
 #endif
 
 // Asio's deprecated hook by which a handler has what completes it run where it wants. It went with
-// Boost 1.87, the macro did not; and a header of another Boost that is installed would be found.
-#if BOOST_ASIO_VERSION < 103400 && defined(BOOST_ASIO_HAS_HANDLER_HOOKS) &&                        \
-    !defined(BOOST_ASIO_NO_DEPRECATED) && __has_include(<boost/asio/detail/handler_invoke_helpers.hpp>)
+// Boost 1.84, the macro with a later one.
+#if BOOST_ASIO_VERSION < 103000 && defined(BOOST_ASIO_HAS_HANDLER_HOOKS) &&                        \
+    !defined(BOOST_ASIO_NO_DEPRECATED)
 #include <boost/asio/detail/handler_invoke_helpers.hpp>
 #define SAFER_RING_ASIO_HAS_HANDLER_HOOKS 1
 #endif
