@@ -10,6 +10,8 @@
 #include <atomic>
 #include <future>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <thread>
 
 // What threads of one loop do between two steps of each other.
@@ -134,34 +136,48 @@ BOOST_FIXTURE_TEST_CASE(what_goes_to_the_kernel_during_a_close_is_cancelled_ther
     BOOST_TEST(pending.result == -ECANCELED);
 }
 
-/// A request is its submitter's, which may exit or stay away: of who starts a write from elsewhere, no more
-/// than that write.
-BOOST_FIXTURE_TEST_CASE(thread_from_elsewhere_submits_its_own_write_only, many_threads)
+/// A request is its submitter's, which may exit or stay away: of who starts from elsewhere, a connect, and
+/// nothing of others. A write needs none.
+BOOST_FIXTURE_TEST_CASE(thread_from_elsewhere_submits_what_has_an_effect_only, many_threads)
 {
+    const test_support::unique_descriptor listener(
+        ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{AF_UNIX, ""}; // The kernel chooses a name (unix(7), autobind).
+    socklen_t size = sizeof address;
+    BOOST_REQUIRE(
+        ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t)) == 0);
+    BOOST_REQUIRE(::listen(listener.get(), 1) == 0);
+    BOOST_REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    const test_support::unique_descriptor client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ring::descriptor* const to_connect = loop.open(client.get());
     connection to_read(*this), to_write(*this);
     std::string buffer(8, '.');
     std::string data = "x";
     const std::size_t before = kernel->submitted().size();
-    record *reads = nullptr, *writes = nullptr;
+    record *reads = nullptr, *writes = nullptr, *connects = nullptr;
     std::vector<backend::submission_entry> submitted;
     in_handler([&] {
         reads = &start<receive_into>(*to_read, direction::read, buffer);
         std::thread([&] {
             within_handler = false;
+            starts_elsewhere = true;
             writes = &start<send_from>(*to_write, direction::write, data);
+            connects = &start<connect_to>(*to_connect, direction::write, &address, size);
         }).join();
         submitted = kernel->submitted();
         within_handler = true;
     });
     poll();
     BOOST_REQUIRE(submitted.size() == before + 1);
-    BOOST_TEST((submitted.back().op == opcode::send));
+    BOOST_TEST((submitted.back().op == opcode::connect));
     BOOST_TEST(to_write.peer.read(1) == "x");
     poll();
     BOOST_TEST(writes->done());
+    BOOST_TEST(connects->result == 0);
     to_read.peer.write("y");
     poll();
     BOOST_TEST(reads->done());
+    loop.close(to_connect);
 }
 
 /// The kernel takes what it refused first, when it has memory again.

@@ -40,9 +40,11 @@ BOOST_AUTO_TEST_CASE(memory_is_kept_until_the_kernel_lets_go_and_then_reclaimed)
         l->loop.start(*c, direction::read,
                       *new recorded<receive_into>(reporter{&notes[0], nullptr, "", {}}, caller),
                       nullptr);
+        ring::loop_thread starting; // From elsewhere, it would be attempted at once.
         l->loop.start(*c, direction::write,
                       *new recorded<send_from>(reporter{&notes[1], nullptr, "", {}}, outgoing),
-                      nullptr);
+                      &starting);
+        l->loop.adopt(starting);
         l->poll();
         BOOST_REQUIRE(kernel->in_flight_count() == 2U);
         c.close();

@@ -66,8 +66,15 @@ struct simulated_loop {
         record& r = note();
         auto op = std::make_unique<recorded<Leaf>>(
             reporter{&r, &order, std::move(name), std::move(then)}, std::forward<Args>(args)...);
-        loop.start(d, dir, *op, within_handler ? &self : nullptr, &last_id);
+        ring::loop_thread starting; // As in a handler that is over then.
+        const bool waits_for_turn = dir == direction::write && !starts_elsewhere;
+        loop.start(d, dir, *op,
+                   within_handler   ? &self
+                   : waits_for_turn ? &starting
+                                    : nullptr,
+                   &last_id);
         op.release();
+        loop.adopt(starting);
         return r;
     }
 
@@ -129,6 +136,8 @@ struct simulated_loop {
 
     std::deque<record> records;
     bool within_handler = false;
+    bool starts_elsewhere =
+        false; ///< And not in a handler, where writes are not attempted at once.
     history order;
     ring::operation_id last_id = ring::operation_id::none;
     std::shared_ptr<simulation> kernel;
