@@ -154,6 +154,12 @@ std::size_t event_loop::do_run_one(guard& held, loop_thread& self, backend::back
             put_before_turn(late_);
             continue;
         } else {
+            if (waited &&
+                ready_.holds_more_than(&turn_marker_)) { // Put there by what has completed.
+                ready_.pop_front();
+                ready_.push_back(&turn_marker_);
+                continue;
+            }
             if (waited) {
                 wake_for_more(held);
                 return 0;

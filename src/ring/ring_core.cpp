@@ -105,8 +105,11 @@ void ring_core::submit(request* const* requests, std::size_t count, std::uint8_t
     require_room(entries);
     std::size_t known = 0;
     try {
-        for (; known < count; ++known)
+        for (; known < count; ++known) {
+            if (requests[known]->id_ != operation_id::none)
+                stop_program("an operation is in a chain twice");
             requests[known]->id_ = slots_.insert(*requests[known]);
+        }
     } catch (...) {
         while (known-- != 0)
             slots_.erase(std::exchange(requests[known]->id_, operation_id::none));
@@ -133,6 +136,7 @@ void ring_core::begin(request& r) noexcept
 {
     r.name_ = r.id_;
     r.cancel_requested_ = false;
+    r.times_out_ = false;
     r.over_.store(false, std::memory_order_relaxed);
     r.lend();
     queue(r);
@@ -171,6 +175,7 @@ void ring_core::write_entry(request& r) noexcept
         return;
     if (!std::exchange(r.limit_is_running_, true))
         r.time_limit = from_now(r.time_limit);
+    note_limit(r);
     entry->flags |= backend::entry_link;
     backend::submission_entry* limit = kernel_->next_submission();
     *limit = {};
@@ -287,6 +292,9 @@ bool ring_core::flush(guard&) noexcept
             flush_missed_ = true;
             called_back = write_no_op();
         }
+        // The thread in the kernel would wait beyond a limit that it does not know of.
+        if (in_kernel_ && next_limit_ < known_limit_ && write_no_op())
+            known_limit_ = next_limit_;
         const unsigned count = kernel_->unsubmitted();
         if (claim_ == claim::fresh)
             claim_ = claim::stale;
@@ -322,6 +330,7 @@ void ring_core::flush_beside(guard& held) noexcept
 /// be in the kernel already.
 void ring_core::enter(guard& held, duration limit)
 {
+    enforce_limits();
     ask_again();
     flush_missed_ = false;
     const bool gave_something = supply();
@@ -336,11 +345,14 @@ void ring_core::enter(guard& held, duration limit)
         limit = duration::zero(); // For the others there may be something left.
     else if (cancel_again_ || flush_missed_ || starved_.front() != nullptr)
         limit = std::min<duration>(limit, retry_wait);
+    if (next_limit_ != clock::time_point::max())
+        limit = std::clamp<duration>(next_limit_ - clock::now(), duration::zero(), limit);
     const unsigned count = kernel_->unsubmitted();
     const bool blocks = limit != duration::zero() && !kernel_->has_completions();
     if (!blocks && count == 0 && !kernel_->needs_enter())
         return reap_and_flush(held);
     in_kernel_ = true;
+    known_limit_ = next_limit_;
     claim_ = count != 0 ? claim::fresh : claim::none;
     held.unlock();
     const int error = kernel_->enter(count, blocks ? 1 : 0,
@@ -392,7 +404,7 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
         // or where it goes on all the same (EALREADY). Before its turn in a chain
         // nothing finds it either, and then it is asked for again.
         if (entry.result < 0 && r != nullptr && r->state_ == request::state::in_kernel &&
-            (r->cancel_requested_ || r->pausing_) && !r->has_begun_to_end &&
+            (r->cancel_requested_ || r->pausing_ || r->times_out_) && !r->has_begun_to_end &&
             !(r->waits_for_turn_ && entry.result == -ENOENT))
             miss_cancellation(*r);
         return;
@@ -426,6 +438,9 @@ void ring_core::complete(const backend::completion_entry& entry) noexcept
     // A worker that was at it has been interrupted, and says no more than that.
     if (result == -EINTR && r->may_be_repeated &&
         (r->cancel_requested_ || (r->limit_is_running_ && is_over(r->time_limit))))
+        result = -ECANCELED;
+    // What is linked to a request of such a thread is failed with this: the memory is ours, and there.
+    if (result == -EFAULT && r->in_chain_)
         result = -ECANCELED;
     // A polled request of a thread that has exited is failed with ECANCELED
     // when its descriptor becomes ready, with nothing consumed.

@@ -40,6 +40,8 @@ clock::time_point deadline_of(ring_core::duration limit) noexcept
 {
     if (limit == ring_core::for_ever)
         return never;
+    if (limit <= ring_core::duration::zero())
+        return already_due;
     const clock::time_point now = clock::now();
     return limit < never - now ? now + limit : never;
 }
@@ -50,6 +52,15 @@ ring_core::duration time_until(clock::time_point deadline) noexcept
         return ring_core::for_ever;
     return deadline == already_due ? ring_core::duration::zero() : deadline - clock::now();
 }
+
+/// While it is there, the ring has to be, too.
+struct use_of_ring {
+    int& users;
+    explicit use_of_ring(int& count) noexcept : users(count) { ++users; }
+    use_of_ring(const use_of_ring&) = delete;
+    use_of_ring& operator=(const use_of_ring&) = delete;
+    ~use_of_ring() { --users; }
+};
 
 } // namespace
 
@@ -96,6 +107,7 @@ void ring_core::leave_parent(guard&) noexcept
         return;
     in_kernel_ = false;
     claim_ = claim::none;
+    users_ = 0;
     // Destroying it would wait for them (POSIX Threads in glibc).
     if (std::exchange(sleepers_, 0) != 0)
         ::new (&changed_) std::condition_variable_any;
@@ -122,6 +134,7 @@ void ring_core::hand_over() noexcept
 bool ring_core::wait(const request& r, duration limit)
 {
     guard held(mutex_);
+    const use_of_ring here(users_);
     const auto deadline = deadline_of(limit);
     for (bool goes_on = true; goes_on && !has_news(r);)
         goes_on = wait_once(held, deadline);
@@ -211,6 +224,7 @@ bool ring_core::resume_one(guard& held)
 std::size_t ring_core::drive(duration limit, std::size_t most)
 {
     guard held(mutex_);
+    const use_of_ring here(users_);
     const auto deadline = deadline_of(limit);
     std::size_t n = 0;
     for (bool goes_on = true;;) {
@@ -229,6 +243,7 @@ std::size_t ring_core::drive(duration limit, std::size_t most)
 std::size_t ring_core::poll()
 {
     guard held(mutex_);
+    const use_of_ring here(users_);
     wait_once(held, already_due);
     std::size_t n = 0;
     while (resume_one(held))
@@ -319,6 +334,10 @@ ring_core::~ring_core()
 {
     guard held(mutex_);
     leave_parent(held);
+    if (users_ > 0)
+        stop_program(
+            "a ring is destroyed by a callback that it has called, or while a thread waits "
+            "for it; destroy it when run(), poll() and wait() have returned");
     if (messages_)
         messages_->close();
     // What a callback holds goes with it, operations too; so without the lock.

@@ -504,9 +504,9 @@ io_operation::step wait_operation::settle(event_loop&) noexcept
 {
     if (result_ <= 0)
         return step::done;
-    const int fd = descriptor_->fd;
-    const bool looks = (events_ & POLLIN) != 0 && descriptor_->minds_urgent_data;
-    if (is_false_alarm(fd, events_) || (looks && !is_there(fd, events_)))
+    // What was there may have been taken since, by a synchronous call, say; and a wake-up for
+    // exceptional conditions also comes with ordinary data.
+    if (!is_there(descriptor_->fd, events_))
         return step::again;
     result_ = 0;
     return step::done;

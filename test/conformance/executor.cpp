@@ -447,6 +447,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_of_the_nested_strand_work, Ctx,
     ctx.restart();
     ctx.run();
     BOOST_TEST(order == (ints{1, 2, 3, 4, 5}), per_element());
+
+    // What is bound to another strand runs on both.
+    strand_of<Ctx> other(ctx.get_executor());
+    int on_both = 0;
+    const auto count = [&] {
+        on_both += strand.running_in_this_thread() && other.running_in_this_thread() ? 1 : 0;
+    };
+    strand.post(net::bind_executor(other, count));
+    strand.dispatch(net::bind_executor(other, count));
+    strand.wrap(net::bind_executor(other, [&](int) { count(); }))(1);
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(on_both == 3);
 #endif
 }
 
@@ -500,6 +513,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_work, Ctx, contexts)
     const typename Ctx::count_type n = ctx.run();
     BOOST_TEST(n == 2u);
     BOOST_TEST(order == (ints{1, 2, 3, 4}), per_element());
+    strand_of<Ctx> strand(ctx.get_executor());
+    bool on_strand = false;
+    ctx.wrap(net::bind_executor(strand, [&](int) { on_strand = strand.running_in_this_thread(); }))(
+        1);
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(on_strand);
 #endif
 }
 

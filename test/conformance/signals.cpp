@@ -69,6 +69,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(signal_from_another_thread_wakes_run, Ctx, context
     }
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(one_poll_is_enough_for_a_signal, Ctx, running_contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    signal_set_of<Ctx> signals(ctx, SIGUSR1);
+    bool came = false;
+    signals.async_wait(checks.once([&](error_code, int) { came = true; }));
+    ctx.poll();
+    ::raise(SIGUSR1);
+    ctx.poll();
+    BOOST_TEST(came);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(signal_before_the_wait_is_remembered, Ctx, contexts)
 {
     handler_checks checks;

@@ -360,6 +360,27 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_twice_and_of_an_unconnected_socket, Ctx, 
     BOOST_TEST(ec == net::error::not_connected);
 }
 
+/// Its handler may go on to read, and would wait for ever.
+BOOST_AUTO_TEST_CASE_TEMPLATE(wait_does_not_tell_of_what_they_have_taken, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    std::array<char, 8> buffer{};
+    io_result wait;
+    socket.async_wait(base::wait_read, checks.into(wait));
+    ctx.poll();
+    peer.write("taken");
+    BOOST_TEST(socket.receive(net::buffer(buffer)) == 5u);
+    for (int i = 0; i != 3; ++i)
+        ctx.poll();
+    BOOST_TEST(!wait.done);
+    peer.write("there");
+    run_until_done(ctx, wait);
+    BOOST_TEST(wait.ec == error_code());
+    BOOST_TEST(socket.available() == 5u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

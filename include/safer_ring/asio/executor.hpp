@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/where_bound.hpp>
 #include <safer_ring/asio/io_context.hpp>
 
 #include <boost/asio/async_result.hpp>
@@ -377,7 +378,8 @@ template <typename Handler>
 auto io_context::wrap(Handler handler)
 {
     return [this, handler = std::move(handler)]<typename... Args>(Args&&... args) {
-        this->dispatch(std::bind(handler, std::forward<Args>(args)...));
+        this->dispatch(
+            detail::where_bound(handler, std::bind(handler, std::forward<Args>(args)...)));
     };
 }
 #endif

@@ -126,7 +126,8 @@ public:
         return boost::asio::async_initiate<Handler, void()>(
             [](auto&& function, strand self) {
                 const auto allocator = boost::asio::get_associated_allocator(function);
-                self.dispatch(std::forward<decltype(function)>(function), allocator);
+                self.dispatch(detail::where_bound(std::forward<decltype(function)>(function)),
+                              allocator);
             },
             handler, *this);
     }
@@ -137,7 +138,8 @@ public:
         return boost::asio::async_initiate<Handler, void()>(
             [](auto&& function, strand self) {
                 const auto allocator = boost::asio::get_associated_allocator(function);
-                self.post(std::forward<decltype(function)>(function), allocator);
+                self.post(detail::where_bound(std::forward<decltype(function)>(function)),
+                          allocator);
             },
             handler, *this);
     }
@@ -163,12 +165,15 @@ private:
 template <typename Handler>
 struct io_context::strand::wrapped {
     using executor_type = strand;
+    using result_type = void; // For boost::bind.
     executor_type get_executor() const noexcept { return where; }
 
     template <typename... Args>
     void operator()(Args&&... args)
     {
-        where.dispatch(std::bind(handler, std::forward<Args>(args)...), std::allocator<void>());
+        where.dispatch(
+            detail::where_bound(handler, std::bind(handler, std::forward<Args>(args)...)),
+            std::allocator<void>());
     }
 
     strand where;

@@ -56,15 +56,12 @@ struct into_registered_file : without_buffer {
     {
         if (place) // Counted from one, since zero asks for a descriptor.
             entry.file_index = static_cast<std::int32_t>(place->index) + 1;
-        else
-            entry.op = backend::opcode::none;
     }
+    [[nodiscard]] int refusal() const noexcept { return -refused; }
     /// Its value is the index.
     [[nodiscard]] int conclude(int result) const noexcept
     {
-        if (result < 0)
-            return refused != 0 && result == -EINVAL ? refused : result;
-        return static_cast<int>(place->index);
+        return result < 0 ? result : static_cast<int>(place->index);
     }
     void take_back(int result) noexcept
     {

@@ -33,6 +33,9 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// that were given up, by destroying the handle, it waits up to five seconds for
 /// the end; memory that the kernel has then still is not freed, and a report says so.
 ///
+/// *Order*: operations that are in flight together have none, also on one descriptor; the kernel may begin
+/// them backwards. `submit_linked` and `submit_in_order` are for those that need one.
+///
 /// *Descriptors* have to stay open until their operation is complete: one that
 /// was interrupted, or whose thread has exited, is submitted once more, with the
 /// same number. A registered file stays by itself.
@@ -298,6 +301,11 @@ public:
     /// whatever has come, unless it has that flag too. Gives the submitted
     /// operations, in order. Throws std::length_error for more than fit into the
     /// submission queue, and std::bad_alloc; the operations are as they were then.
+    ///
+    /// What the kernel takes in parts only (more than 0x7ffff000 bytes, more than IOV_MAX buffers) fails
+    /// with EINVAL, and what it refuses before it begins, such as a kind of socket that there is not,
+    /// takes the whole chain along. When the thread that has submitted a chain exits, whichever it was,
+    /// what had not begun by then ends with ECANCELED.
     template <typename... Ops>
     [[nodiscard]] std::tuple<operation<Ops, submitted>...>
     submit_linked(operation<Ops, building>&&... chain)

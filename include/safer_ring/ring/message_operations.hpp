@@ -72,8 +72,6 @@ struct message_ring : without_buffer {
         const auto route = to->begin_route(by_kernel, ring_fd);
         refused = route == ring::mailbox::route::none;
         by_kernel = route == ring::mailbox::route::by_kernel;
-        if (refused)
-            entry.op = backend::opcode::none;
         if (!by_kernel) // It has its turn, in a chain too, when this nop has.
             return;
         entry.op = backend::opcode::msg_ring;
@@ -82,10 +80,9 @@ struct message_ring : without_buffer {
         entry.offset = ring::message_tag | value >> 32;
         entry.length = static_cast<std::uint32_t>(value);
     }
+    [[nodiscard]] int refusal() const noexcept { return refused ? EPIPE : 0; }
     [[nodiscard]] int conclude(int result) noexcept
     {
-        if (refused && result != -ECANCELED)
-            return -EPIPE;
         return result >= 0 && !by_kernel ? to->deliver(value) : result;
     }
     void take_back(int result) noexcept

@@ -46,14 +46,14 @@ public:
     void prepare(backend::submission_entry& entry) noexcept override
     {
         op_.prepare(entry);
+        refusal_ = refusal();
+        if (refusal_ != 0)
+            return ring::prepare_failure(entry);
         // What is linked to it begins behind all of its bytes: without that flag, part of them
         // is a success to the kernel (io_uring_prep_send(3)).
         if constexpr (requires { Op::may_send_less; })
             if (is_in_chain())
                 entry.op_flags |= MSG_WAITALL;
-        if constexpr (requires { op_.ask_for_all(entry); })
-            if (is_in_chain())
-                op_.ask_for_all(entry);
         if constexpr (has_range)
             range_.prepare(entry, Op::with_registered_buffer);
         if (file_) {
@@ -88,6 +88,8 @@ public:
         if constexpr (requires { op_.goes_on(result); })
             if (!is_in_chain() && cancel_requested() && op_.goes_on(result))
                 result = -ECANCELED;
+        if (refusal_ != 0 && result == -EBADF)
+            result = -refusal_;
         if constexpr (requires { op_.conclude(result); })
             result = op_.conclude(result);
         op_.take_back(result);
@@ -139,10 +141,23 @@ public:
     }
 
 private:
+    /// What it is refused with before the kernel sees it, which would refuse a whole chain for it, with
+    /// what stands in front; in a chain also what would be cut. Zero if it is not.
+    [[nodiscard]] int refusal() const noexcept
+    {
+        int code = 0;
+        if constexpr (requires { op_.refusal(); })
+            code = op_.refusal();
+        if constexpr (requires { op_.refusal_in_chain(); })
+            code = code == 0 && is_in_chain() ? op_.refusal_in_chain() : code;
+        return code;
+    }
+
     struct nothing {};
     static constexpr bool has_range = requires { Op::with_registered_buffer; };
 
     Op op_;
+    int refusal_ = 0;
     std::int32_t registered_file_ = -1; // Known also when it is over.
     ring::registration_share file_;
     [[no_unique_address]] std::conditional_t<has_range, ring::registered_range, nothing> range_;

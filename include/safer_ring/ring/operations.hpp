@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +31,18 @@ namespace safer_ring::inline SAFER_RING_ABI::ops {
 inline std::uint32_t length_of(std::size_t size_bytes) noexcept
 {
     return static_cast<std::uint32_t>(std::min<std::size_t>(size_bytes, 0x7ffff000));
+}
+
+/// Of more, a part would be a success to what is linked: EINVAL then.
+inline int refusal_of_length(std::size_t size_bytes) noexcept
+{
+    return length_of(size_bytes) != size_bytes ? EINVAL : 0;
+}
+
+/// The kernel looks at these when the request is submitted (getname() in its fs/namei.c).
+inline int refusal_of_path(const std::string& path) noexcept
+{
+    return path.size() >= PATH_MAX ? ENAMETOOLONG : path.empty() ? ENOENT : 0;
 }
 
 /// Where an operation that has no buffer leaves its result.
@@ -95,6 +108,7 @@ struct from_buffer {
             ring::buffer_access::get_back(buffer);
     }
     [[nodiscard]] const void* memory() const noexcept { return buffer.data(); }
+    [[nodiscard]] int refusal_in_chain() const noexcept { return refusal_of_length(buffer.size()); }
     void prepare_memory(backend::submission_entry& entry) const noexcept
     {
         entry.address = reinterpret_cast<std::uint64_t>(buffer.data());
@@ -109,6 +123,7 @@ struct read : into_buffer {
     int fd;
     std::uint64_t offset = backend::file_position;
 
+    [[nodiscard]] int refusal_in_chain() const noexcept { return refusal_of_length(asked_bytes()); }
     void prepare(backend::submission_entry& entry) noexcept
     {
         entry.op = backend::opcode::read;
@@ -378,6 +393,7 @@ struct path_to_open {
     int flags;
     mode_t mode;
 
+    [[nodiscard]] int refusal_in_chain() const noexcept { return refusal_of_path(path); }
     void prepare_path(backend::submission_entry& entry, int all_flags) const noexcept
     {
         entry.op = backend::opcode::openat;
@@ -433,6 +449,10 @@ struct stat : without_buffer {
     unsigned mask;
     struct ::statx found {};
 
+    [[nodiscard]] int refusal_in_chain() const noexcept
+    {
+        return (flags & AT_EMPTY_PATH) != 0 ? 0 : refusal_of_path(path);
+    }
     void prepare(backend::submission_entry& entry) noexcept
     {
         entry.op = backend::opcode::statx;
@@ -478,6 +498,7 @@ struct splice : without_buffer {
     std::size_t size_bytes;
     ring::registration_share registered_from = {};
 
+    [[nodiscard]] int refusal_in_chain() const noexcept { return refusal_of_length(size_bytes); }
     void take_back(int) noexcept { registered_from.reset(); }
     void prepare(backend::submission_entry& entry) const noexcept
     {

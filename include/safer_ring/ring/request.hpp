@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/backend/entry.hpp>
 #include <safer_ring/ring/io_result.hpp>
 #include <safer_ring/ring/loop_mutex.hpp>
 #include <safer_ring/ring/recycled.hpp>
@@ -148,6 +149,7 @@ private:
     bool waits_for_turn_ = false; // In a chain, until the one before has completed.
     bool is_skipped_ = false; // Cancelled before it went; the kernel has its place in the chain.
     bool limit_is_running_ = false;
+    bool times_out_ = false;     // The engine has asked for its end, for the kernel had not.
     bool due_ = false;           // Its continuation is to be resumed.
     bool pausing_ = false;       // The kernel was asked to end it, so that it pauses.
     bool starved_ = false;       // Among those that wait for what they need.
@@ -162,6 +164,15 @@ private:
     continuation* continuation_ = nullptr;
     std::chrono::steady_clock::time_point started_;
 };
+
+/// What fails when it is carried out, with EBADF, and has no effect: the end of no descriptor. An entry that
+/// is refused when it is submitted would take its chain along, with what stands in front.
+inline void prepare_failure(backend::submission_entry& entry) noexcept
+{
+    entry = {};
+    entry.op = backend::opcode::close;
+    entry.fd = -1;
+}
 
 /// Requests in a row, first in, first out.
 template <request_hook request::*Hook>

@@ -183,6 +183,8 @@ private:
     void miss_cancellation(request& r) noexcept;
     void forget_missed(request& r) noexcept;
     void leave_parent(guard& held) noexcept;
+    void note_limit(const request& r) noexcept;
+    void enforce_limits() noexcept;
     void cancel(request& r) noexcept;
     void send_cancellations(guard& held) noexcept;
     void drain(guard& held) noexcept;
@@ -193,6 +195,10 @@ private:
     std::unique_ptr<backend::backend> kernel_;
     registry_owner registry_;
     clock::time_point flushed_at_;
+    // No request has a time limit that is over before.
+    clock::time_point next_limit_ = clock::time_point::max();
+    // What the thread in the kernel knows of that.
+    clock::time_point known_limit_ = clock::time_point::max();
     slot_table<request> slots_; // What is queued or in the kernel.
     request_queue<&request::to_submit_> queued_;
     request_queue<&request::to_continue_> due_;
@@ -209,6 +215,8 @@ private:
     operation_id messages_to_ = operation_id::none; // Who takes them.
     std::size_t continuations_ = 0;                 // That are still to be resumed.
     std::size_t sleepers_ = 0;
+    int users_ =
+        0; // Calls that wait, or resume others; of a parent's threads there may be some too few.
     claim claim_ = claim::none;
     std::size_t requests_in_kernel_ = 0; // But for endless ones.
     bool draining_ = false;              // Of those one is drained: nothing begins beside it.

@@ -187,7 +187,11 @@ public:
     /// before; what is being done by a disk cannot be ended. The kernel finds one
     /// that is linked to another only when that is over, and it has begun: it may
     /// have been done by then. One that was not flushed yet is not done.
-    SAFER_RING_NOT_AFTER_MOVE void cancel() { core_->cancel(request("cancel()").id()); }
+    SAFER_RING_NOT_AFTER_MOVE void cancel()
+    {
+        if (!request("cancel()").is_over())
+            core_->cancel(request_->id());
+    }
 
     /// For `io_ring::cancel`, also from another thread and when it is over.
     [[nodiscard]] SAFER_RING_NOT_AFTER_MOVE ring::operation_id id() const

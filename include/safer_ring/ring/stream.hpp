@@ -40,7 +40,7 @@ class io_ring;
 /// Whom another thread has begun to call by then is called all the same, with its
 /// item, and may still be running when the stream is gone.
 ///
-/// *Lifetime*: the ring has to live until its end, as for an operation.
+/// *Lifetime*: the ring has to live until its end has been taken, or the stream is gone.
 ///
 /// *Thread safety*: distinct streams may be used at once. `cancel` may be called
 /// while another thread waits, and a stream be destroyed while another thread runs

@@ -57,8 +57,7 @@ struct message {
 namespace ops {
 
 /// The kernel takes no more buffers in one go (IOV_MAX); the rest is a short
-/// count. In a chain that would be a success to what is linked, and the kernel is
-/// asked for all, which it refuses.
+/// count.
 inline std::size_t parts_of(std::size_t buffers) noexcept
 {
     return std::min<std::size_t>(buffers, IOV_MAX);
@@ -80,6 +79,14 @@ std::vector<iovec> make_parts(std::vector<Buffer>& buffers, bool fills)
                 parts[i].iov_len = buffers[i].capacity();
     }
     return parts;
+}
+
+inline std::size_t size_of(const std::vector<iovec>& parts) noexcept
+{
+    std::size_t bytes = 0;
+    for (const iovec& part : parts)
+        bytes += part.iov_len;
+    return bytes;
 }
 
 template <typename Buffer>
@@ -108,14 +115,6 @@ inline void resize_all(std::vector<owned_buffer>& buffers, int result) noexcept
     }
 }
 
-inline std::size_t size_of(const std::vector<iovec>& parts) noexcept
-{
-    std::size_t bytes = 0;
-    for (const iovec& part : parts)
-        bytes += part.iov_len;
-    return bytes;
-}
-
 /// Several buffers of a file or stream.
 template <typename Buffer, bool Fills>
 struct vectored {
@@ -138,9 +137,9 @@ struct vectored {
         entry.address = reinterpret_cast<std::uint64_t>(parts.data());
         entry.length = static_cast<std::uint32_t>(parts_of(parts.size()));
     }
-    void ask_for_all(backend::submission_entry& entry) const noexcept
+    [[nodiscard]] int refusal_in_chain() const noexcept
     {
-        entry.length = static_cast<std::uint32_t>(parts.size());
+        return parts.size() > IOV_MAX ? EINVAL : refusal_of_length(size_of(parts));
     }
 };
 
@@ -282,6 +281,10 @@ struct send_message : with_message<Buffer, false> {
     int fd;
     int flags;
 
+    [[nodiscard]] int refusal_in_chain() const noexcept
+    {
+        return this->parts.size() > IOV_MAX ? EMSGSIZE : refusal_of_length(size_of(this->parts));
+    }
     void take_back(int) noexcept
     {
         get_all_back(this->message.buffers);

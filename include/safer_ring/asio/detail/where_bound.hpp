@@ -1,0 +1,44 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+
+#pragma once
+
+#include <safer_ring/export.hpp>
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/system_executor.hpp>
+
+#include <type_traits>
+#include <utility>
+
+namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+/// A function that calls `call` on the executor that `handler`, which is in it, is bound to; one that
+/// is bound to none is called as it is. For what runs functions without looking at that.
+template <typename Handler, typename Call>
+auto where_bound(const Handler& handler, Call call)
+{
+    if constexpr (std::is_same_v<boost::asio::associated_executor_t<Handler>,
+                                 boost::asio::system_executor>)
+        return call;
+    else
+        return
+            [where = boost::asio::get_associated_executor(handler),
+             call = std::move(call)]() mutable { boost::asio::dispatch(where, std::move(call)); };
+}
+
+template <typename Handler>
+auto where_bound(Handler&& handler)
+{
+    using handler_type = std::decay_t<Handler>;
+    if constexpr (std::is_same_v<boost::asio::associated_executor_t<handler_type>,
+                                 boost::asio::system_executor>)
+        return handler_type(std::forward<Handler>(handler));
+    else
+        return [handler = handler_type(std::forward<Handler>(handler))]() mutable {
+            boost::asio::dispatch(std::move(handler));
+        };
+}
+
+} // namespace safer_ring::inline SAFER_RING_ABI::detail
