@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 namespace http_server {
@@ -18,6 +19,17 @@ constexpr bool is_digit(char c) noexcept
 constexpr char to_lower(char c) noexcept
 {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// The value of a hexadecimal digit; nothing for any other character.
+constexpr std::optional<unsigned> hex_digit(char c) noexcept
+{
+    if (is_digit(c))
+        return static_cast<unsigned>(c - '0');
+    c = to_lower(c);
+    if (c >= 'a' && c <= 'f')
+        return static_cast<unsigned>(c - 'a' + 10);
+    return std::nullopt;
 }
 
 constexpr bool iequals(std::string_view a, std::string_view b) noexcept

@@ -10,8 +10,10 @@
 #include <boost/beast/http/field.hpp>
 #include <boost/beast/http/verb.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
 
 namespace http_server {
 
@@ -26,8 +28,14 @@ std::string_view value(const request_head& request, field name)
     return {text.data(), text.size()};
 }
 
-// Whether a list such as `"a", W/"b"` has the tag. Comparison is weak, as If-None-Match asks for.
-bool has_tag(std::string_view list, std::string_view tag)
+// How an entity tag of a client is compared with ours, which is a strong one.
+enum class comparison {
+    weak,   // a tag marked as weak, W/"a", is equal too
+    strong, // it is not
+};
+
+// Whether a list such as `"a", W/"b"` has the tag.
+bool has_tag(std::string_view list, std::string_view tag, comparison how)
 {
     if (list == "*")
         return true;
@@ -38,22 +46,52 @@ bool has_tag(std::string_view list, std::string_view tag)
         const auto close = list.find('"', open + 1);
         if (close == std::string_view::npos)
             return false;
-        if (list.substr(open, close + 1 - open) == tag)
+        const bool weak = open >= 2 && list.substr(open - 2, 2) == "W/";
+        if (list.substr(open, close + 1 - open) == tag && (!weak || how == comparison::weak))
             return true;
         list.remove_prefix(close + 1);
     }
     return false;
 }
 
-bool not_modified(const request_head& request, const file_info& info, std::string_view tag)
+// A list may be spread over several lines of the header.
+bool lists_tag(const request_head& request, field name, std::string_view tag, comparison how)
 {
-    // If-Modified-Since counts only when there is no If-None-Match (RFC 9110, section 13.2.2).
-    if (request.count(field::if_none_match) != 0)
-        return has_tag(value(request, field::if_none_match), tag);
-    if (request.count(field::if_modified_since) == 0)
-        return false;
-    const auto since = parse_http_date(value(request, field::if_modified_since));
-    return since && info.modified <= *since;
+    const auto lines = request.equal_range(name);
+    return std::any_of(lines.first, lines.second, [tag, how](const auto& line) {
+        const auto text = line.value();
+        return has_tag({text.data(), text.size()}, tag, how);
+    });
+}
+
+// Nothing for what is not one date: such a condition has to be ignored.
+std::optional<std::time_t> date_in(const request_head& request, field name)
+{
+    if (request.count(name) != 1)
+        return std::nullopt;
+    return parse_http_date(value(request, name));
+}
+
+// What is answered instead of the file when a condition does not hold. The order is that of
+// RFC 9110, section 13.2.2: a date counts only where there is no list of tags.
+std::optional<status> failed_condition(const request_head& request, const file_info& info,
+                                       std::string_view tag)
+{
+    if (request.count(field::if_match) != 0) {
+        if (!lists_tag(request, field::if_match, tag, comparison::strong))
+            return status::precondition_failed;
+    } else if (const auto since = date_in(request, field::if_unmodified_since);
+               since && info.modified > *since) {
+        return status::precondition_failed;
+    }
+    if (request.count(field::if_none_match) != 0) {
+        if (lists_tag(request, field::if_none_match, tag, comparison::weak))
+            return status::not_modified;
+    } else if (const auto since = date_in(request, field::if_modified_since);
+               since && info.modified <= *since) {
+        return status::not_modified;
+    }
+    return std::nullopt;
 }
 
 byte_range requested_range(const request_head& request, const file_info& info, std::string_view tag)
@@ -87,16 +125,21 @@ std::string entity_tag(const file_info& info)
 }
 
 file_response respond_with_file(const request_head& request, const file_info& info,
-                                std::string_view file_name)
+                                std::string_view file_name, std::time_t now)
 {
     file_response response;
     auto& head = response.head;
     head.version(request.version());
     const auto tag = entity_tag(info);
     head.set(field::etag, tag);
-    head.set(field::last_modified, format_http_date(info.modified));
-    if (not_modified(request, info, tag)) {
-        head.result(status::not_modified);
+    // A file may have a time in the future, which must not be told (RFC 9110, section 8.8.2.1). The
+    // conditions are judged by the file's own time: what a client was told of such a file never
+    // makes it count as unchanged.
+    head.set(field::last_modified, format_http_date(std::min(info.modified, now)));
+    if (const auto instead = failed_condition(request, info, tag)) {
+        head.result(*instead);
+        if (*instead == status::precondition_failed)
+            head.set(field::content_length, "0");
         return response;
     }
 

@@ -9,6 +9,7 @@
 #include <boost/beast/http/empty_body.hpp>
 
 #include <cstdint>
+#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -20,13 +21,13 @@ using response_head = http::response<http::empty_body>;
 struct file_response {
     response_head head;
     std::uint64_t offset = 0;
-    std::uint64_t length = 0; // 0 also for HEAD, 304 and 416
+    std::uint64_t length = 0; // 0 also for HEAD, 304, 412 and 416
 };
 
 // Touches no file: conditional requests, ranges and HEAD are decided from the header and `info`
-// alone.
+// alone. `now` is the current time, later than which no file is said to have been modified.
 file_response respond_with_file(const request_head& request, const file_info& info,
-                                std::string_view file_name);
+                                std::string_view file_name, std::time_t now);
 
 // Changes whenever the file does, as far as its size and time of modification tell.
 std::string entity_tag(const file_info& info);

@@ -4,10 +4,14 @@
 #include "policy.hpp"
 
 #include "ascii.hpp"
+#include "authority.hpp"
 
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/field.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/verb.hpp>
+
+#include <algorithm>
 
 namespace http_server {
 
@@ -42,6 +46,10 @@ std::optional<refusal> refuse(const request_head& request)
     if (hosts > 1 || (http_1_1 && hosts == 0)) {
         return refusal{status::bad_request, "HTTP/1.1 wants exactly one Host field"};
     }
+    // Without a value, the Host field belongs to a target that has no host.
+    if (const auto host = value(request, field::host); !host.empty() && !is_authority(host)) {
+        return refusal{status::bad_request, "the Host field names no valid host"};
+    }
     if (const auto encodings = request.count(field::transfer_encoding); encodings != 0) {
         // A body in an encoding that we cannot delimit could hide a second request.
         if (!http_1_1)
@@ -51,7 +59,7 @@ std::optional<refusal> refuse(const request_head& request)
                            "no transfer encoding but chunked is known here"};
         }
     }
-    if (request.count(field::expect) != 0 && !expects_continue(request)) {
+    if (http_1_1 && request.count(field::expect) != 0 && !expects_continue(request)) {
         return refusal{status::expectation_failed, "no expectation but 100-continue is known here"};
     }
     switch (request.method()) {
@@ -67,7 +75,18 @@ std::optional<refusal> refuse(const request_head& request)
 
 bool expects_continue(const request_head& request)
 {
-    return iequals(value(request, http::field::expect), "100-continue");
+    return request.version() >= 11 && iequals(value(request, http::field::expect), "100-continue");
+}
+
+bool keeps_connection(const request_head& request)
+{
+    const auto lines = request.equal_range(http::field::connection);
+    const auto has_option = [&lines](const char* name) {
+        return std::any_of(lines.first, lines.second, [name](const auto& line) {
+            return http::token_list{line.value()}.exists(name);
+        });
+    };
+    return !has_option("close") && (request.version() >= 11 || has_option("keep-alive"));
 }
 
 refusal refuse_unparsed(const boost::beast::error_code& error, const request_head& request,

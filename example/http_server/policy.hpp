@@ -29,8 +29,12 @@ struct refusal {
 std::optional<refusal> refuse(const request_head& request);
 
 // Whether the client holds back the body of its request until the server asks for it. This server
-// never does, and gives its answer at once instead.
+// never does, and gives its answer at once instead. HTTP/1.0 has no such thing: its clients send
+// the body in any case.
 bool expects_continue(const request_head& request);
+
+// Whether the client wants to send further requests on its connection.
+bool keeps_connection(const request_head& request);
 
 // The answer for a request that the parser gave up on. `request` is what it had understood before,
 // and `rest` what it had in front of it.

@@ -28,6 +28,10 @@ constexpr std::size_t block_size = 64 * 1024;
 constexpr std::uint64_t drain_limit = 8 * 1024 * 1024;
 constexpr std::chrono::seconds drain_timeout{2};
 
+// So many empty lines are skipped before a request: some clients send one behind a body (RFC 9112,
+// section 2.2).
+constexpr unsigned empty_lines_limit = 2;
+
 template <class Buffers>
 void append_bytes(beast::flat_buffer& out, const Buffers& bytes)
 {
@@ -75,10 +79,9 @@ task<void> session::run()
             co_return;
         ++numbers_.requests;
 
-        const auto& request = parser_->get();
-        auto response = received == outcome::request ? site_.respond(request)
-                                                     : site_.respond(request, refusal_);
-        const bool client_stays = received == outcome::request && request.keep_alive();
+        auto response = received == outcome::request ? site_.respond(request_)
+                                                     : site_.respond(request_, refusal_);
+        const bool client_stays = received == outcome::request && keeps_connection(request_);
         const bool keep = client_stays && !response.close && !stopping_ &&
                           answered < limits_.requests_per_connection;
         response.head.keep_alive(keep);
@@ -86,7 +89,8 @@ task<void> session::run()
             co_return;
         if (keep)
             continue;
-        if (received == outcome::refused || client_stays)
+        // A client that asked for the end, and sent one request whose end is known, sends no more.
+        if (received == outcome::refused || client_stays || response.close || buffer_.size() != 0)
             co_await drain();
         co_return;
     }
@@ -97,13 +101,15 @@ task<session::outcome> session::receive_request()
     parser_.emplace();
     parser_->header_limit(limits_.header_bytes);
     parser_->body_limit(limits_.body_bytes);
-    parser_->eager(true);
+    request_ = {};
+    empty_lines_ = 0;
+    skip_empty_lines();
     idle_ = buffer_.size() == 0;
-    if (idle_ && stopping_)
-        co_return outcome::gone;
     stream_.expires_after(idle_ ? limits_.idle_timeout : limits_.header_timeout);
     bool in_body = false;
     for (;;) {
+        if (idle_ && stopping_)
+            co_return outcome::gone;
         if (buffer_.size() != 0) {
             if (const auto done = parse())
                 co_return *done;
@@ -115,32 +121,54 @@ task<session::outcome> session::receive_request()
         const auto space = std::min(read_size, buffer_.max_size() - buffer_.size());
         const auto [error, n] =
             co_await stream_.async_read_some(buffer_.prepare(space), as_tuple_awaitable);
-        if (idle_ && !error)
-            stream_.expires_after(limits_.header_timeout);
-        idle_ = false;
-        if (error)
+        if (error) {
+            idle_ = false;
             co_return outcome::gone;
+        }
         buffer_.commit(n);
+        skip_empty_lines();
+        if (idle_ && buffer_.size() != 0) {
+            idle_ = false;
+            stream_.expires_after(limits_.header_timeout);
+        }
+    }
+}
+
+// A connection that got nothing but an empty line is as idle as before.
+void session::skip_empty_lines()
+{
+    for (; !parser_->got_some() && empty_lines_ < empty_lines_limit; ++empty_lines_) {
+        if (!received().starts_with("\r\n"))
+            return;
+        buffer_.consume(2);
     }
 }
 
 std::optional<session::outcome> session::parse()
 {
-    error_code error;
-    const auto parsed = parser_->put(buffer_.data(), error);
-    if (error && error != http::error::need_more) {
-        const std::string_view rest{static_cast<const char*>(buffer_.data().data()),
-                                    buffer_.size()};
-        refusal_ = refuse_unparsed(error, parser_->get(), rest);
+    // The parser would refuse what is half of an empty line.
+    if (!parser_->got_some() && empty_lines_ < empty_lines_limit && received() == "\r")
+        return std::nullopt;
+    const bool in_header = !parser_->is_header_done();
+    auto error = put();
+    if (in_header && (error || parser_->is_header_done())) {
+        // As long as it is not eager, the parser stops behind the header. It would add the fields
+        // of a trailer to it, where they must not count (RFC 9110, section 6.5.1).
+        request_ = std::move(parser_->get().base());
+        parser_->eager(true);
+        if (!error && !parser_->is_done() && buffer_.size() != 0)
+            error = put();
+    }
+    if (error) {
+        refusal_ = refuse_unparsed(error, request_, received());
         return outcome::refused;
     }
-    buffer_.consume(parsed);
     if (parser_->is_done())
         return outcome::request;
-    if (parser_->is_header_done() && expects_continue(parser_->get())) {
-        refusal_ = refuse(parser_->get())
-                       .value_or(refusal{http::status::expectation_failed,
-                                         "no body is taken here, so there is nothing to wait for"});
+    if (parser_->is_header_done() && expects_continue(request_)) {
+        refusal_ = refuse(request_).value_or(
+            refusal{http::status::expectation_failed,
+                    "no body is taken here, so there is nothing to wait for"});
         return outcome::refused;
     }
     // The parser does not limit chunk extensions and trailers.
@@ -150,6 +178,24 @@ std::optional<session::outcome> session::parse()
         return outcome::refused;
     }
     return std::nullopt;
+}
+
+// Gives the parser what was received. That it needs more is no error.
+error_code session::put()
+{
+    error_code error;
+    const auto parsed = parser_->put(buffer_.data(), error);
+    if (error == http::error::need_more)
+        error = {};
+    if (!error)
+        buffer_.consume(parsed);
+    return error;
+}
+
+std::string_view session::received() const
+{
+    const auto bytes = buffer_.data();
+    return {static_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 task<bool> session::send(answer& response)

@@ -14,6 +14,7 @@
 #include <boost/beast/http/parser.hpp>
 
 #include <optional>
+#include <string_view>
 
 namespace http_server {
 
@@ -35,13 +36,16 @@ private:
     using parser = http::request_parser<discard_body>;
 
     enum class outcome {
-        request, // parser_ holds a complete one
+        request, // request_ is the header of a complete one
         refused, // refusal_ says why; what follows on the connection is of no use
         gone,    // end of stream, error, time-out, or nothing more to be done for a stop
     };
 
     task<outcome> receive_request();
+    void skip_empty_lines();
     std::optional<outcome> parse();
+    error_code put();
+    std::string_view received() const;
     task<bool> send(answer& response);
     task<void> drain();
 
@@ -52,8 +56,12 @@ private:
     beast::flat_buffer
         buffer_; // received and not yet parsed: a request in parts, or several at once
     std::optional<parser> parser_;
+    // The header, as far as it could be read: what the parser finds behind it, the trailer of a
+    // chunked body, is no part of it.
+    request_head request_;
     refusal refusal_;
-    bool idle_ = false; // waiting for the first byte of a request
+    unsigned empty_lines_ = 0; // skipped before the request
+    bool idle_ = false;        // waiting for the first byte of a request
     bool stopping_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include <boost/beast/http/verb.hpp>
 
 #include <cerrno>
+#include <ctime>
 #include <system_error>
 
 namespace http_server {
@@ -107,7 +108,7 @@ answer site::respond_to_path(const request_head& request, const target& where) c
     case file_info::kind::regular:
         break;
     }
-    auto response = respond_with_file(request, opened.info, name);
+    auto response = respond_with_file(request, opened.info, name, std::time(nullptr));
     answer result;
     result.head = std::move(response.head);
     set_common_fields(result.head, request);

@@ -4,6 +4,7 @@
 #include "target.hpp"
 
 #include "ascii.hpp"
+#include "authority.hpp"
 
 #include <optional>
 
@@ -17,16 +18,6 @@ target refused(target::kind what, std::string_view reason)
     result.what = what;
     result.reason = reason;
     return result;
-}
-
-std::optional<unsigned> hex_digit(char c) noexcept
-{
-    if (is_digit(c))
-        return static_cast<unsigned>(c - '0');
-    c = to_lower(c);
-    if (c >= 'a' && c <= 'f')
-        return static_cast<unsigned>(c - 'a' + 10);
-    return std::nullopt;
 }
 
 std::optional<std::string> percent_decode(std::string_view text)
@@ -50,16 +41,19 @@ std::optional<std::string> percent_decode(std::string_view text)
     return decoded;
 }
 
-// "http://host/path" is what a client sends to a proxy; a server has to accept it too.
-std::string_view without_authority(std::string_view text) noexcept
+// "http://host/path" is what a client sends to a proxy; a server has to accept it too. Nothing when
+// there is no valid host.
+std::optional<std::string_view> without_authority(std::string_view text) noexcept
 {
     for (const std::string_view scheme : {"http://", "https://"}) {
         if (!iequals(text.substr(0, scheme.size()), scheme))
             continue;
-        const auto end = text.find_first_of("/?", scheme.size());
-        if (end == std::string_view::npos)
-            return "/";
-        return text[end] == '/' ? text.substr(end) : std::string_view{"/"};
+        text.remove_prefix(scheme.size());
+        const auto authority = text.substr(0, text.find_first_of("/?"));
+        if (!is_authority(authority))
+            return std::nullopt;
+        text.remove_prefix(authority.size());
+        return text.starts_with('/') ? text : std::string_view{"/"};
     }
     return text;
 }
@@ -68,7 +62,10 @@ std::string_view without_authority(std::string_view text) noexcept
 
 target parse_target(std::string_view text)
 {
-    text = without_authority(text);
+    const auto local = without_authority(text);
+    if (!local)
+        return refused(target::kind::malformed, "the target names no valid host");
+    text = *local;
     if (text.empty() || text.front() != '/')
         return refused(target::kind::malformed, "the target is not a path");
     if (text.find('#') != std::string_view::npos)

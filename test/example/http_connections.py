@@ -6,6 +6,7 @@
 import re
 import resource
 import select
+import socket
 from pathlib import Path
 
 from support import WATCHDOG_S, Connection, Process, check, make_root, program, require_no_ubsan, run_checks, until
@@ -77,6 +78,38 @@ def request_may_come_byte_by_byte():
 
 
 @check
+def empty_lines_before_a_request_are_skipped():
+    request = b"GET /hello.txt HTTP/1.1\r\nHost: t\r\n\r\n"
+    body = b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc"
+    with serve() as server:
+        with Connection(server) as client:
+            for data in (b"\r\n" + request, b"\r\n\r\n" + request):
+                client.send(data)
+                assert client.response().status == 200, data
+                for byte in data:
+                    client.send(bytes([byte]))
+                assert client.response().status == 200, data
+            client.send(body + b"\r\n" + request)
+            assert (client.response().status, client.response().status) == (405, 200)
+        for data in (b"\r\n" * 3 + request, b"\r" + request, b"\n" + request, b"\r\n\r" + request):
+            with Connection(server) as client:
+                client.send(data)
+                assert client.response().status == 400 and client.at_end(), data
+
+
+@check
+def empty_line_begins_no_request():
+    with serve("--header-timeout-ms", "300") as server, Connection(server) as client:
+        assert client.request("/hello.txt").status == 200
+        client.send(b"\r\n")
+        assert not select.select([client.socket], [], [], 1.0)[0]  # a span in which nothing may happen
+        assert client.request("/hello.txt").status == 200
+    with serve("--header-timeout-ms", "300") as server, Connection(server) as client:
+        client.send(b"\r")
+        assert client.at_end()
+
+
+@check
 def client_that_only_half_closes_gets_its_answer():
     with serve() as server, Connection(server) as client:
         client.send(b"GET /large.bin HTTP/1.1\r\nHost: t\r\n\r\n")
@@ -127,6 +160,34 @@ def client_that_does_not_read_is_cut_off():
             until(lambda: status_number(other, "connections open") == 2, "both connections")
             deaf.send(b"GET /large.bin HTTP/1.1\r\nHost: t\r\n\r\n")
             until(lambda: status_number(other, "connections open") == 1, "the deaf connection to be closed")
+
+
+def last_answer_is_not_lost(head, status):
+    """Bytes that the server left unread, and those that come after it closed, would reset the connection."""
+    body = b"b" * 100000
+    for before, after in ((head + body, b""), (head, body)):
+        with serve() as server, Connection(server) as client:
+            client.send(before)
+            assert client.response().status == status, head
+            client.send(after)
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.socket.recv(1) == b"", head
+
+
+@check
+def answer_to_a_body_without_an_end_is_not_lost():
+    for header, status in (("Transfer-Encoding: gzip", 501), ("Host: another", 400)):
+        head = f"POST / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{header}\r\n\r\n"
+        last_answer_is_not_lost(head.encode(), status)
+
+
+@check
+def answer_to_a_client_that_sends_on_after_its_last_request_is_not_lost():
+    with serve() as server, Connection(server) as client:
+        client.send(b"GET /hello.txt HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n" + b"x" * 100000)
+        assert client.response().body == b"hello, world\n"
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.socket.recv(1) == b""
 
 
 @check

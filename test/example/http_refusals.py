@@ -4,6 +4,7 @@
 """What the HTTP server refuses, and that it lives on and loses nothing by it."""
 
 import os
+import select
 import socket
 from pathlib import Path
 
@@ -61,6 +62,15 @@ def http_1_1_without_exactly_one_host_gets_400():
 
 
 @check
+def host_that_is_none_gets_400():
+    for host in (b"a b/c@@", b"a/b", b"a:b", b"[::1", b":80"):
+        assert status_of(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n") == 400, host
+    for host in (b"", b"a:80", b"[::1]:80"):
+        assert status_of(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n") == 200, host
+    assert get("http:///hello.txt").status == 400
+
+
+@check
 def malformed_targets_get_400():
     for target in ("/%", "/%4", "/%zz", "/a%00b", "/%0d%0aX:%20y", "/a%7f", "nothing", "*", "/a#b", "/hello.txt%00.html"):
         assert get(target).status == 400, target
@@ -96,6 +106,18 @@ def expectations_are_answered_without_waiting_for_a_body():
     head = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\nExpect: "
     assert status_of(head + b"100-continue\r\n\r\n") == 405
     assert status_of(head + b"a-miracle\r\n\r\n123456789") == 417
+
+
+@check
+def expectations_of_http_1_0_are_ignored():
+    head = b" / HTTP/1.0\r\n" + HOST + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    for method, status in ((b"GET", 200), (b"POST", 405)):
+        with Connection(server) as client:
+            client.send(method + head)
+            # Nothing comes before the body does.
+            assert not select.select([client.socket], [], [], 0.3)[0]
+            client.send(b"123456789")
+            assert client.response().status == status
 
 
 @check

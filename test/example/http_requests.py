@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from support import Connection, Process, Skip, check, make_root, program, run_checks
@@ -113,6 +115,67 @@ def conditions_are_honoured():
     for condition, status in ((tag, 206), (modified, 206), ('"other"', 200), ("Thu, 01 Jan 1970 00:00:00 GMT", 200)):
         response = get("/hello.txt", "Range: bytes=0-1", f"If-Range: {condition}")
         assert response.status == status, condition
+
+
+@check
+def failed_preconditions_get_412():
+    first = get("/hello.txt")
+    tag, modified = first.headers["etag"], first.headers["last-modified"]
+    long_ago = "Thu, 01 Jan 1970 00:00:00 GMT"
+    for headers in ([f"If-Match: {tag}"], ["If-Match: *"], ['If-Match: "other"', f"If-Match: {tag}"],
+                    [f"If-Unmodified-Since: {modified}"], [f"If-Unmodified-Since: {long_ago}", "If-Match: *"]):
+        assert get("/hello.txt", *headers).body == b"hello, world\n", headers
+    for headers in (['If-Match: "other"'], [f"If-Match: W/{tag}"], [f"If-Unmodified-Since: {long_ago}"],
+                    ['If-Match: "other"', f"If-None-Match: {tag}"]):
+        for method in ("GET", "HEAD"):
+            with Connection(server) as client:
+                response = client.request("/hello.txt", method, headers)
+                assert response.status == 412 and response.headers["etag"] == tag, headers
+                assert client.request("/hello.txt").status == 200
+    assert get("/nothing", 'If-Match: "other"').status == 404
+
+
+@check
+def tags_may_be_listed_in_several_lines():
+    tag = get("/hello.txt").headers["etag"]
+    assert get("/hello.txt", 'If-None-Match: "other"', f"If-None-Match: {tag}").status == 304
+
+
+@check
+def trailer_of_a_body_is_no_part_of_the_header():
+    for trailer in ("If-None-Match: *", 'If-Match: "other"', "Range: bytes=0-1", "Connection: close", "Host: another",
+                    "Expect: a-miracle", "Expect: 100-continue"):
+        head = b"GET /hello.txt HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+        data = head + f"3\r\nabc\r\n0\r\n{trailer}\r\n\r\n".encode()
+        with Connection(server) as client:
+            client.send(data)
+            response = client.response()
+            assert (response.status, response.body) == (200, b"hello, world\n"), trailer
+            assert "connection" not in response.headers, trailer
+            for byte in data:  # the trailer comes long after the header, on a connection that is still open
+                client.send(bytes([byte]))
+            assert client.response().status == 200, trailer
+
+
+@check
+def trailer_does_not_supply_what_the_header_lacks():
+    with Connection(server) as client:
+        client.send(b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: test\r\n\r\n")
+        assert client.response().status == 400
+    with Connection(server) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    b"0\r\nConnection: keep-alive\r\n\r\n")
+        assert client.response().headers["connection"] == "close" and client.at_end()
+
+
+@check
+def file_from_the_future_is_not_said_to_be_younger_than_the_answer():
+    future = root / "future.txt"
+    future.write_bytes(b"future\n")
+    os.utime(future, (time.time() + 86400,) * 2)
+    response = get("/future.txt")
+    told, date = (parsedate_to_datetime(response.headers[name]) for name in ("last-modified", "date"))
+    assert told <= date, (told, date)
 
 
 @check
