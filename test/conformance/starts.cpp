@@ -192,6 +192,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(starts_elsewhere_go_one_behind_the_other, Ctx, con
     BOOST_TEST(peer.read(6) == "onetwo");
     client.async_connect(acceptor.local_endpoint(), checks.into(connected));
     client.async_send(net::buffer("hello", 5), checks.into(hello));
+    if constexpr (!counts_handlers<Ctx>) // An attached context connects in the host's next turn.
+        ctx.poll();
     test_support::blocking_peer server(
         test_support::unique_descriptor(::accept(acceptor.native_handle(), nullptr, nullptr)));
     BOOST_TEST(server.read(5) == "hello");

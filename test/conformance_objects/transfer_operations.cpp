@@ -62,19 +62,14 @@ bool is_ready(int fd, short events, int limit_ms)
     return ::poll(&entry, 1, limit_ms) > 0;
 }
 
-/// Whether there is room again, or will be before anybody reads. What TCP has sent takes room until it is
-/// acknowledged, which the peer may put off for 40 ms; SIOCOUTQNSD counts what is not sent (tcp(7)).
-bool gets_room(int writer)
+/// Whether nothing that was written makes room again before somebody reads. What TCP has sent takes room
+/// until it is acknowledged, which the peer may put off for 40 ms; SIOCOUTQNSD counts what is not sent (tcp(7)).
+bool is_settled(int writer)
 {
-    for (bool is_settled = false; !is_settled;) {
-        int unacknowledged = 0;
-        int unsent = 0;
-        is_settled = ::ioctl(writer, SIOCOUTQ, &unacknowledged) != 0 ||
-                     ::ioctl(writer, SIOCOUTQNSD, &unsent) != 0 || unacknowledged == unsent;
-        if (is_ready(writer, POLLOUT, 1))
-            return true;
-    }
-    return false;
+    int unacknowledged = 0;
+    int unsent = 0;
+    return ::ioctl(writer, SIOCOUTQ, &unacknowledged) != 0 ||
+           ::ioctl(writer, SIOCOUTQNSD, &unsent) != 0 || unacknowledged == unsent;
 }
 
 /// Writes until not a byte more has room, not even when the kernel has moved
@@ -87,10 +82,13 @@ void fill(int writer, bool in_messages)
         while (::write(writer, much.data(), much.size()) > 0)
             continue;
     }
-    do {
+    for (bool is_full = false; !is_full;) {
+        is_full = is_settled(writer) && !is_ready(writer, POLLOUT, 1);
         while (::write(writer, "fill", in_messages ? 4 : 1) > 0)
-            continue;
-    } while (gets_room(writer));
+            is_full = false;
+        if (!is_full)
+            is_ready(writer, POLLOUT, 1); // Lets a moment pass where it has to be looked at again.
+    }
 }
 
 void drain(int reader)
