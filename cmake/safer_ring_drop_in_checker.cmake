@@ -12,6 +12,11 @@ function(refuse why)
   message(FATAL_ERROR "safer-ring: ${why}")
 endfunction()
 
+if(NOT EXISTS "${MAP}")
+  refuse("cannot tell what was linked into ${PROGRAM}: the linker has not written ${MAP}. Most likely it \
+was given another -Map option as well, and it writes one map only. Remove that option, or do not call \
+safer_ring_check_drop_in().")
+endif()
 file(STRINGS "${MAP}" loads REGEX "^LOAD ")
 if(NOT loads)
   refuse("cannot tell what was linked into ${PROGRAM}: ${MAP} is not a map of GNU ld. Link with it, \
@@ -180,16 +185,42 @@ function(needed_libraries files variable)
   set(${variable} "${found}" PARENT_SCOPE)
 endfunction()
 
-# Members of the I/O objects whose layout the drop-in changes, as the C++ ABI mangles them: those
-# of boost::asio::detail::io_object_impl, boost::asio::basic_*, and their kin in nested namespaces.
-# Objects on an executor of ours have one layout, with the drop-in and without.
-set(affected "_ZN[KRO]*5boost4asio(6detail14io_object_implI|12basic_socketI|19basic_stream_socketI|21basic_datagram_socketI|16basic_raw_socketI|23basic_seq_packet_socketI|21basic_socket_acceptorI|20basic_waitable_timerI|20basic_deadline_timerI|16basic_signal_setI|17basic_serial_portI|10basic_fileI|17basic_stream_fileI|24basic_random_access_fileI|19basic_readable_pipeI|19basic_writable_pipeI|2ip14basic_resolverI|5posix16basic_descriptorI|5posix23basic_stream_descriptorI)")
+# Asio's I/O objects, whose layout the drop-in changes, and what is behind them. An optimising compiler
+# inlines all of their members, so that a symbol counts wherever it mentions one of them: in a function
+# that is given a socket, in a handler, in the operation that Asio made for one. As the C++ ABI mangles it,
+# a name has its length before it, and I after it if it is that of a template.
+set(classes io_object_impl basic_socket basic_stream_socket basic_datagram_socket basic_raw_socket
+  basic_seq_packet_socket basic_socket_acceptor basic_waitable_timer basic_deadline_timer
+  basic_signal_set basic_serial_port basic_file basic_stream_file basic_random_access_file
+  basic_readable_pipe basic_writable_pipe basic_resolver basic_descriptor basic_stream_descriptor)
+set(mangled_classes "")
+foreach(class IN LISTS classes)
+  string(LENGTH "${class}" length)
+  list(APPEND mangled_classes "${length}${class}")
+endforeach()
+list(JOIN mangled_classes "|" mangled_classes)
+set(mangled_operations "[0-9](reactive_[a-z_]+|io_uring_[a-z_]+|descriptor_read|descriptor_write|resolve_query|resolve_endpoint)_op|12wait_handler|14signal_handler")
+set(affected " _Z[^ ]*5boost[^ ]*4asio[^ ]*(${mangled_classes}|${mangled_operations})I")
+# What tells sooner that most symbols are none of these: a long choice is slow to search for.
+set(perhaps_affected "[0-9](basic_|io_object_impl|reactive_|io_uring_|descriptor_|resolve_|wait_h|signal_h)")
+
+# Objects on an executor of ours have one layout, with the drop-in and without, and their symbols name our
+# namespace. So does a function that takes a context of ours along with a socket on any executor, which
+# only the demangled symbol tells: there, the executor is among the arguments of the class.
+set(ours "10safer_ring")
+list(JOIN classes "|" demangled_affected)
+set(demangled_affected "boost::asio::[a-z_:]*(${demangled_affected})<[^<>]*(<[^<>]*>[^<>]*)?boost::asio::(strand<boost::asio::)?(any_io_executor|io_context::basic_executor_type<)")
 set(marker "10safer_ring[0-9a-z]+6detail14drop_in_marker")
 
-# defined_symbols(<file> <shared> <variable>): "file:member: symbol" of each definition of an affected
-# member, and the markers, of an object, archive or shared library.
+# What CMake would take for the end or the depth of an element, in paths as in operator[].
+macro(without_list_syntax variable)
+  string(REGEX REPLACE "[][;]" "_" ${variable} "${${variable}}")
+endmacro()
+
+# defined_symbols(<file> <shared> <variable> [<option>]): a line of nm for each definition in an object,
+# archive or shared library.
 function(defined_symbols file shared variable)
-  set(options --defined-only --print-file-name)
+  set(options --defined-only --print-file-name ${ARGN})
   if(shared)
     list(APPEND options --dynamic)
   endif()
@@ -199,9 +230,48 @@ function(defined_symbols file shared variable)
     refuse("cannot check ${PROGRAM}: nm (${NM}) finds no symbols in ${file}, which mentions \
 Boost.Asio: ${errors}")
   endif()
-  string(REGEX REPLACE "[][;]" "_" symbols "${symbols}")
+  without_list_syntax(symbols)
   string(REPLACE "\n" ";" symbols "${symbols}")
   set(${variable} "${symbols}" PARENT_SCOPE)
+endfunction()
+
+# What nm prints ahead of each symbol: a file, or an archive and its member.
+function(objects_of symbols variable)
+  list(TRANSFORM symbols REPLACE ": ?[-0-9a-fA-F]* [^ ] .*$" "")
+  list(REMOVE_DUPLICATES symbols)
+  set(${variable} "${symbols}" PARENT_SCOPE)
+endfunction()
+
+# unmarked_objects(<file> <shared> <variable>): those in the file, or itself, that have I/O objects of Asio's
+# and no marker among their symbols.
+function(unmarked_objects file shared variable)
+  defined_symbols("${file}" "${shared}" symbols)
+  set(marked "")
+  if(NOT shared)
+    set(marked ${symbols})
+    list(FILTER marked INCLUDE REGEX "${marker}")
+    objects_of("${marked}" marked)
+  endif()
+
+  set(with_ours ${symbols})
+  list(FILTER with_ours INCLUDE REGEX "${perhaps_affected}")
+  list(FILTER with_ours INCLUDE REGEX "${affected}")
+  set(without_ours ${with_ours})
+  list(FILTER with_ours INCLUDE REGEX "${ours}")
+  list(FILTER without_ours EXCLUDE REGEX "${ours}")
+  objects_of("${without_ours}" unmarked)
+  list(REMOVE_ITEM unmarked ${marked} "")
+  objects_of("${with_ours}" with_ours)
+  list(REMOVE_ITEM with_ours ${marked} ${unmarked} "")
+  if(with_ours)
+    defined_symbols("${file}" "${shared}" symbols --demangle)
+    list(FILTER symbols INCLUDE REGEX "${demangled_affected}")
+    objects_of("${symbols}" more)
+    list(REMOVE_ITEM more ${marked} "")
+    list(APPEND unmarked ${more})
+    list(REMOVE_DUPLICATES unmarked)
+  endif()
+  set(${variable} "${unmarked}" PARENT_SCOPE)
 endfunction()
 
 # A linked library keeps the marker's section when its symbols are stripped or hidden.
@@ -216,43 +286,78 @@ function(has_marker_section file variable)
   endif()
 endfunction()
 
+# linked_members(<objects> <file> <name in map> <variable>): those of the objects that are in the program.
+# The map, whatever language the linker speaks, names each member of an archive that was taken out of it
+# and none that was left there; those of a thin archive as the files that they are, by a path of some kind.
+function(linked_members objects file name_in_map variable)
+  file(READ "${file}" magic LIMIT 7)
+  without_list_syntax(file)
+  without_list_syntax(name_in_map)
+  set(linked "")
+  foreach(object IN LISTS objects)
+    string(FIND "${object}" "${file}:" position)
+    if(position EQUAL 0)
+      string(LENGTH "${file}:" length)
+      string(SUBSTRING "${object}" ${length} -1 member)
+      if(magic STREQUAL "!<thin>")
+        get_filename_component(wanted "${member}" NAME)
+      else()
+        set(wanted "${name_in_map}(${member})")
+      endif()
+      string(FIND "${all_of_map}" "${wanted}" position)
+      if(position LESS 0)
+        continue()
+      endif()
+    endif()
+    list(APPEND linked "${object}")
+  endforeach()
+  set(${variable} "${linked}" PARENT_SCOPE)
+endfunction()
+
+# Adds to at_fault what of the file, which the map has by the other name, has to have the drop-in.
+function(check file name_in_map)
+  # Most of what is linked has never heard of Asio.
+  file(STRINGS "${file}" mentions REGEX "5boost4asio" LIMIT_COUNT 1)
+  if(NOT mentions)
+    return()
+  endif()
+  elf_header("${file}" shared ignored)
+  if(shared)
+    has_marker_section("${file}" marked)
+    if(marked)
+      return()
+    endif()
+  endif()
+  unmarked_objects("${file}" "${shared}" objects)
+  if(objects AND all_of_map STREQUAL "")
+    file(READ "${MAP}" all_of_map)
+    without_list_syntax(all_of_map)
+    set(all_of_map "${all_of_map}" PARENT_SCOPE)
+  endif()
+  linked_members("${objects}" "${file}" "${name_in_map}" objects)
+  list(APPEND at_fault ${objects})
+  list(REMOVE_DUPLICATES at_fault)
+  set(at_fault "${at_fault}" PARENT_SCOPE)
+endfunction()
+
 set(files "")
+set(names_in_map "")
 foreach(loaded IN LISTS loads)
   find_loaded("${loaded}" file)
   if(NOT file STREQUAL "")
     list(APPEND files "${file}")
+    list(APPEND names_in_map "${loaded}")
   endif()
 endforeach()
 needed_libraries("${files}" needed)
 
 set(at_fault "")
-foreach(file IN LISTS files needed)
-  elf_header("${file}" shared ignored)
-  # Most of what is linked has never heard of Asio.
-  file(STRINGS "${file}" mentions REGEX "5boost4asio" LIMIT_COUNT 1)
-  if(NOT mentions)
-    continue()
-  endif()
-  defined_symbols("${file}" "${shared}" symbols)
-  set(members ${symbols})
-  list(FILTER members INCLUDE REGEX " ${affected}")
-  list(FILTER members EXCLUDE REGEX "10safer_ring")
-  if(shared)
-    has_marker_section("${file}" marked)
-    if(marked)
-      continue()
-    endif()
-  else()
-    set(marked_objects ${symbols})
-    list(FILTER marked_objects INCLUDE REGEX "${marker}")
-    list(TRANSFORM marked_objects REPLACE ":[^:]*$" "")
-  endif()
-  list(TRANSFORM members REPLACE ":[^:]*$" "")
-  list(REMOVE_DUPLICATES members)
-  if(NOT shared AND marked_objects)
-    list(REMOVE_ITEM members ${marked_objects})
-  endif()
-  list(APPEND at_fault ${members})
+set(all_of_map "")
+foreach(file name_in_map IN ZIP_LISTS files names_in_map)
+  check("${file}" "${name_in_map}")
+endforeach()
+foreach(file IN LISTS needed)
+  check("${file}" "")
 endforeach()
 
 if(at_fault)

@@ -51,9 +51,11 @@ else()
   set(safer_ring_pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
 # A static library cannot bring liburing along: whoever links it has to link liburing as well,
-# also when pkg-config is asked without --static, since there is no other flavour installed.
+# also when pkg-config is asked without --static, since there is no other flavour installed. Who links
+# the shared one needs nothing of liburing's, yet pkg-config would look for liburing.pc, for its flags,
+# if it were required here.
 if(BUILD_SHARED_LIBS)
-  set(safer_ring_pc_requires "Requires.private: liburing >= 2.3")
+  set(safer_ring_pc_requires "Libs.private: -luring")
   set(safer_ring_pc_defines " -DSAFER_RING_SHARED")
 else()
   set(safer_ring_pc_requires "Requires: liburing >= 2.3")

@@ -48,7 +48,11 @@ BOOST_ASIO_INLINE_NAMESPACE_END
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
-/// Tells the checker that this object file was compiled with the drop-in.
+/// Tells the checker that this object file was compiled with the drop-in. Nothing refers to it, so that
+/// a linker told to collect such sections (--gc-sections) must be told to retain this one.
+#if __has_cpp_attribute(gnu::retain)
+[[gnu::retain]]
+#endif
 [[maybe_unused, gnu::used,
   gnu::section("safer_ring_drop_in")]] inline constexpr char drop_in_marker = 1;
 

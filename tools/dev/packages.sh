@@ -61,13 +61,20 @@ clang_runtime_package() {
     fi
 }
 
+# A compiler's command may have options behind it.
+first_word() { # <command>
+    local words
+    read -r -a words <<<"$1"
+    echo "${words[0]:-}"
+}
+
 # Prints the packages that are missing for the given purposes.
 missing_packages() { # <build|test|bench|format>...
     local purpose
     for purpose; do
         case $purpose in
             build)
-                command -v "${CXX:-c++}" >/dev/null || echo g++
+                command -v "$(first_word "${CXX:-c++}")" >/dev/null || echo g++
                 command -v cmake >/dev/null || echo cmake
                 command -v ninja >/dev/null || echo ninja-build
                 command -v pkg-config >/dev/null || echo pkg-config
@@ -85,7 +92,7 @@ missing_packages() { # <build|test|bench|format>...
                 have_clang_sanitizers || clang_runtime_package
                 # The models of test/model, which it turns into C.
                 command -v spin >/dev/null || echo spin
-                command -v "${CC:-gcc}" >/dev/null || echo gcc
+                command -v "$(first_word "${CC:-gcc}")" >/dev/null || echo gcc
                 # Which system calls the server makes under load.
                 command -v strace >/dev/null || echo strace
                 # The clients of test/peers.
@@ -125,8 +132,10 @@ install_packages() { # <purpose>...
     if [ "$(id -u)" != 0 ]; then
         command -v sudo >/dev/null ||
             fail "packages are missing, and installing them takes root or sudo; as root: $by_hand"
-        # Ask for the password here, where the terminal is still at hand.
-        sudo -v || fail "packages are missing, and sudo refused; as root: $by_hand"
+        # Ask for the password here, where the terminal is still at hand. Who needs none may have none
+        # either, and -v asks for it even so.
+        sudo -n true 2>/dev/null || sudo -v ||
+            fail "packages are missing, and sudo refused; as root: $by_hand"
     fi
 
     step "update the package lists" apt-update as_root apt-get -q update ||

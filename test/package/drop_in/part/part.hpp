@@ -6,7 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 /// Opens and closes a socket on a context of Asio's.
-bool open_and_close(boost::asio::io_context& context);
+[[gnu::visibility("default")]] bool open_and_close(boost::asio::io_context& context);
 
 /// What it calls, for a library that has an open_and_close() of its own.
-bool open_and_close_in_part(boost::asio::io_context& context);
+[[gnu::visibility("default")]] bool open_and_close_in_part(boost::asio::io_context& context);

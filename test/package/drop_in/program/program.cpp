@@ -1,6 +1,7 @@
 // Copyright (c) 2026 The safer-ring authors.
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
+#include "greeting.hpp"
 #include "part.hpp"
 
 #include <boost/asio.hpp>
@@ -23,7 +24,7 @@ int main()
     bool echoed = false;
     acceptor.async_accept([&](boost::system::error_code ec, tcp::socket peer) {
         if (!ec)
-            net::write(peer, net::buffer("ping", 4));
+            net::write(peer, net::buffer(greeting(), 4));
     });
     net::async_read(client, net::buffer(text), [&](boost::system::error_code ec, std::size_t n) {
         echoed = !ec && n == text.size();

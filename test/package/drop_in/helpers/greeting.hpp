@@ -1,0 +1,5 @@
+// Copyright (c) 2026 The safer-ring authors.
+// Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
+#pragma once
+
+const char* greeting();
