@@ -5,6 +5,7 @@
 
 #include <boost/program_options.hpp>
 
+#include <cstdint>
 #include <filesystem>
 #include <iostream>
 #include <limits>
@@ -60,6 +61,8 @@ po::typed_value<long long>* milliseconds(std::chrono::milliseconds& target, cons
 std::optional<options> parse_options(int argc, char** argv)
 {
     constexpr auto unbounded = std::numeric_limits<std::int32_t>::max();
+    // Beast keeps the lengths of fields in 16 bits, and throws for a longer one.
+    constexpr auto longest_header_bytes = std::numeric_limits<std::uint16_t>::max();
     options result;
     auto& limits = result.limits;
     po::options_description general{"Options"};
@@ -82,7 +85,7 @@ std::optional<options> parse_options(int argc, char** argv)
             "for each 64 KiB of a response")("stop-timeout-ms",
                                              milliseconds(limits.stop_timeout, "stop-timeout-ms"),
                                              "for what is under way when a signal comes")(
-            "header-bytes", number(limits.header_bytes, "header-bytes", 64, unbounded / 2),
+            "header-bytes", number(limits.header_bytes, "header-bytes", 64, longest_header_bytes),
             "largest request header")("body-bytes",
                                       number(limits.body_bytes, "body-bytes", 0, unbounded),
                                       "largest request body")(

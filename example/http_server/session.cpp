@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <iostream>
 #include <string_view>
+#include <utility>
 
 #include <unistd.h>
 
@@ -89,9 +90,7 @@ task<void> session::run()
             co_return;
         if (keep)
             continue;
-        // A client that asked for the end, and sent one request whose end is known, sends no more.
-        if (received == outcome::refused || client_stays || response.close || buffer_.size() != 0)
-            co_await drain();
+        co_await drain();
         co_return;
     }
 }
@@ -103,9 +102,11 @@ task<session::outcome> session::receive_request()
     parser_->body_limit(limits_.body_bytes);
     request_ = {};
     empty_lines_ = 0;
+    header_bytes_ = 0;
     skip_empty_lines();
+    const auto idle_until = clock::now() + limits_.idle_timeout;
     idle_ = buffer_.size() == 0;
-    stream_.expires_after(idle_ ? limits_.idle_timeout : limits_.header_timeout);
+    end_at(idle_ ? idle_until : clock::now() + limits_.header_timeout);
     bool in_body = false;
     for (;;) {
         if (idle_ && stopping_)
@@ -116,22 +117,28 @@ task<session::outcome> session::receive_request()
         }
         if (!in_body && parser_->is_header_done()) {
             in_body = true;
-            stream_.expires_after(limits_.header_timeout);
+            end_at(clock::now() + limits_.header_timeout);
         }
         const auto space = std::min(read_size, buffer_.max_size() - buffer_.size());
         const auto [error, n] =
             co_await stream_.async_read_some(buffer_.prepare(space), as_tuple_awaitable);
-        if (error) {
+        // The stream's own limit ends a read that waits. Who sends fast enough never lets one wait.
+        if (error || clock::now() >= end_) {
             idle_ = false;
             co_return outcome::gone;
         }
         buffer_.commit(n);
         skip_empty_lines();
-        if (idle_ && buffer_.size() != 0) {
-            idle_ = false;
-            stream_.expires_after(limits_.header_timeout);
-        }
+        const bool was_idle = std::exchange(idle_, buffer_.size() == 0 && !parser_->got_some());
+        if (idle_ != was_idle)
+            end_at(idle_ ? idle_until : clock::now() + limits_.header_timeout);
     }
+}
+
+void session::end_at(clock::time_point end)
+{
+    end_ = end;
+    stream_.expires_at(end);
 }
 
 // A connection that got nothing but an empty line is as idle as before.
@@ -183,12 +190,18 @@ std::optional<session::outcome> session::parse()
 // Gives the parser what was received. That it needs more is no error.
 error_code session::put()
 {
+    const bool in_header = !parser_->is_header_done();
     error_code error;
     const auto parsed = parser_->put(buffer_.data(), error);
     if (error == http::error::need_more)
         error = {};
-    if (!error)
-        buffer_.consume(parsed);
+    if (error)
+        return error;
+    buffer_.consume(parsed);
+    // Before Boost 1.88, the parser's own limit is for what one call is given.
+    header_bytes_ += in_header ? parsed : 0;
+    if (header_bytes_ > limits_.header_bytes)
+        error = http::error::header_limit;
     return error;
 }
 

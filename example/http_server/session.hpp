@@ -34,6 +34,7 @@ public:
 
 private:
     using parser = http::request_parser<discard_body>;
+    using clock = std::chrono::steady_clock;
 
     enum class outcome {
         request, // request_ is the header of a complete one
@@ -42,6 +43,7 @@ private:
     };
 
     task<outcome> receive_request();
+    void end_at(clock::time_point end);
     void skip_empty_lines();
     std::optional<outcome> parse();
     error_code put();
@@ -61,7 +63,9 @@ private:
     request_head request_;
     refusal refusal_;
     unsigned empty_lines_ = 0; // skipped before the request
-    bool idle_ = false;        // waiting for the first byte of a request
+    std::size_t header_bytes_ = 0;
+    clock::time_point end_; // of the time for what is being received
+    bool idle_ = false;     // waiting for the first byte of a request
     bool stopping_ = false;
 };
 

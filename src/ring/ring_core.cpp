@@ -153,6 +153,7 @@ void ring_core::submit_again(request& r) noexcept
 {
     r.entry_flags &= static_cast<std::uint8_t>(~link_flags);
     r.has_begun_to_end = false;
+    r.times_out_ = false;
     r.state_ = request::state::queued;
     queued_.push_front(r);
 }
@@ -284,6 +285,9 @@ bool ring_core::flush(guard&) noexcept
     bool has_reaped = false;
     for (int failures = 0; failures < most_failures;) {
         fill_submissions();
+        // The thread in the kernel would wait beyond a limit that it does not know of.
+        if (in_kernel_ && next_limit_ < known_limit_ && write_no_op())
+            known_limit_ = next_limit_;
         if (kernel_->unsubmitted() == 0) {
             if (called_back || queued_.front() == nullptr || !may_begin() ||
                 !next_might_be_broken())
@@ -292,9 +296,6 @@ bool ring_core::flush(guard&) noexcept
             flush_missed_ = true;
             called_back = write_no_op();
         }
-        // The thread in the kernel would wait beyond a limit that it does not know of.
-        if (in_kernel_ && next_limit_ < known_limit_ && write_no_op())
-            known_limit_ = next_limit_;
         const unsigned count = kernel_->unsubmitted();
         if (claim_ == claim::fresh)
             claim_ = claim::stale;

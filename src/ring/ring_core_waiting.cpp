@@ -53,15 +53,6 @@ ring_core::duration time_until(clock::time_point deadline) noexcept
     return deadline == already_due ? ring_core::duration::zero() : deadline - clock::now();
 }
 
-/// While it is there, the ring has to be, too.
-struct use_of_ring {
-    int& users;
-    explicit use_of_ring(int& count) noexcept : users(count) { ++users; }
-    use_of_ring(const use_of_ring&) = delete;
-    use_of_ring& operator=(const use_of_ring&) = delete;
-    ~use_of_ring() { --users; }
-};
-
 } // namespace
 
 void stop_program(const std::string& reason) noexcept
@@ -107,7 +98,6 @@ void ring_core::leave_parent(guard&) noexcept
         return;
     in_kernel_ = false;
     claim_ = claim::none;
-    users_ = 0;
     // Destroying it would wait for them (POSIX Threads in glibc).
     if (std::exchange(sleepers_, 0) != 0)
         ::new (&changed_) std::condition_variable_any;
@@ -134,7 +124,6 @@ void ring_core::hand_over() noexcept
 bool ring_core::wait(const request& r, duration limit)
 {
     guard held(mutex_);
-    const use_of_ring here(users_);
     const auto deadline = deadline_of(limit);
     for (bool goes_on = true; goes_on && !has_news(r);)
         goes_on = wait_once(held, deadline);
@@ -224,7 +213,6 @@ bool ring_core::resume_one(guard& held)
 std::size_t ring_core::drive(duration limit, std::size_t most)
 {
     guard held(mutex_);
-    const use_of_ring here(users_);
     const auto deadline = deadline_of(limit);
     std::size_t n = 0;
     for (bool goes_on = true;;) {
@@ -243,7 +231,6 @@ std::size_t ring_core::drive(duration limit, std::size_t most)
 std::size_t ring_core::poll()
 {
     guard held(mutex_);
-    const use_of_ring here(users_);
     wait_once(held, already_due);
     std::size_t n = 0;
     while (resume_one(held))
@@ -334,10 +321,10 @@ ring_core::~ring_core()
 {
     guard held(mutex_);
     leave_parent(held);
-    if (users_ > 0)
+    if (in_kernel_ || sleepers_ != 0)
         stop_program(
-            "a ring is destroyed by a callback that it has called, or while a thread waits "
-            "for it; destroy it when run(), poll() and wait() have returned");
+            "a ring is destroyed while a thread waits for it, or drives it; destroy it when all "
+            "have returned");
     if (messages_)
         messages_->close();
     // What a callback holds goes with it, operations too; so without the lock.

@@ -460,6 +460,28 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_of_the_nested_strand_work, Ctx,
     ctx.restart();
     ctx.run();
     BOOST_TEST(on_both == 3);
+
+    // On the strand it is called at once.
+    order.clear();
+    strand.post([&] {
+        strand.dispatch(net::bind_executor(other, [&] { order.push_back(1); }));
+        strand.wrap(net::bind_executor(other, [&](int n) { order.push_back(n); }))(2);
+        order.push_back(3);
+    });
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(order == (ints{1, 2, 3}), per_element());
+
+    // Another context has work until what is bound to it has come there.
+    Ctx elsewhere;
+    bool came = false;
+    strand.post(net::bind_executor(elsewhere.get_executor(), [&] { came = true; }));
+    elsewhere.poll();
+    BOOST_TEST(!elsewhere.stopped());
+    ctx.restart();
+    ctx.run();
+    elsewhere.run();
+    BOOST_TEST(came);
 #endif
 }
 

@@ -378,8 +378,11 @@ template <typename Handler>
 auto io_context::wrap(Handler handler)
 {
     return [this, handler = std::move(handler)]<typename... Args>(Args&&... args) {
-        this->dispatch(
-            detail::where_bound(handler, std::bind(handler, std::forward<Args>(args)...)));
+        auto call = std::bind(handler, std::forward<Args>(args)...);
+        if (this->get_executor().running_in_this_thread())
+            call();
+        else
+            this->dispatch(detail::where_bound(handler, std::move(call)));
     };
 }
 #endif

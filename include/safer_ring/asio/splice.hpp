@@ -210,7 +210,8 @@ using token_of = net::default_completion_token_t<typename T::executor_type>;
 /// @endcode
 template <detail::has_descriptor Source, detail::has_descriptor Target,
           typename Token = detail::token_of<Source>>
-auto async_splice(Source& from, Target& to, std::size_t size_bytes, Token&& token = Token())
+requires(!std::integral<std::decay_t<Token>>) // It is an offset, and that a size, of those below.
+    auto async_splice(Source& from, Target& to, std::size_t size_bytes, Token&& token = Token())
 {
     return detail::splice(from, std::nullopt, to, std::nullopt, size_bytes,
                           std::forward<Token>(token));

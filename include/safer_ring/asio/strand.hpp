@@ -126,6 +126,8 @@ public:
         return boost::asio::async_initiate<Handler, void()>(
             [](auto&& function, strand self) {
                 const auto allocator = boost::asio::get_associated_allocator(function);
+                if (self.running_in_this_thread()) // As Asio's, it calls it then.
+                    return self.dispatch(std::forward<decltype(function)>(function), allocator);
                 self.dispatch(detail::where_bound(std::forward<decltype(function)>(function)),
                               allocator);
             },
@@ -171,9 +173,10 @@ struct io_context::strand::wrapped {
     template <typename... Args>
     void operator()(Args&&... args)
     {
-        where.dispatch(
-            detail::where_bound(handler, std::bind(handler, std::forward<Args>(args)...)),
-            std::allocator<void>());
+        auto call = std::bind(handler, std::forward<Args>(args)...);
+        if (where.running_in_this_thread())
+            return where.dispatch(std::move(call), std::allocator<void>());
+        where.dispatch(detail::where_bound(handler, std::move(call)), std::allocator<void>());
     }
 
     strand where;

@@ -33,6 +33,9 @@ namespace safer_ring::inline SAFER_RING_ABI {
 /// that were given up, by destroying the handle, it waits up to five seconds for
 /// the end; memory that the kernel has then still is not freed, and a report says so.
 ///
+/// It must not be destroyed by a callback or a coroutine that it resumes, nor while a thread waits for it or
+/// drives it; the latter stops the program.
+///
 /// *Order*: operations that are in flight together have none, also on one descriptor; the kernel may begin
 /// them backwards. `submit_linked` and `submit_in_order` are for those that need one.
 ///

@@ -7,6 +7,7 @@
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/system_executor.hpp>
 
 #include <type_traits>
@@ -15,7 +16,8 @@
 namespace safer_ring::inline SAFER_RING_ABI::detail {
 
 /// A function that calls `call` on the executor that `handler`, which is in it, is bound to; one that
-/// is bound to none is called as it is. For what runs functions without looking at that.
+/// is bound to none is called as it is. For what runs functions without looking at that. Until then, that
+/// executor has work.
 template <typename Handler, typename Call>
 auto where_bound(const Handler& handler, Call call)
 {
@@ -23,9 +25,9 @@ auto where_bound(const Handler& handler, Call call)
                                  boost::asio::system_executor>)
         return call;
     else
-        return
-            [where = boost::asio::get_associated_executor(handler),
-             call = std::move(call)]() mutable { boost::asio::dispatch(where, std::move(call)); };
+        return [work = boost::asio::make_work_guard(handler), call = std::move(call)]() mutable {
+            boost::asio::dispatch(work.get_executor(), std::move(call));
+        };
 }
 
 template <typename Handler>
@@ -36,7 +38,8 @@ auto where_bound(Handler&& handler)
                                  boost::asio::system_executor>)
         return handler_type(std::forward<Handler>(handler));
     else
-        return [handler = handler_type(std::forward<Handler>(handler))]() mutable {
+        return [work = boost::asio::make_work_guard(handler),
+                handler = handler_type(std::forward<Handler>(handler))]() mutable {
             boost::asio::dispatch(std::move(handler));
         };
 }
