@@ -198,7 +198,7 @@ error_code session::put()
     if (error)
         return error;
     buffer_.consume(parsed);
-    // Before Boost 1.88, the parser's own limit is for what one call is given.
+    // In Boost 1.81 and 1.83 the parser's own limit is for what one call is given, now and then.
     header_bytes_ += in_header ? parsed : 0;
     if (header_bytes_ > limits_.header_bytes)
         error = http::error::header_limit;
