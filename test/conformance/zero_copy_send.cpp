@@ -336,6 +336,20 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(context_is_destroyed_with_bytes_on_their_way, Ctx,
     BOOST_TEST(large.statistics().available == 2u);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(deferred_one_sends_a_shared_buffer_each_time, Ctx, contexts)
+{
+    connected<Ctx> c;
+    outcome<shared_buffer> first, second;
+    const auto send = async_send_zero_copy(*c.near, c.take('s').freeze(), net::deferred);
+    send(c.checks.once(first.store()));
+    send(c.checks.once(second.store()));
+    BOOST_TEST((c.receive(2 * message_bytes) == std::string(2 * message_bytes, 's')));
+    c.run(first);
+    c.run(second);
+    BOOST_TEST(first.size == message_bytes);
+    BOOST_TEST(second.buffer.size() == message_bytes);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(every_kind_of_token_is_taken, Ctx, contexts)
 {
     connected<Ctx> c;

@@ -64,6 +64,26 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(buffers_are_read_and_written_at_their_places, Ctx,
     }
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(deferred_write_of_a_shared_buffer_can_be_started_again, Ctx, contexts)
+{
+    handler_checks checks;
+    const temporary_file file("");
+    Ctx ctx;
+    random_file_of<Ctx> f(ctx, file.open());
+    test_support::owned_outcome<safer_ring::shared_buffer> first, second;
+    const auto write =
+        safer_ring::async_write_at(f, 0, owned_buffer::copy_of("news").freeze(), net::deferred);
+    for (auto* const outcome : {&first, &second}) {
+        write(checks.once(outcome->store()));
+        ctx.run();
+        ctx.restart();
+        BOOST_TEST(outcome->size == 4U);
+        BOOST_TEST(outcome->buffer.text() == "news");
+        BOOST_TEST(f.size() == 4U);
+        f.resize(0);
+    }
+}
+
 /// To the kernel it is where the file's own position is.
 BOOST_AUTO_TEST_CASE_TEMPLATE(last_offset_of_all_is_invalid, Ctx, our_contexts)
 {

@@ -59,12 +59,13 @@ public:
         // No bytes are an end in itself for a datagram only, as the plain one has it.
         if (answer.context() == nullptr || buffer.size() == 0)
             return initiate_with_buffer<Socket, write_from_buffer, start_copying_send>(
-                this->object())(std::forward<Handler>(handler), std::move(buffer), std::size_t{0});
+                this->object())(std::forward<Handler>(handler), std::forward<Buffer>(buffer),
+                                std::size_t{0});
         std::decay_t<Handler> own(std::forward<Handler>(handler));
         native_starter(*answer.context())
             .template start<zero_copy_send<std::decay_t<Buffer>>>(
                 answer.descriptor(), ring::direction::write, own, this->get_executor(),
-                std::move(buffer));
+                std::decay_t<Buffer>(std::forward<Buffer>(buffer)));
     }
 };
 

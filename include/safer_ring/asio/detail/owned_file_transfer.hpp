@@ -91,11 +91,12 @@ public:
         if (file == nullptr || file->kind != ring::file_kind::regular ||
             Way::view(buffer, before).size() == 0 || offset == ring::file_operation::at_position)
             return initiate_with_buffer<File, Way, Start>(this->object())(
-                std::forward<Handler>(handler), std::move(buffer), before, offset);
+                std::forward<Handler>(handler), std::forward<Buffer>(buffer), before, offset);
         using transfer = owned_file_transfer<Way, buffer_type, Extent>;
         constexpr bool reads = std::same_as<Way, read_into_buffer>;
         std::decay_t<Handler> own(std::forward<Handler>(handler));
-        auto memory = std::make_unique<ring::lent_buffer<buffer_type>>(std::move(buffer));
+        auto memory = std::make_unique<ring::lent_buffer<buffer_type>>(
+            buffer_type(std::forward<Buffer>(buffer)));
         native_starter(*answer.context())
             .template start<transfer>(file, reads ? ring::direction::read : ring::direction::write,
                                       own, this->get_executor(), std::move(memory), before, offset);

@@ -135,8 +135,11 @@ public:
     template <typename Handler, typename Buffer, typename... Args>
     void operator()(Handler&& handler, Buffer&& buffer, std::size_t before, Args&&... args) const
     {
-        using handler_type = handler_with_buffer<Way, std::decay_t<Buffer>, std::decay_t<Handler>>;
-        handler_type bound(std::forward<Handler>(handler), std::move(buffer), before);
+        using buffer_type = std::decay_t<Buffer>;
+        using handler_type = handler_with_buffer<Way, buffer_type, std::decay_t<Handler>>;
+        // A deferred operation that can be started again gives its shared_buffer as an lvalue.
+        handler_type bound(std::forward<Handler>(handler),
+                           buffer_type(std::forward<Buffer>(buffer)), before);
         // The bytes stay where they are when the handler moves, and with it the buffer.
         const auto view = bound.view();
         Start{}(this->object(), view, std::move(bound), std::forward<Args>(args)...);
