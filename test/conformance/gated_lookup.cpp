@@ -8,11 +8,15 @@
 #include <boost/test/unit_test.hpp>
 
 #include <condition_variable>
-#include <cstring>
+#include <cstdint>
 #include <mutex>
+#include <optional>
+#include <string_view>
 
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netdb.h>
+#include <netinet/in.h>
 
 namespace conformance {
 namespace {
@@ -84,16 +88,57 @@ int gated_lookup::entered() const
 
 } // namespace conformance
 
-/// Stands before the C library's function of the same name, which a program
-/// may replace, and calls it.
+namespace {
+
+/// The function behind the one of the same name in this program.
+template <class Function>
+Function* original(const char* name)
+{
+    return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+/// What a name server answers to a name that it does not know, or at all.
+std::optional<int> told(std::string_view host)
+{
+    if (host == conformance::unknown_host)
+        return EAI_NONAME;
+    if (host == conformance::host_of_a_busy_server)
+        return EAI_AGAIN;
+    if (host == conformance::host_of_a_broken_server)
+        return EAI_FAIL;
+    return std::nullopt;
+}
+
+} // namespace
+
+// These stand before the C library's functions of the same names, which a program
+// may replace, and call them.
+
 extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints,
                            addrinfo** result)
 {
-    using function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
-    static const auto original = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "getaddrinfo"));
-    if (node != nullptr && std::strcmp(node, conformance::gated_lookup::host) == 0) {
+    static auto* const behind = original<decltype(getaddrinfo)>("getaddrinfo");
+    const std::string_view host = node != nullptr ? node : "";
+    if (const std::optional<int> error = told(host))
+        return *error;
+    if (host == conformance::gated_lookup::host) {
         conformance::gate::get().pass();
         node = "127.0.0.1";
     }
-    return original(node, service, hints, result);
+    return behind(node, service, hints, result);
+}
+
+extern "C" int getnameinfo(const sockaddr* address, socklen_t address_size, char* host,
+                           socklen_t host_size, char* service, socklen_t service_size, int flags)
+{
+    static auto* const behind = original<decltype(getnameinfo)>("getnameinfo");
+    if (address->sa_family == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(*address);
+        const std::uint32_t number = ntohl(v4.sin_addr.s_addr);
+        if (number == conformance::address_of_a_busy_server.to_uint())
+            return EAI_AGAIN;
+        if (number == conformance::unknown_address.to_uint())
+            flags |= NI_NUMERICHOST;
+    }
+    return behind(address, address_size, host, host_size, service, service_size, flags);
 }

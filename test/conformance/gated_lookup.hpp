@@ -4,6 +4,8 @@
 
 #include "contexts.hpp"
 
+#include <boost/asio/ip/address_v4.hpp>
+
 #include <type_traits>
 
 namespace conformance {
@@ -17,6 +19,15 @@ int look_ups_at_once()
     else
         return static_cast<int>(safer_ring::options{}.resolver_threads);
 }
+
+// Look-ups of these are answered within this program, the same on every machine: a name server that
+// cannot be reached would take its time, and some know every name.
+inline constexpr const char* unknown_host = "unknown.invalid";
+inline constexpr const char* host_of_a_busy_server = "busy.invalid";
+inline constexpr const char* host_of_a_broken_server = "broken.invalid";
+// Reserved for documentation (RFC 5737): nobody has them.
+inline const net::ip::address_v4 unknown_address({192, 0, 2, 1});
+inline const net::ip::address_v4 address_of_a_busy_server({192, 0, 2, 2});
 
 /// While one exists, a look-up of `gated_lookup::host` by anybody in this
 /// program blocks in getaddrinfo() until the gate is opened, and then finds

@@ -165,9 +165,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(names_and_flags, Ctx, contexts)
 BOOST_AUTO_TEST_CASE_TEMPLATE(what_is_not_found_is_reported, Ctx, contexts)
 {
     Ctx ctx;
-    // Which error it is depends on the machine's name service; `ask` compares
-    // it to Asio's.
-    BOOST_TEST(!!ask(ctx, "host.invalid", "80").ec);
+    BOOST_TEST(ask(ctx, unknown_host, "80").ec == net::error::host_not_found);
+    BOOST_TEST(ask(ctx, host_of_a_busy_server, "80").ec == net::error::host_not_found_try_again);
+    BOOST_TEST(ask(ctx, host_of_a_broken_server, "80").ec == net::error::no_recovery);
     BOOST_TEST(ask(ctx, "localhost", "80", resolver_base::numeric_host).ec ==
                net::error::host_not_found);
     BOOST_TEST(ask(ctx, "127.0.0.1", "no-such-service").ec == net::error::service_not_found);
@@ -189,8 +189,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(reverse_look_up, Ctx, contexts)
     BOOST_TEST(!ask<udp>(ctx, udp::endpoint(loopback, 53)).ec);
     BOOST_TEST(!ask<icmp>(ctx, icmp::endpoint(loopback, 0)).ec);
     ask(ctx, tcp::endpoint(net::ip::address_v6::loopback(), 80));
-    // Reserved for documentation (RFC 5737): nobody has it.
-    ask(ctx, tcp::endpoint(net::ip::make_address("192.0.2.1"), 1));
+    // An address without a name is told as a number.
+    BOOST_TEST(ask(ctx, tcp::endpoint(unknown_address, 54321)).entries ==
+               std::vector<std::string>{"192.0.2.1|54321|192.0.2.1|54321"});
+    BOOST_TEST(ask(ctx, tcp::endpoint(address_of_a_busy_server, 80)).ec ==
+               net::error::host_not_found_try_again);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(resolve_and_connect, Ctx, contexts)
