@@ -4,6 +4,7 @@
 #include "contexts.hpp"
 
 #include "support/connected_pair.hpp"
+#include "support/full_socket.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
 #include "support/skip.hpp"
@@ -32,19 +33,6 @@ using test_support::handler_checks;
 using test_support::io_result;
 using test_support::run_until_done;
 
-/// Fills what the socket can send without the peer reading.
-template <class Socket>
-std::size_t fill(Socket& socket)
-{
-    const std::string block(65536, '#');
-    socket.non_blocking(true);
-    std::size_t total = 0;
-    for (error_code ec; !ec;)
-        total += socket.write_some(net::buffer(block), ec);
-    socket.non_blocking(false);
-    return total;
-}
-
 BOOST_AUTO_TEST_SUITE(readiness)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(wait_for_reading_completes_when_data_comes, Ctx, contexts)
@@ -68,7 +56,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(full_socket_whose_peer_has_ended_its_side_is_not_w
     handler_checks checks;
     Ctx ctx;
     auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    const std::size_t written = fill(socket);
+    const std::size_t written = test_support::fill_socket(socket.native_handle());
     peer.shutdown_write();
     test_support::wait_readable(socket.native_handle());
     io_result wait;
@@ -130,7 +118,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(wait_for_writing_completes_when_there_is_room, Ctx
     handler_checks checks;
     Ctx ctx;
     auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    const std::size_t sent = fill(socket);
+    const std::size_t sent = test_support::fill_socket(socket.native_handle());
     io_result wait;
     socket.async_wait(base::wait_write, checks.into(wait));
     ctx.poll();

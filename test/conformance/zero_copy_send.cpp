@@ -4,6 +4,7 @@
 #include "contexts.hpp"
 
 #include "support/connected_pair.hpp"
+#include "support/full_socket.hpp"
 #include "support/handler_checks.hpp"
 #include "support/owned_outcome.hpp"
 #include "support/run_until.hpp"
@@ -78,16 +79,6 @@ struct connected {
             ctx->restart();
             ctx->poll();
         }
-    }
-    /// Fills the way to the peer.
-    std::size_t fill()
-    {
-        const std::string block(1 << 16, 'f');
-        std::size_t total = 0;
-        for (ssize_t n = 0; n >= 0; total += static_cast<std::size_t>(n))
-            if ((n = ::send(near->native_handle(), block.data(), block.size(), MSG_DONTWAIT)) < 0)
-                break;
-        return total;
     }
     /// Lets the context run meanwhile: requests go on in its thread.
     std::string receive(std::size_t size_bytes)
@@ -248,7 +239,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(send_that_waits_for_room_is_ended, Ctx, our_contex
         for (int way = 0; way != 5; ++way) {
             connected<Ctx> c;
             c.near->native_non_blocking(non_blocking);
-            const std::size_t filled = c.fill();
+            const std::size_t filled = test_support::fill_socket(c.near->native_handle());
             net::cancellation_signal signal;
             outcome<> first, second;
             async_send_zero_copy(

@@ -4,14 +4,14 @@
 #include "any_operation.hpp"
 #include "every_channel.hpp"
 
+#include "support/full_socket.hpp"
+
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -56,24 +56,7 @@ private:
     int before_;
 };
 
-bool is_ready(int fd, short events, int limit_ms)
-{
-    pollfd entry{fd, events, 0};
-    return ::poll(&entry, 1, limit_ms) > 0;
-}
-
-/// Whether nothing that was written makes room again before somebody reads. What TCP has sent takes room
-/// until it is acknowledged, which the peer may put off for 40 ms; SIOCOUTQNSD counts what is not sent (tcp(7)).
-bool is_settled(int writer)
-{
-    int unacknowledged = 0;
-    int unsent = 0;
-    return ::ioctl(writer, SIOCOUTQ, &unacknowledged) != 0 ||
-           ::ioctl(writer, SIOCOUTQNSD, &unsent) != 0 || unacknowledged == unsent;
-}
-
-/// Writes until not a byte more has room, not even when the kernel has moved
-/// on what was on its way.
+/// Leaves no room for anything.
 void fill(int writer, bool in_messages)
 {
     const non_blocking guard(writer);
@@ -82,13 +65,7 @@ void fill(int writer, bool in_messages)
         while (::write(writer, much.data(), much.size()) > 0)
             continue;
     }
-    for (bool is_full = false; !is_full;) {
-        is_full = is_settled(writer) && !is_ready(writer, POLLOUT, 1);
-        while (::write(writer, "fill", in_messages ? 4 : 1) > 0)
-            is_full = false;
-        if (!is_full)
-            is_ready(writer, POLLOUT, 1); // Lets a moment pass where it has to be looked at again.
-    }
+    test_support::fill_up(writer, [&] { return ::write(writer, "fill", in_messages ? 4 : 1) > 0; });
 }
 
 void drain(int reader)
@@ -105,7 +82,8 @@ void make_room(int reader, int writer)
     const auto deadline = std::chrono::steady_clock::now() + test_support::watchdog_time;
     do {
         drain(reader);
-    } while (!is_ready(writer, POLLOUT, 1) && std::chrono::steady_clock::now() < deadline);
+    } while (!test_support::is_ready(writer, POLLOUT, 1) &&
+             std::chrono::steady_clock::now() < deadline);
 }
 
 template <class Ctx, class Channel>

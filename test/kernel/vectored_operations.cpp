@@ -4,6 +4,7 @@
 #include "kernel.hpp"
 
 #include "support/blocking_peer.hpp"
+#include "support/full_socket.hpp"
 #include "support/skip.hpp"
 
 #include <safer_ring/ring/buffer_pool.hpp>
@@ -391,9 +392,7 @@ BOOST_AUTO_TEST_CASE(zero_copy_send_for_which_there_is_no_room_is_timed_out_and_
     buffer_pool pool(2, 1 << 16);
     io_ring ring;
     const auto [sender, receiver] = test_support::tcp_descriptor_pair();
-    const std::string filler(1 << 16, 'f');
-    while (::send(sender.get(), filler.data(), filler.size(), MSG_DONTWAIT) > 0) {
-    }
+    test_support::fill_socket(sender.get());
     auto [late, late_buffer] =
         ring.send_zero_copy(sender.get(), *pool.try_acquire()).within(1ms).submit().wait().take();
     BOOST_TEST((late.code() == std::errc::timed_out), late.error().message());

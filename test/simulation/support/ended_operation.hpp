@@ -5,6 +5,8 @@
 
 #include "simulated_context.hpp"
 
+#include <support/full_socket.hpp>
+
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
@@ -139,18 +141,9 @@ private:
             socket_ = std::make_shared<tcp_socket>(context, tcp::v4(), ours.release());
             peer_.emplace(std::move(theirs));
             if (what_ != operation::read)
-                fill();
+                filled_ =
+                    test_support::fill_socket(socket_->native_handle()); // A write has to wait.
         }
-    }
-
-    /// Sends until the socket takes no more, so that a write has to wait.
-    void fill()
-    {
-        const std::string bytes(1 << 16, 'f');
-        ssize_t n = 0;
-        while ((n = ::send(socket_->native_handle(), bytes.data(), bytes.size(),
-                           MSG_DONTWAIT | MSG_NOSIGNAL)) >= 0)
-            filled_ += static_cast<std::size_t>(n);
     }
 
     void start()

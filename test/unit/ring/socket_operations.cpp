@@ -3,6 +3,8 @@
 
 #include "simulated_loop.hpp"
 
+#include "support/full_socket.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 using namespace unit;
@@ -438,10 +440,7 @@ BOOST_FIXTURE_TEST_CASE(on_a_descriptor_that_does_not_block_it_waits_for_readine
 {
     connection c(*this);
     make_nonblocking(c.socket.get());
-    const std::string filling(1 << 16, 'f');
-    std::size_t filled = 0;
-    for (ssize_t n = 0; n >= 0; filled += n > 0 ? static_cast<std::size_t>(n) : 0)
-        n = ::send(c.socket.get(), filling.data(), filling.size(), MSG_DONTWAIT);
+    const std::size_t filled = test_support::fill_socket(c.socket.get());
     std::string data = "hello";
     record& r = start<send_from>(*c, direction::write, data);
     while (submitted(opcode::poll_add).empty())
@@ -510,10 +509,7 @@ BOOST_FIXTURE_TEST_CASE(a_local_one_that_does_not_fit_at_once_is_submitted, simu
     connection c(*this);
     c.handle->is_local = true;
     become_quiet(*this);
-    const std::string filling(1 << 16, 'f');
-    std::size_t filled = 0;
-    for (ssize_t n = 0; n >= 0; filled += n > 0 ? static_cast<std::size_t>(n) : 0)
-        n = ::send(c.socket.get(), filling.data(), filling.size(), MSG_DONTWAIT);
+    const std::size_t filled = test_support::fill_socket(c.socket.get());
     std::string data = "hello";
     record& r = start<send_from>(*c, direction::write, data);
     data = "HELLO";
