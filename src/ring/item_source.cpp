@@ -5,6 +5,8 @@
 #include <safer_ring/ring/event_loop.hpp>
 #include <safer_ring/ring/item_source.hpp>
 
+#include "missed_end.hpp"
+
 #include <cerrno>
 #include <new>
 #include <span>
@@ -70,8 +72,8 @@ void receive_source::prepare(event_loop& loop, backend::submission_entry& entry)
         prepare_poll(entry, POLLIN);
         return;
     }
-    // Without IORING_RECVSEND_POLL_FIRST: Linux 6.18 misses the end of a local
-    // socket then where that came together with the last bytes.
+    // Without IORING_RECVSEND_POLL_FIRST, with which it would more often be
+    // in doubt whether the end was missed.
     fill(entry);
     entry.flags = backend::entry_buffer_select;
     entry.buffer_group = buffers->number();
@@ -101,6 +103,8 @@ void receive_source::take_in(event_loop& loop, int result, std::uint32_t flags) 
     if (result > 0) {
         const auto size_bytes = static_cast<std::size_t>(result);
         push({result, loop.stream_buffers()->take(flags, size_bytes, !has_room()), {}});
+        // Datagrams, which stand alone, have no end.
+        begins_anew_ = !stands_alone() && may_miss_end(descriptor_->fd, flags);
         return;
     }
     drop(loop, result, flags);

@@ -110,6 +110,7 @@ item_operation* event_loop::take_in_item(item_source& s, bool keeps_first) noexc
     if (!goes_on) {
         s.state_ = io_state::idle;
         s.cancel_requested_ = false;
+        s.begins_anew_ = false;
         if (std::exchange(s.is_to_cancel_, false))
             to_cancel_.remove(&s);
     }
@@ -161,8 +162,8 @@ void event_loop::adjust(item_source& s) noexcept
     if (s.state_ == io_state::idle && s.wants_more()) {
         s.state_ = io_state::pending;
         pending_.push_back(&s);
-    } else if (s.state_ == io_state::in_kernel && (s.is_held_back_ || s.has_lost_) &&
-               !s.cancel_requested_ && !s.is_to_cancel_) {
+    } else if (s.state_ == io_state::in_kernel && s.is_to_be_given_back() && !s.cancel_requested_ &&
+               !s.is_to_cancel_) {
         // Not from here, where completions are being taken: asking may take more.
         s.is_to_cancel_ = true;
         to_cancel_.push_back(&s);
@@ -174,7 +175,7 @@ void event_loop::cancel_held_back() noexcept
     while (operation* const op = to_cancel_.pop_front()) {
         auto& s = static_cast<item_source&>(*op);
         s.is_to_cancel_ = false;
-        if (s.is_held_back_ || s.has_lost_)
+        if (s.is_to_be_given_back())
             request_cancel(s);
     }
 }

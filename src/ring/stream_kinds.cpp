@@ -3,6 +3,8 @@
 
 #include <safer_ring/ring/stream_kinds.hpp>
 
+#include "missed_end.hpp"
+
 #include <cerrno>
 #include <poll.h>
 #include <stdexcept>
@@ -74,7 +76,8 @@ accept::result_type accept::end(const io_error& error, bool cancelled)
 // -------------------------------------------------------------------- receive
 
 receive::receive(int fd, std::shared_ptr<ring::buffer_group> buffers, const stream_limits& limits)
-    : fd_(fd), buffers_(std::move(buffers)), high_water_(limits.high_water),
+    : fd_(fd), has_end_(!has_empty_messages(fd)), buffers_(std::move(buffers)),
+      high_water_(limits.high_water),
       bundles_(limits.bundles && buffers_->use() == ring::buffer_use::whole &&
                type_of_socket(fd) == SOCK_STREAM)
 {
@@ -90,8 +93,8 @@ void receive::prepare(backend::submission_entry& entry, bool multishot) noexcept
     entry.fd = fd_;
     entry.flags = backend::entry_buffer_select;
     entry.buffer_group = buffers_->number();
-    // Without IORING_RECVSEND_POLL_FIRST: Linux 6.18 misses the end of a local
-    // socket then where that came together with the last bytes.
+    // Without IORING_RECVSEND_POLL_FIRST, with which it would more often be
+    // in doubt whether the end was missed.
     if (multishot)
         entry.ioprio = backend::receive_multishot;
     else
@@ -108,7 +111,7 @@ outcome receive::take_in(int result, std::uint32_t flags) noexcept
     }
     auto left = static_cast<std::size_t>(std::max(result, 0));
     const bool has_buffer = (flags & backend::completion_buffer) != 0;
-    if (left == 0 && (result < 0 || !has_empty_messages(fd_))) {
+    if (left == 0 && (result < 0 || has_end_)) {
         if (has_buffer) // It goes back as it came.
             static_cast<void>(buffers_->take(flags, 0, false));
         return outcome::is_over;
@@ -124,6 +127,11 @@ outcome receive::take_in(int result, std::uint32_t flags) noexcept
         left -= here;
     } while (left != 0);
     return kept;
+}
+
+bool receive::begins_anew(int result, std::uint32_t flags) const noexcept
+{
+    return has_end_ && result > 0 && ring::may_miss_end(fd_, flags);
 }
 
 receive::result_type receive::take(bool cancelled) noexcept

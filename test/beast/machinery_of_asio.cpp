@@ -46,8 +46,6 @@ public:
     net::ssl::context tls{net::ssl::context::tls_client};
 };
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 BOOST_AUTO_TEST_SUITE(machinery_of_asio, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(objects_with_our_executor_bring_none)

@@ -18,8 +18,6 @@ using tuple_acceptor = safer_ring::with_as_tuple<acceptor>;
 using throwing_stream = safer_ring::with_use_awaitable<safer_ring::tcp_stream>;
 using tuple_stream = safer_ring::with_as_tuple<safer_ring::tcp_stream>;
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 BOOST_AUTO_TEST_SUITE(beast_streams, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(http_echo)

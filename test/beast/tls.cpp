@@ -30,8 +30,6 @@ awaitable<> shut_down(tls_stream& stream)
         throw boost::system::system_error(error);
 }
 
-const auto needs_io_uring = test_support::unless(&no_io_uring);
-
 BOOST_AUTO_TEST_SUITE(beast_tls, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(tls_http_echo)

@@ -6,6 +6,7 @@
 #include "support/connected_pair.hpp"
 #include "support/counting_allocator.hpp"
 #include "support/handler_checks.hpp"
+#include "support/needs_io_uring.hpp"
 #include "support/skip.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -21,7 +22,7 @@ BOOST_AUTO_TEST_SUITE(initial_services)
 
 #if BOOST_ASIO_VERSION < 103400
 
-BOOST_AUTO_TEST_CASE(contexts_take_services)
+BOOST_AUTO_TEST_CASE(contexts_take_services, *test_support::needs_io_uring)
 {
     SAFER_RING_SKIP("contexts take initial services from Boost 1.87 on");
 }

@@ -5,6 +5,7 @@
 
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
+#include "support/needs_io_uring.hpp"
 #include "support/owned_outcome.hpp"
 #include "support/run_until.hpp"
 #include "support/skip.hpp"
@@ -391,7 +392,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closed_object_and_one_of_asio_are_refused, Ctx, co
         BOOST_TEST(register_file(open, ec) == error_code());
 }
 
-BOOST_AUTO_TEST_CASE(what_was_thrown_names_the_cause_once)
+BOOST_AUTO_TEST_CASE(what_was_thrown_names_the_cause_once, *test_support::needs_io_uring)
 {
     safer_ring::options settings;
     settings.registered_file_count = 1;

@@ -7,6 +7,7 @@
 #include "support/counting_allocator.hpp"
 #include "support/handler_checks.hpp"
 #include "support/machinery.hpp"
+#include "support/needs_io_uring.hpp"
 #include "support/run_until.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -274,7 +275,7 @@ unsigned long long blocked_signals(const std::string& thread)
     return 0;
 }
 
-BOOST_AUTO_TEST_CASE(threads_take_no_signals)
+BOOST_AUTO_TEST_CASE(threads_take_no_signals, *test_support::needs_io_uring)
 {
     const auto before = living_threads();
     safer_ring::io_context ctx;
@@ -289,7 +290,7 @@ BOOST_AUTO_TEST_CASE(threads_take_no_signals)
     busy.run_to_end(ctx);
 }
 
-BOOST_AUTO_TEST_CASE(number_of_threads_is_an_option)
+BOOST_AUTO_TEST_CASE(number_of_threads_is_an_option, *test_support::needs_io_uring)
 {
     safer_ring::options settings;
     settings.resolver_threads = 1;

@@ -4,6 +4,7 @@
 #include "contexts.hpp"
 
 #include "support/handler_checks.hpp"
+#include "support/needs_io_uring.hpp"
 #include "support/run_until.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -61,7 +62,7 @@ extern "C" void do_nothing(int) {}
 
 BOOST_AUTO_TEST_SUITE(signals_beside_asio)
 
-BOOST_AUTO_TEST_CASE(different_signals_do_not_meet)
+BOOST_AUTO_TEST_CASE(different_signals_do_not_meet, *test_support::needs_io_uring)
 {
     side_by_side both;
     both.asios_set->add(SIGUSR1);
@@ -77,7 +78,7 @@ BOOST_AUTO_TEST_CASE(different_signals_do_not_meet)
     BOOST_TEST(both.asios_result.number == SIGUSR1);
 }
 
-BOOST_AUTO_TEST_CASE(signal_of_asios_set_is_refused)
+BOOST_AUTO_TEST_CASE(signal_of_asios_set_is_refused, *test_support::needs_io_uring)
 {
     side_by_side both;
     both.asios_set->add(SIGUSR1);
@@ -100,7 +101,7 @@ BOOST_AUTO_TEST_CASE(signal_of_asios_set_is_refused)
 }
 
 // Asio does not look for the handler it replaces, and nobody tells us.
-BOOST_AUTO_TEST_CASE(asios_set_takes_the_signal_of_ours)
+BOOST_AUTO_TEST_CASE(asios_set_takes_the_signal_of_ours, *test_support::needs_io_uring)
 {
     side_by_side both;
     both.our_own->add(SIGUSR1);
@@ -146,7 +147,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handler_of_the_program_is_replaced, Ctx, contexts)
 }
 
 // Asio restores the default over it.
-BOOST_AUTO_TEST_CASE(handler_that_the_program_installs_later_stays)
+BOOST_AUTO_TEST_CASE(handler_that_the_program_installs_later_stays, *test_support::needs_io_uring)
 {
     safer_ring::io_context ctx;
     {

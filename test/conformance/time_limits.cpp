@@ -6,6 +6,7 @@
 #include "support/connected_pair.hpp"
 #include "support/counting_allocator.hpp"
 #include "support/handler_checks.hpp"
+#include "support/needs_io_uring.hpp"
 #include "support/run_until.hpp"
 #include "support/skip.hpp"
 
@@ -29,7 +30,7 @@ BOOST_AUTO_TEST_SUITE(time_limits)
 
 #if BOOST_ASIO_VERSION < 103200
 
-BOOST_AUTO_TEST_CASE(operations_with_a_time_limit)
+BOOST_AUTO_TEST_CASE(operations_with_a_time_limit, *test_support::needs_io_uring)
 {
     SAFER_RING_SKIP("net::cancel_after and net::cancel_at came with Boost 1.86");
 }

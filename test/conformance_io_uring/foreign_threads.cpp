@@ -5,7 +5,7 @@
 
 #include "stress/foreign_threads/rig.hpp"
 
-#include "support/skip.hpp"
+#include "support/needs_io_uring.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -157,7 +157,7 @@ public:
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(foreign_threads, *test_support::unless(stress::no_io_uring))
+BOOST_AUTO_TEST_SUITE(foreign_threads, *test_support::needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(read_write_and_cancel_files_that_one_thread_runs)
 {

@@ -3,6 +3,7 @@
 
 #include "test_of_every_operation.hpp"
 
+#include "support/needs_io_uring.hpp"
 #include "support/skip.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -209,7 +210,7 @@ SAFER_RING_TEST_OF_EVERY(stackful_coroutines_yield, fires)
     BOOST_TEST(ended);
 }
 #else
-BOOST_AUTO_TEST_CASE(stackful_coroutines_yield)
+BOOST_AUTO_TEST_CASE(stackful_coroutines_yield, *test_support::needs_io_uring)
 {
     SAFER_RING_SKIP("built without Boost.Context, or with a sanitizer, which knows nothing of its "
                     "stacks");
@@ -377,7 +378,8 @@ SAFER_RING_TEST_OF_EVERY(immediate_completions_use_the_immediate_executor, close
     BOOST_TEST(result.ec == net::error::bad_descriptor);
 }
 #else
-BOOST_AUTO_TEST_CASE(immediate_completions_use_the_immediate_executor)
+BOOST_AUTO_TEST_CASE(immediate_completions_use_the_immediate_executor,
+                     *test_support::needs_io_uring)
 {
     SAFER_RING_SKIP("this Boost has no immediate executors, which came with 1.82");
 }

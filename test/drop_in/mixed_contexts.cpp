@@ -4,6 +4,7 @@
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
 #include "support/machinery.hpp"
+#include "support/needs_io_uring.hpp"
 #include "support/run_until.hpp"
 
 #include <boost/asio.hpp>
@@ -76,7 +77,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_socket_moves_into_one_of_any_executor, Ctx, cont
     exchange(ctx, any_protocol, its_peer);
 }
 
-BOOST_AUTO_TEST_CASE(assignment_takes_a_socket_to_the_other_kind_of_context_and_back)
+BOOST_AUTO_TEST_CASE(assignment_takes_a_socket_to_the_other_kind_of_context_and_back,
+                     *test_support::needs_io_uring)
 {
     net::io_context theirs;
     safer_ring::io_context ours;
@@ -91,7 +93,7 @@ BOOST_AUTO_TEST_CASE(assignment_takes_a_socket_to_the_other_kind_of_context_and_
     exchange(theirs, a, b);
 }
 
-BOOST_AUTO_TEST_CASE(assignment_ends_what_the_target_had_pending)
+BOOST_AUTO_TEST_CASE(assignment_ends_what_the_target_had_pending, *test_support::needs_io_uring)
 {
     handler_checks checks;
     net::io_context theirs;
@@ -105,7 +107,8 @@ BOOST_AUTO_TEST_CASE(assignment_ends_what_the_target_had_pending)
     BOOST_TEST(ended.ec == net::error::operation_aborted);
 }
 
-BOOST_AUTO_TEST_CASE(an_acceptor_of_ours_accepts_into_a_socket_of_asio_s_and_the_reverse)
+BOOST_AUTO_TEST_CASE(an_acceptor_of_ours_accepts_into_a_socket_of_asio_s_and_the_reverse,
+                     *test_support::needs_io_uring)
 {
     handler_checks checks;
     net::io_context theirs;
@@ -125,7 +128,8 @@ BOOST_AUTO_TEST_CASE(an_acceptor_of_ours_accepts_into_a_socket_of_asio_s_and_the
     accept(ours, theirs);
 }
 
-BOOST_AUTO_TEST_CASE(objects_from_before_the_attachment_stay_what_they_are)
+BOOST_AUTO_TEST_CASE(objects_from_before_the_attachment_stay_what_they_are,
+                     *test_support::needs_io_uring)
 {
     net::io_context host;
     auto [a, b] = connected_pair<tcp::socket>(host);
@@ -141,7 +145,7 @@ BOOST_AUTO_TEST_CASE(objects_from_before_the_attachment_stay_what_they_are)
     exchange(host, old_one, its_peer);
 }
 
-BOOST_AUTO_TEST_CASE(timers_work_on_strands_pools_and_both_contexts)
+BOOST_AUTO_TEST_CASE(timers_work_on_strands_pools_and_both_contexts, *test_support::needs_io_uring)
 {
     handler_checks checks;
     net::io_context theirs;
@@ -166,7 +170,8 @@ BOOST_AUTO_TEST_CASE(timers_work_on_strands_pools_and_both_contexts)
     BOOST_TEST(fired == 5);
 }
 
-BOOST_AUTO_TEST_CASE(a_program_on_ours_alone_has_one_thread_and_no_epoll)
+BOOST_AUTO_TEST_CASE(a_program_on_ours_alone_has_one_thread_and_no_epoll,
+                     *test_support::needs_io_uring)
 {
     const auto before = test_support::machinery_of_this_process();
     safer_ring::io_context ctx(1);

@@ -2,6 +2,7 @@
 // Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
 #include "support/machinery.hpp"
+#include "support/needs_io_uring.hpp"
 #include "support/tls_identity.hpp"
 
 #include <boost/asio.hpp>
@@ -60,7 +61,8 @@ net::awaitable<std::string> ask_once(tcp::resolver::results_type peers, net::ssl
 
 BOOST_AUTO_TEST_SUITE(no_hidden_machinery)
 
-BOOST_AUTO_TEST_CASE(one_thread_serves_tls_websockets_timers_and_signals)
+BOOST_AUTO_TEST_CASE(one_thread_serves_tls_websockets_timers_and_signals,
+                     *test_support::needs_io_uring)
 {
     const test_support::tls_identity identity;
     auto server_tls = identity.server();
@@ -104,7 +106,7 @@ BOOST_AUTO_TEST_CASE(one_thread_serves_tls_websockets_timers_and_signals)
 
 #if BOOST_ASIO_VERSION >= 103200
 
-BOOST_AUTO_TEST_CASE(time_limits_of_operations_are_kept_on_the_ring)
+BOOST_AUTO_TEST_CASE(time_limits_of_operations_are_kept_on_the_ring, *test_support::needs_io_uring)
 {
     const auto before = machinery_of_this_process();
     safer_ring::io_context ctx(1);

@@ -88,7 +88,7 @@ safer_ring::options small_queues()
     return settings;
 }
 
-BOOST_AUTO_TEST_SUITE(forks)
+BOOST_AUTO_TEST_SUITE(forks, *needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(child_that_destroys_the_context_leaves_the_parent_alone)
 {

@@ -145,6 +145,34 @@ BOOST_AUTO_TEST_CASE(one_request_is_for_all_pieces)
     BOOST_TEST(s.ctx.impl().loop().buffers().outstanding() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(end_that_comes_together_with_the_last_bytes_is_told)
+{
+    handler_checks checks;
+    const auto seen = std::make_shared<watch>();
+    seen->polls_first = true;
+    context ctx(1, {}, std::make_unique<watched_backend>(safer_ring::options(), seen));
+    using local_socket =
+        net::basic_stream_socket<net::local::stream_protocol, safer_ring::executor>;
+    local_socket near(ctx), far(ctx);
+    net::local::connect_pair(near, far);
+    net::write(far, net::buffer("last", 4));
+    far.close();
+    safer_ring::receive_stream<local_socket> stream(near);
+    std::string text;
+    error_code end;
+    bool is_over = false;
+    stream.async_next(checks.once([&](error_code, owned_buffer last) {
+        text = last.text();
+        stream.async_next(checks.once([&](error_code ec, owned_buffer) {
+            end = ec;
+            is_over = true;
+        }));
+    }));
+    run_until(ctx, [&] { return is_over; });
+    BOOST_TEST(text == "last");
+    BOOST_TEST(end == net::error::eof);
+}
+
 BOOST_AUTO_TEST_CASE(receives_go_on_without_the_multishot_or_the_buffers)
 {
     const std::string text = numbered(20000);

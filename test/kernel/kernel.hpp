@@ -5,7 +5,7 @@
 
 #include <safer_ring/asio.hpp>
 
-#include "support/skip.hpp"
+#include "support/needs_io_uring.hpp"
 
 #include <boost/asio.hpp>
 
@@ -24,13 +24,7 @@ using timer =
     net::basic_waitable_timer<std::chrono::steady_clock,
                               net::wait_traits<std::chrono::steady_clock>, safer_ring::executor>;
 
-/// Why tests on the real ring cannot run here, or an empty string.
-inline std::string no_io_uring()
-{
-    const safer_ring::features found = safer_ring::features::probe();
-    return found.io_uring ? "" : found.notes.empty() ? "no io_uring" : found.notes.front();
-}
-
-inline const auto needs_io_uring = test_support::unless(&no_io_uring);
+using test_support::needs_io_uring;
+using test_support::no_io_uring;
 
 } // namespace kernel

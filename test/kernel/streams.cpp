@@ -234,6 +234,28 @@ BOOST_AUTO_TEST_CASE(burst_that_the_kernel_had_completed_is_kept_and_holds_no_bu
     BOOST_TEST(c.rest() == sent);
 }
 
+BOOST_AUTO_TEST_CASE(end_that_comes_together_with_the_last_bytes_is_told)
+{
+    for (const bool tcp : {false, true}) {
+        watched w;
+        w.record->polls_first = true;
+        buffer_ring buffers(w.ring, 16, 64);
+        connection c(w.ring, buffers, {},
+                     tcp ? test_support::tcp_descriptor_pair()
+                         : test_support::local_descriptor_pair());
+        send_text(c.far, "last");
+        c.far.reset();
+        test_support::wait_readable(c.near.get());
+        auto last = c.receiving.next().wait_for(test_support::watchdog_time);
+        BOOST_REQUIRE(last);
+        BOOST_TEST(last->second.text() == "last");
+        auto end = c.receiving.next().wait_for(test_support::watchdog_time);
+        BOOST_REQUIRE(end);
+        BOOST_TEST(end->first.value() == 0U);
+        BOOST_TEST(c.receiving.is_over());
+    }
+}
+
 BOOST_AUTO_TEST_CASE(stream_waits_where_the_kernel_does_not)
 {
     for (const bool old : {false, true}) {

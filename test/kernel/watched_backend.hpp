@@ -22,6 +22,9 @@ struct watch {
     /// Answers EAGAIN to receives instead of waiting, as Linux 5.10 does to an
     /// accept on a non-blocking descriptor.
     bool never_waits = false;
+    /// Lets multishot receives wait before they look for the first time. Linux 6.18 misses
+    /// the end of a local socket then where it is there together with the last bytes.
+    bool polls_first = false;
     /// Has no messages from ring to ring.
     bool hides_messages = false;
     std::atomic<unsigned> enters = 0;
@@ -96,6 +99,8 @@ private:
         const bool receives = e.op == opcode::recv || e.op == opcode::recvmsg;
         if (receives && record_->never_waits)
             e.op_flags |= MSG_DONTWAIT;
+        if (receives && record_->polls_first && (e.ioprio & receive_multishot) != 0)
+            e.ioprio |= receive_poll_first;
         const bool is_multishot =
             (e.op == opcode::accept && (e.ioprio & accept_multishot) != 0) ||
             (receives && (e.ioprio & receive_multishot) != 0) ||

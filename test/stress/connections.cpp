@@ -7,6 +7,7 @@
 #include "soak.hpp"
 
 #include <support/connected_pair.hpp>
+#include <support/needs_io_uring.hpp>
 #include <support/skip.hpp>
 
 #include <boost/asio.hpp>
@@ -163,7 +164,7 @@ void cycle(safer_ring::io_context& context, const acceptor& listener, int connec
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(connections, *test_support::unless(stress::no_io_uring))
+BOOST_AUTO_TEST_SUITE(connections, *test_support::needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(thousands_kept_open_and_used_leave_nothing_behind)
 {

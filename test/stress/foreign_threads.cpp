@@ -8,7 +8,7 @@
 #include "soak.hpp"
 
 #include "support/connected_pair.hpp"
-#include "support/skip.hpp"
+#include "support/needs_io_uring.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -260,7 +260,7 @@ void use_futures(int runner_count)
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(foreign_threads, *test_support::unless(stress::no_io_uring))
+BOOST_AUTO_TEST_SUITE(foreign_threads, *test_support::needs_io_uring)
 
 BOOST_AUTO_TEST_CASE(start_and_cancel_what_one_thread_runs)
 {

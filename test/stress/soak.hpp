@@ -3,10 +3,7 @@
 
 #pragma once
 
-#include <safer_ring/ring.hpp>
-
 #include <cstdlib>
-#include <string>
 #include <string_view>
 
 namespace stress {
@@ -16,13 +13,6 @@ inline bool is_full_run()
 {
     const char* soak = std::getenv("SAFER_RING_SOAK");
     return soak != nullptr && std::string_view(soak) == "full";
-}
-
-/// Why nothing of this program can run here; empty when it can.
-inline std::string no_io_uring()
-{
-    const safer_ring::features found = safer_ring::features::probe();
-    return found.io_uring ? "" : found.notes.empty() ? "no io_uring" : found.notes.front();
 }
 
 } // namespace stress

@@ -7,6 +7,7 @@
 #define BOOST_TEST_NO_MAIN
 #include <boost/test/included/unit_test.hpp>
 
+#include "support/needs_io_uring.hpp"
 #include "support/outcome_counter.hpp"
 
 #include <cstdlib>
@@ -18,6 +19,7 @@ namespace {
 bool initialise()
 {
     boost::unit_test::framework::register_observer(test_support::outcomes());
+    test_support::skip_contexts_without_io_uring();
     return true;
 }
 

@@ -20,20 +20,25 @@ namespace test_support {
 /// Notes why the test unit `id` is about to be skipped by a precondition.
 void note_skip_reason(boost::unit_test::test_unit_id id, std::string reason);
 
+/// What decides before a test unit is run, as unless() below has it.
+inline auto runs_unless(std::function<std::string()> why_not)
+{
+    return [why_not = std::move(why_not)](boost::unit_test::test_unit_id id) {
+        std::string reason = why_not();
+        const bool run = reason.empty();
+        if (!run)
+            note_skip_reason(id, std::move(reason));
+        return boost::test_tools::assertion_result(run);
+    };
+}
+
 /// Decorator that skips a test case or a suite when `why_not` returns a reason, that is anything
 /// but the empty string:
 ///
 ///     BOOST_AUTO_TEST_CASE(name, *test_support::unless(missing_feature))
 inline boost::unit_test::decorator::precondition unless(std::function<std::string()> why_not)
 {
-    return boost::unit_test::decorator::precondition(
-        [why_not = std::move(why_not)](boost::unit_test::test_unit_id id) {
-            std::string reason = why_not();
-            const bool run = reason.empty();
-            if (!run)
-                note_skip_reason(id, std::move(reason));
-            return boost::test_tools::assertion_result(run);
-        });
+    return boost::unit_test::decorator::precondition(runs_unless(std::move(why_not)));
 }
 
 } // namespace test_support

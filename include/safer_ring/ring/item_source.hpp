@@ -62,6 +62,8 @@ protected:
 
     bool is_multishot_ = true; ///< Until the kernel refuses that.
     bool is_polling_ = false;  ///< The next request waits for readiness.
+    /// The kernel is to give the request back, since it might not tell of the end.
+    bool begins_anew_ = false;
 
 private:
     friend class event_loop;
@@ -72,6 +74,11 @@ private:
     [[nodiscard]] bool wants_more() const noexcept
     {
         return is_open_ && !is_stopping_ && !is_held_back_ && !has_ended_ && !has_lost_;
+    }
+    /// Whether there is one not to have the request there any more.
+    [[nodiscard]] bool is_to_be_given_back() const noexcept
+    {
+        return is_held_back_ || has_lost_ || begins_anew_;
     }
     [[nodiscard]] bool has_item() const noexcept { return items_.size() != 0 || has_lost_; }
     [[nodiscard]] stream_item pop() noexcept;

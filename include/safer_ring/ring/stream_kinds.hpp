@@ -124,6 +124,8 @@ public:
     /// The kernel refused the entry: whether there is a simpler one.
     [[nodiscard]] bool simplify() noexcept { return std::exchange(bundles_, false); }
     [[nodiscard]] bool is_supplied(std::uint64_t turn) noexcept { return buffers_->supplies(turn); }
+    /// Whether the request has to be made again, since it might not tell of the end.
+    [[nodiscard]] bool begins_anew(int result, std::uint32_t flags) const noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
     [[nodiscard]] result_type take(bool cancelled) noexcept;
     static result_type end(const io_error& error, bool cancelled);
@@ -131,6 +133,7 @@ public:
 
 private:
     int fd_;
+    bool has_end_; // Where zero bytes are no message of none.
     std::shared_ptr<ring::buffer_group> buffers_;
     std::size_t high_water_;
     bool bundles_;

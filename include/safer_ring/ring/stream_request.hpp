@@ -65,9 +65,12 @@ public:
     {
         is_proven_ = true;
         static_cast<void>(take_in(result, flags));
+        if constexpr (requires { kind_.begins_anew(result, flags); })
+            begins_anew_ = begins_anew_ || kind_.begins_anew(result, flags);
     }
     [[nodiscard]] bool goes_on(int result, std::uint32_t flags) noexcept override
     {
+        begins_anew_ = false;
         // The kernel lacks the multishot, or refuses the request for what it is,
         // and then again.
         if (result == -EINVAL && is_multishot_ && !is_proven_) {
@@ -107,7 +110,7 @@ public:
     [[nodiscard]] bool has_part() const noexcept override { return kind_.size() != 0; }
     [[nodiscard]] bool pauses() const noexcept override
     {
-        return is_held_back_ || is_starved_ || is_lost_;
+        return is_held_back_ || is_starved_ || is_lost_ || begins_anew_;
     }
     [[nodiscard]] bool is_starved() const noexcept override { return is_starved_; }
     [[nodiscard]] bool is_supplied(std::uint64_t turn) noexcept override
@@ -217,6 +220,7 @@ private:
     bool has_ended_early_ = false; // With its first completion.
     bool is_held_back_ = false;    // From the high-water mark down to the low one.
     bool is_starved_ = false;
+    bool begins_anew_ = false; // As soon as the kernel has given the request back.
     bool is_lost_ = false;
     bool end_is_taken_ = false;
     std::optional<int> end_; // Zero, or the negated errno.
