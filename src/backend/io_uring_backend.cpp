@@ -8,7 +8,9 @@
 #include "limit_text.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -24,11 +26,15 @@
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::backend {
 namespace {
+
+/// How long the memory of a ring that was closed may be missing.
+constexpr std::chrono::milliseconds recovery_time(100);
 
 /// The smallest queue worth having before ENOMEM is reported.
 constexpr unsigned least_submission_entries = 16;
@@ -93,6 +99,8 @@ std::string likely_cause(int error)
 }
 
 class io_uring_backend final : public backend, private fork_watch {
+    using clock = std::chrono::steady_clock;
+
 public:
     io_uring_backend(const options& settings, bool cooperative)
     {
@@ -118,8 +126,10 @@ public:
         // the next ring at this address for this one, and its first use for a race.
         for_each_mapping(
             [](void* memory, std::size_t size_bytes) { ::munmap(memory, size_bytes); });
-        if (!is_inherited_)
-            ::close(ring_.ring_fd);
+        if (is_inherited_)
+            return;
+        ::close(ring_.ring_fd);
+        last_closed() = clock::now().time_since_epoch();
     }
 
     int enter(unsigned to_submit, unsigned min_complete, const timeout* wait) noexcept override
@@ -131,7 +141,7 @@ public:
         if (waits_in_poll || (wait != nullptr && !features_.wait_timeout))
             return enter_then_poll(to_submit, wait);
         if (wait == nullptr)
-            return call_enter(to_submit, min_complete, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
+            return call_enter(to_submit, min_complete, wait_flags_, nullptr, _NSIG / 8);
 
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*wait);
         __kernel_timespec limit{};
@@ -139,8 +149,8 @@ public:
         limit.tv_nsec = (*wait - seconds).count();
         io_uring_getevents_arg argument{};
         argument.ts = reinterpret_cast<std::uint64_t>(&limit);
-        return call_enter(to_submit, min_complete, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
-                          &argument, sizeof argument);
+        return call_enter(to_submit, min_complete, wait_flags_ | IORING_ENTER_EXT_ARG, &argument,
+                          sizeof argument);
     }
 
     int register_buffer_ring(provided_buffer* buffers, unsigned count,
@@ -285,7 +295,7 @@ private:
         std::memcpy(reinterpret_cast<std::byte*>(&request) + offsetof(io_uring_buf_reg, bgid) +
                         sizeof request.bgid,
                     &flags, sizeof flags);
-        return ::io_uring_register_buf_ring(&ring_, &request, 0);
+        return with_memory([&] { return ::io_uring_register_buf_ring(&ring_, &request, 0); });
     }
 
     /// The raw call, since liburing's functions keep a submission tail of
@@ -300,8 +310,9 @@ private:
     /// Zero, or the negated errno.
     int call_register(unsigned what, const void* argument, unsigned count) noexcept
     {
-        const int result =
-            ::io_uring_register(static_cast<unsigned>(ring_.ring_fd), what, argument, count);
+        const int result = with_memory([&] {
+            return ::io_uring_register(static_cast<unsigned>(ring_.ring_fd), what, argument, count);
+        });
         return result < 0 ? result : 0;
     }
 
@@ -344,8 +355,30 @@ private:
         return ready < 0 && submitted == 0 ? -errno : submitted;
     }
 
+    /// What `call()` answers when it has memory. The kernel gives that of a closed ring back
+    /// to the user's limit some milliseconds later, when its work queue has come to it
+    /// (Linux 6.18): a program that makes one context after the other would run out of it.
+    template <typename Call>
+    static int with_memory(Call call) noexcept
+    {
+        for (const auto begin = clock::now();;) {
+            const int result = call();
+            const auto now = clock::now();
+            if (result != -ENOMEM || now - begin > recovery_time ||
+                now.time_since_epoch() - last_closed().load() > recovery_time)
+                return result;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+    /// When this process closed a ring.
+    static std::atomic<clock::duration>& last_closed() noexcept
+    {
+        static std::atomic<clock::duration> time{clock::duration::min() / 2};
+        return time;
+    }
+
     /// Tries the flags a kernel may have from the most to the least, since an
-    /// unknown one is refused with EINVAL; ENOMEM halves the queues.
+    /// unknown one is refused with EINVAL; ENOMEM that lasts halves the queues.
     void set_up(const options& settings, bool cooperative)
     {
         const unsigned base = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
@@ -362,12 +395,14 @@ private:
         for (;;) {
             int error = 0;
             for (const unsigned flags : candidates) {
-                parameters_ = {};
-                parameters_.flags = flags;
-                // Fewer of them than of the others are refused; in the child of a fork, a
-                // cancellation is answered by two.
-                parameters_.cq_entries = std::max({entries, completions, 2U});
-                error = -::io_uring_queue_init_params(entries, &ring_, &parameters_);
+                error = -with_memory([&] {
+                    parameters_ = {};
+                    parameters_.flags = flags;
+                    // Fewer of them than of the others are refused; in the child of a fork, a
+                    // cancellation is answered by two.
+                    parameters_.cq_entries = std::max({entries, completions, 2U});
+                    return ::io_uring_queue_init_params(entries, &ring_, &parameters_);
+                });
                 if (error != EINVAL)
                     break;
             }
@@ -414,6 +449,8 @@ private:
         features_.backend_name = "io_uring";
         features_.submission_entries = parameters_.sq_entries;
         features_.completion_entries = parameters_.cq_entries;
+        if ((parameters_.features & feature_no_iowait) != 0)
+            wait_flags_ |= enter_no_iowait;
         features_.wait_timeout = (parameters_.features & IORING_FEAT_EXT_ARG) != 0;
         features_.submit_all = (parameters_.flags & IORING_SETUP_SUBMIT_ALL) != 0;
         features_.cooperative_taskrun = (parameters_.flags & IORING_SETUP_COOP_TASKRUN) != 0;
@@ -528,6 +565,7 @@ private:
 
     ::io_uring ring_{};
     io_uring_params parameters_{};
+    unsigned wait_flags_ = IORING_ENTER_GETEVENTS;
     std::mutex answering_; // In the child of a fork.
 };
 

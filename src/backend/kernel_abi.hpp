@@ -90,4 +90,13 @@ static_assert(completion_more == IORING_CQE_F_MORE);
 static_assert(completion_socket_nonempty == IORING_CQE_F_SOCK_NONEMPTY);
 static_assert(completion_buffer_shift == IORING_CQE_BUFFER_SHIFT);
 
+/// A wait counts as idleness, where the kernel has that (Linux 6.15): otherwise as waiting
+/// for a disk, and an idle server as one that is held up by it (/proc/pressure/io).
+inline constexpr unsigned feature_no_iowait = 1U << 17;
+inline constexpr unsigned enter_no_iowait = 1U << 7;
+#if defined(IORING_ENTER_NO_IOWAIT)
+static_assert(enter_no_iowait == IORING_ENTER_NO_IOWAIT);
+static_assert(feature_no_iowait == IORING_FEAT_NO_IOWAIT);
+#endif
+
 } // namespace safer_ring::inline SAFER_RING_ABI::backend

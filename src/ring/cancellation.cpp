@@ -456,6 +456,8 @@ void event_loop::forget(descriptor* d) noexcept
     (d->previous != nullptr ? d->previous->next : descriptors_) = d->next;
     if (d->next != nullptr)
         d->next->previous = d->previous;
+    if (write_is_queued_at_ == d)
+        write_is_queued_at_ = nullptr;
     delete d;
 }
 

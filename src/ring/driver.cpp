@@ -25,6 +25,19 @@ void event_loop::wake_driver()
     wake_waiter(held);
 }
 
+/// The last of it is taken off under the lock: whichever turn sees that there is none lets the
+/// driver's loop go, with which this one may be destroyed.
+void event_loop::driven_work_finished(long count)
+{
+    for (long now = outstanding_work_.load(std::memory_order_relaxed); now > count;)
+        if (outstanding_work_.compare_exchange_weak(now, now - count, std::memory_order_acq_rel,
+                                                    std::memory_order_relaxed))
+            return;
+    guard held(mutex_);
+    if (outstanding_work_.fetch_sub(count, std::memory_order_acq_rel) == count)
+        stop_all(held);
+}
+
 /// What has come since the last turn's flush. It counts as a turn of the
 /// kernel, so that it is not mistaken for what the flush completed at once.
 /// Timers wait for the flush where something has been started: on Asio it might

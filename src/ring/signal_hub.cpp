@@ -409,8 +409,9 @@ void signal_hub::start(signal_set& set, signal_operation& op, std::uint64_t* id,
         } else {
             push_wait(set, op);
         }
+        // Without the lock, a signal may be the end of the loop's work, and the loop gone.
+        loop_.tell_driver();
     }
-    loop_.tell_driver();
     loop_.post_deferred(ready, self);
 }
 

@@ -72,7 +72,8 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
         wake_one(held);
     if (op.state_ == io_state::queued)
         end_rest(held, self);
-    if (has_effect && op.state_ == io_state::pending && !op.attempts_elsewhere())
+    const bool goes_alone = has_effect ? !op.attempts_elsewhere() : op.begins_within_start();
+    if (goes_alone && op.state_ == io_state::pending)
         submit_alone(held, op);
     submit_started(held, self);
 }
@@ -139,7 +140,7 @@ void event_loop::submit_started(guard& held, loop_thread* self)
     submit_unlocked(held);
 }
 
-/// What has an effect and is started elsewhere than in a handler: those who run the loop may be busy for
+/// What has to begin within the call, or has an effect and is started elsewhere than in a handler: those who run the loop may be busy for
 /// long, or there are none yet. Others stay in the queue, for a request belongs to who submits it, and that
 /// thread may exit. The lock stays held: as soon as it is released, this may have completed and the loop be
 /// out of work, and gone.
@@ -195,12 +196,20 @@ void event_loop::submit_before_blocking()
 /// Whether a write stands behind another, which may end, or has.
 bool event_loop::has_queued_write() noexcept
 {
-    if (!write_was_queued_)
-        return false;
-    for (const descriptor* d = descriptors_; d != nullptr; d = d->next)
-        for (const io_operation* op = d->front(direction::write); op != nullptr; op = op->after_)
+    const auto has_one = [](const descriptor& d) {
+        for (const io_operation* op = d.front(direction::write); op != nullptr; op = op->after_)
             if (op->state_ == io_state::queued)
                 return true;
+        return false;
+    };
+    if (!write_was_queued_)
+        return false;
+    if (write_is_queued_at_ != nullptr && has_one(*write_is_queued_at_))
+        return true; // For as long as its peer does not read: others are not looked at each time.
+    for (write_is_queued_at_ = descriptors_; write_is_queued_at_ != nullptr;
+         write_is_queued_at_ = write_is_queued_at_->next)
+        if (has_one(*write_is_queued_at_))
+            return true;
     write_was_queued_ = false;
     return false;
 }

@@ -84,6 +84,27 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_accept_gives_sockets, Ctx, contexts)
     BOOST_TEST(acceptor.accept().is_open());
 }
 
+/// Who connects, and may use the path, is who the thread is within the call (seteuid(2)).
+BOOST_AUTO_TEST_CASE_TEMPLATE(local_connect_of_a_handler_begins_within_the_call, Ctx,
+                              running_contexts)
+{
+    handler_checks checks;
+    const socket_path path;
+    Ctx ctx;
+    local_acceptor_of<Ctx> acceptor(ctx, local::endpoint(path.string()));
+    acceptor.native_non_blocking(true);
+    local_socket_of<Ctx> client(ctx);
+    io_result connected;
+    net::post(ctx, checks.once([&] {
+        client.async_connect(local::endpoint(path.string()), checks.into(connected));
+        const test_support::unique_descriptor accepted(
+            ::accept(acceptor.native_handle(), nullptr, nullptr));
+        BOOST_TEST(accepted.get() >= 0);
+    }));
+    ctx.run();
+    BOOST_TEST(connected.ec == error_code());
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(local_connect_without_a_listener_fails, Ctx, contexts)
 {
     handler_checks checks;

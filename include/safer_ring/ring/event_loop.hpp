@@ -111,6 +111,8 @@ public:
     }
     void work_finished(long count = 1)
     {
+        if (driver_ != nullptr)
+            return driven_work_finished(count);
         if (outstanding_work_.fetch_sub(count, std::memory_order_acq_rel) == count)
             stop();
     }
@@ -429,6 +431,7 @@ private:
 
     // driver.cpp
     SAFER_RING_API void wake_driver();
+    SAFER_RING_API void driven_work_finished(long count);
     SAFER_RING_API void finish_drive(guard& held);
     SAFER_RING_API void look_again();
 
@@ -572,9 +575,10 @@ private:
     bool wake_sent_ = false;         // It has been woken already.
     bool write_was_put_off_ = false; // To the end of its turn, and may stand there still.
     bool write_was_queued_ = false;  // Behind another of its descriptor, likewise.
-    bool cancel_missed_ = false;     // A cancellation did not find its request yet.
-    bool cancels_retried_ = false;   // When that was seen last.
-    bool reaped_meanwhile_ = false;  // Outside a turn, while a thread waited in the kernel.
+    const descriptor* write_is_queued_at_ = nullptr; // Where one was found.
+    bool cancel_missed_ = false;                     // A cancellation did not find its request yet.
+    bool cancels_retried_ = false;                   // When that was seen last.
+    bool reaped_meanwhile_ = false; // Outside a turn, while a thread waited in the kernel.
     bool asked_for_stream_buffers_ = false;
     bool stopped_ = false;
     bool shut_down_ = false;

@@ -113,6 +113,9 @@ protected:
     /// started elsewhere than in a handler, it is made at once.
     [[nodiscard]] virtual bool attempts_elsewhere() const noexcept { return false; }
 
+    /// True to submit it within the call that starts it, in a handler too.
+    [[nodiscard]] virtual bool begins_within_start() const noexcept { return false; }
+
     /// True to try it, if not then, when what is ready already has been handled.
     [[nodiscard]] virtual bool attempts_later(event_loop&) const noexcept { return false; }
 

@@ -156,6 +156,9 @@ protected:
     connect_operation(const void* address, std::size_t size) noexcept;
     ~connect_operation() = default;
 
+    /// A local peer is told who connects (SO_PEERCRED), which a handler may change behind the call
+    /// by seteuid(2); and it is what decides whether the path may be used.
+    bool begins_within_start() const noexcept final { return descriptor_->is_local; }
     void stage(event_loop& loop) final;
     void prepare(event_loop& loop, backend::submission_entry& entry) noexcept final;
     step settle(event_loop& loop) noexcept final;

@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -139,6 +140,21 @@ public:
     [[nodiscard]] iovec* data() noexcept { return iovecs_.data(); }
     [[nodiscard]] const iovec* data() const noexcept { return iovecs_.data(); }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+    /// Goes on behind so many bytes; false when nothing is left.
+    bool drop_front(std::size_t size_bytes) noexcept
+    {
+        std::size_t first = 0;
+        for (; first != size_ && iovecs_[first].iov_len <= size_bytes; ++first)
+            size_bytes -= iovecs_[first].iov_len;
+        size_ -= first;
+        std::memmove(iovecs_.data(), iovecs_.data() + first, size_ * sizeof(iovec));
+        if (size_ == 0)
+            return false;
+        iovecs_[0] = {static_cast<std::byte*>(iovecs_[0].iov_base) + size_bytes,
+                      iovecs_[0].iov_len - size_bytes};
+        return true;
+    }
 
     /// The number of buffers, as readv(2) and its kin take it.
     [[nodiscard]] int count() const noexcept { return static_cast<int>(size_); }

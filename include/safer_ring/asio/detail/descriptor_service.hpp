@@ -5,6 +5,7 @@
 
 #include <safer_ring/asio/detail/descriptor_operations.hpp>
 #include <safer_ring/asio/detail/native_service_base.hpp>
+#include <safer_ring/asio/detail/uninterrupted.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/posix/descriptor_base.hpp>
@@ -183,11 +184,13 @@ public:
     {
         before_blocking(impl);
         io_vectors vectors(buffers);
-        if (const iovec* one = vectors.only())
-            return descriptor_ops::sync_write1(impl.native_, impl.state_, one->iov_base,
-                                               one->iov_len, ec);
-        return descriptor_ops::sync_write(impl.native_, impl.state_, vectors.data(), vectors.size(),
-                                          vectors.all_empty(), ec);
+        return move_all(impl.native_, SO_SNDTIMEO, vectors, ec, [&] {
+            if (const iovec* one = vectors.only())
+                return descriptor_ops::sync_write1(impl.native_, impl.state_, one->iov_base,
+                                                   one->iov_len, ec);
+            return descriptor_ops::sync_write(impl.native_, impl.state_, vectors.data(),
+                                              vectors.size(), vectors.all_empty(), ec);
+        });
     }
 
     std::size_t write_some(implementation_type& impl, const native_question& question,

@@ -101,6 +101,8 @@ protected:
         std::size_t size() const noexcept { return vectors_.size(); }
         const iovec* only() const noexcept { return vectors_.only(); }
         bool all_empty() const noexcept { return all_empty_; }
+        /// Goes on behind so many bytes; false when nothing is left.
+        bool drop_front(std::size_t size_bytes) noexcept { return vectors_.drop_front(size_bytes); }
 
     private:
         iovec_array vectors_;

@@ -126,8 +126,11 @@ public:
     {
         before_blocking(impl);
         io_vectors vectors(buffers);
-        return socket_ops::sync_sendto(impl.socket_, impl.state_, vectors.data(), vectors.size(),
-                                       flags, destination.data(), destination.size(), ec);
+        return uninterrupted(impl.socket_, SO_SNDTIMEO, ec, [&] {
+            return socket_ops::sync_sendto(impl.socket_, impl.state_, vectors.data(),
+                                           vectors.size(), flags, destination.data(),
+                                           destination.size(), ec);
+        });
     }
 
     std::size_t send_to(implementation_type& impl, const net::null_buffers&, const endpoint_type&,
@@ -164,9 +167,11 @@ public:
             return 0;
         io_vectors vectors(buffers);
         std::size_t size = sender.capacity();
-        const std::size_t n =
-            socket_ops::sync_recvfrom(impl.socket_, impl.state_, vectors.data(), vectors.size(),
-                                      flags, sender.data(), &size, ec);
+        const std::size_t n = uninterrupted(impl.socket_, SO_RCVTIMEO, ec, [&] {
+            size = sender.capacity();
+            return socket_ops::sync_recvfrom(impl.socket_, impl.state_, vectors.data(),
+                                             vectors.size(), flags, sender.data(), &size, ec);
+        });
         if (!ec)
             sender.resize(size);
         return n;
@@ -221,10 +226,12 @@ public:
                 size = 0;
             ec = {};
         } else {
-            socket.reset(
-                socket_ops::sync_accept(impl.socket_, impl.state_,
-                                        peer_endpoint != nullptr ? peer_endpoint->data() : nullptr,
-                                        peer_endpoint != nullptr ? &size : nullptr, ec));
+            socket.reset(uninterrupted(impl.socket_, SO_RCVTIMEO, ec, [&] {
+                return socket_ops::sync_accept(impl.socket_, impl.state_,
+                                               peer_endpoint != nullptr ? peer_endpoint->data()
+                                                                        : nullptr,
+                                               peer_endpoint != nullptr ? &size : nullptr, ec);
+            }));
         }
         if (socket.get() == net::detail::invalid_socket || ec)
             return ec;

@@ -5,6 +5,7 @@
 
 #include <safer_ring/asio/detail/native_service_base.hpp>
 #include <safer_ring/asio/detail/socket_operations.hpp>
+#include <safer_ring/asio/detail/uninterrupted.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/socket_base.hpp>
@@ -171,8 +172,13 @@ public:
     {
         before_blocking(impl);
         io_vectors vectors(buffers);
-        return socket_ops::sync_send(impl.socket_, impl.state_, vectors.data(), vectors.size(),
-                                     flags, vectors.all_empty(), ec);
+        const auto call = [&] {
+            return socket_ops::sync_send(impl.socket_, impl.state_, vectors.data(), vectors.size(),
+                                         flags, vectors.all_empty(), ec);
+        };
+        if (!is_stream(impl) || (flags & MSG_DONTWAIT) != 0)
+            return uninterrupted(impl.socket_, SO_SNDTIMEO, ec, call);
+        return move_all(impl.socket_, SO_SNDTIMEO, vectors, ec, call);
     }
 
     std::size_t send(base_implementation_type& impl, const net::null_buffers&,
@@ -229,21 +235,28 @@ public:
             ec = net::error::fault;
             return 0;
         }
-        if (const std::size_t n = receive_leftover(impl, buffers, flags); n != 0) {
+        constexpr int not_whole = MSG_PEEK | MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC;
+        const bool all = is_stream(impl) && (flags & (MSG_WAITALL | not_whole)) == MSG_WAITALL;
+        const std::size_t leftover = receive_leftover(impl, buffers, flags);
+        if (leftover != 0 && !all) {
             ec = {};
-            return n;
+            return leftover;
         }
         io_vectors vectors(buffers);
         const bool is_no_op = is_stream(impl) && vectors.all_empty();
-        if (!is_no_op && take_leftover_error(impl, flags, ec))
+        if (!is_no_op && leftover == 0 && take_leftover_error(impl, flags, ec))
             return 0;
         // Asio waits in poll(2) behind a call that was told not to.
         const auto state = (flags & MSG_DONTWAIT) != 0
                                ? static_cast<socket_ops::state_type>(
                                      impl.state_ | socket_ops::user_set_non_blocking)
                                : impl.state_;
-        return socket_ops::sync_recv(impl.socket_, state, vectors.data(), vectors.size(), flags,
-                                     vectors.all_empty(), ec);
+        const auto call = [&] {
+            return socket_ops::sync_recv(impl.socket_, state, vectors.data(), vectors.size(), flags,
+                                         vectors.all_empty(), ec);
+        };
+        return all ? move_all(impl.socket_, SO_RCVTIMEO, vectors, ec, call, leftover)
+                   : uninterrupted(impl.socket_, SO_RCVTIMEO, ec, call);
     }
 
     std::size_t receive(base_implementation_type& impl, const net::null_buffers&,
@@ -295,8 +308,10 @@ public:
         if (has_stream(impl, ec))
             return 0;
         io_vectors vectors(buffers);
-        return socket_ops::sync_recvmsg(impl.socket_, impl.state_, vectors.data(), vectors.size(),
-                                        in_flags, out_flags, ec);
+        return uninterrupted(impl.socket_, SO_RCVTIMEO, ec, [&] {
+            return socket_ops::sync_recvmsg(impl.socket_, impl.state_, vectors.data(),
+                                            vectors.size(), in_flags, out_flags, ec);
+        });
     }
 
     std::size_t receive_with_flags(base_implementation_type& impl, const net::null_buffers&,
