@@ -20,18 +20,25 @@
 
 namespace benchmark {
 
-/// A file and where it is copied to, both of the size `--size`. The copy begins again at the front
-/// as often as there are blocks to be copied.
+/// A file and where it is copied to, both of the size `--size`. It is copied in passes, as many as
+/// it takes, and in each one a block goes to the place behind that of the pass before, so that what
+/// an earlier pass has left is not what a later one has to write.
 class copy_work {
 public:
     static constexpr std::size_t block_bytes = 65536;
+
+    /// Where a block is read from, and where it is written to.
+    struct offsets {
+        std::uint64_t from;
+        std::uint64_t to;
+    };
 
     explicit copy_work(const ring_task& task)
         : blocks_(std::max<std::uint64_t>(task.size_bytes / block_bytes, 1)), seed_(task.seed),
           from_(open_file(task.folder + "/safer_ring_copy_from")),
           to_(open_file(task.folder + "/safer_ring_copy_to"))
     {
-        // The blocks that are under way must not be the same, or the last write could be undone.
+        // In a pass of fewer, there would never be so many under way.
         if (blocks_ <= task.depth)
             throw std::invalid_argument("the file has to have more blocks than are under way");
         std::vector<std::uint64_t> block(block_bytes / sizeof(std::uint64_t));
@@ -55,13 +62,32 @@ public:
         const std::vector<std::uint64_t> nothing(block_bytes / sizeof(std::uint64_t));
         for (std::uint64_t n = 0; n < blocks_; ++n)
             put(to_, nothing, n);
-        next_ = 0;
+        passes_ = 0;
+    }
+
+    /// Has `copy` copy so many blocks. Each pass is over before the next one begins, since a write
+    /// that overtook one of the pass before, to the same place, would be undone by it.
+    template <class Copy>
+    void run(Copy& copy, std::uint64_t count)
+    {
+        while (count != 0) {
+            pass_blocks_ = std::min(count, blocks_);
+            shift_ = passes_++ % blocks_;
+            next_ = 0;
+            copy.run(*this, pass_blocks_);
+            count -= pass_blocks_;
+        }
     }
 
     int from() const { return from_; }
     int to() const { return to_; }
 
-    std::uint64_t next_offset() { return next_++ % blocks_ * block_bytes; }
+    offsets next_offsets()
+    {
+        const std::uint64_t block = next_++;
+        const std::uint64_t place = block + shift_;
+        return {block * block_bytes, (place < blocks_ ? place : place - blocks_) * block_bytes};
+    }
 
     static void check_length(std::uint64_t bytes)
     {
@@ -70,19 +96,20 @@ public:
                                      " bytes of a block were transferred");
     }
 
-    /// Reads all of the target that was written since `begin` and compares it with what the source was made of.
+    /// Reads all of the target and compares it with what the last two passes have to leave there.
     std::uint64_t checksum() const
     {
         std::vector<std::uint64_t> wanted(block_bytes / sizeof(std::uint64_t));
         std::vector<std::uint64_t> found(wanted.size());
         std::uint64_t sum = 0;
-        for (std::uint64_t n = 0; n < std::min(blocks_, next_); ++n) {
-            fill(wanted, n);
-            if (::pread(to_, found.data(), block_bytes, static_cast<off_t>(n * block_bytes)) !=
+        for (std::uint64_t place = 0; place < blocks_; ++place) {
+            fill_as_left(wanted, place);
+            if (::pread(to_, found.data(), block_bytes, static_cast<off_t>(place * block_bytes)) !=
                 block_bytes)
                 fail(errno, "reading the copy");
             if (found != wanted)
-                throw std::runtime_error("block " + std::to_string(n) + " of the copy is wrong");
+                throw std::runtime_error("block " + std::to_string(place) +
+                                         " of the copy is wrong");
             for (const std::uint64_t word : found)
                 sum = sum * 31 + word;
         }
@@ -104,6 +131,19 @@ private:
             block[i] = mix(seed_ ^ (number * block.size() + i));
     }
 
+    /// What is at a place in the end: of the last pass, if that came so far, else of the one
+    /// before, else what `begin` has put there.
+    void fill_as_left(std::vector<std::uint64_t>& block, std::uint64_t place) const
+    {
+        const std::uint64_t of_last = (place + blocks_ - shift_) % blocks_;
+        if (of_last < pass_blocks_)
+            fill(block, of_last);
+        else if (passes_ > 1)
+            fill(block, (of_last + 1) % blocks_);
+        else
+            std::fill(block.begin(), block.end(), 0);
+    }
+
     static void put(int file, const std::vector<std::uint64_t>& block, std::uint64_t number)
     {
         if (::pwrite(file, block.data(), block_bytes, static_cast<off_t>(number * block_bytes)) !=
@@ -115,6 +155,11 @@ private:
     std::uint64_t seed_;
     int from_;
     int to_;
+    std::uint64_t passes_ = 0;
+    // Of the pass that was begun last: how many blocks it has, by how many places they are moved,
+    // and which one is next.
+    std::uint64_t pass_blocks_ = 0;
+    std::uint64_t shift_ = 0;
     std::uint64_t next_ = 0;
 };
 

@@ -48,11 +48,11 @@ int run_ring_task(int argc, char** argv, const char* program)
             pin_workers(cpu);
         copy_work work(task);
         Copy copy(task);
-        copy.run(work, task.warm_up);
+        work.run(copy, task.warm_up);
         work.begin();
         print_ready(program, 0, copy.facts());
         watch.start();
-        copy.run(work, task.units);
+        work.run(copy, task.units);
         watch.stop();
         watch.print_result(task.units, work.checksum());
     } else {

@@ -72,14 +72,14 @@ private:
     void read(owned_buffer buffer)
     {
         --to_start_;
-        const std::uint64_t offset = work_->next_offset();
+        const auto [from, to] = work_->next_offsets();
         ring_.read(work_->from(), std::move(buffer))
-            .at(offset)
+            .at(from)
             .submit()
-            .then([this, offset](operation<ops::read, completed> done) {
+            .then([this, to = to](operation<ops::read, completed> done) {
                 auto [result, block] = std::move(done).take();
                 benchmark::copy_work::check_length(result.value());
-                write(std::move(block), offset);
+                write(std::move(block), to);
             });
     }
 

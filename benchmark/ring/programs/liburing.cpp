@@ -84,16 +84,17 @@ public:
 private:
     struct slot {
         alignas(4096) char block[benchmark::copy_work::block_bytes];
-        std::uint64_t offset;
+        std::uint64_t to;
         bool is_writing;
     };
 
     void read(slot& s, benchmark::copy_work& work)
     {
-        s.offset = work.next_offset();
+        const auto [from, to] = work.next_offsets();
+        s.to = to;
         s.is_writing = false;
         io_uring_sqe* const sqe = ring_.entry();
-        ::io_uring_prep_read(sqe, work.from(), s.block, sizeof s.block, s.offset);
+        ::io_uring_prep_read(sqe, work.from(), s.block, sizeof s.block, from);
         ::io_uring_sqe_set_data(sqe, &s);
     }
 
@@ -101,7 +102,7 @@ private:
     {
         s.is_writing = true;
         io_uring_sqe* const sqe = ring_.entry();
-        ::io_uring_prep_write(sqe, work.to(), s.block, sizeof s.block, s.offset);
+        ::io_uring_prep_write(sqe, work.to(), s.block, sizeof s.block, s.to);
         ::io_uring_sqe_set_data(sqe, &s);
     }
 
