@@ -107,8 +107,9 @@ private:
         if (p.received != size_)
             return;
         p.received = 0;
+        // From what was sent: all of the answer is the same, of which the buffer has the last part.
         std::uint64_t word = 0;
-        std::memcpy(&word, received_.data(), std::min(sizeof word, size_));
+        std::memcpy(&word, message(index), std::min(sizeof word, size_));
         sum_ += mix(word ^ index);
         if (++p.answered != requests_each_)
             return send(index);
