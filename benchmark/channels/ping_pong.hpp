@@ -152,7 +152,8 @@ private:
     std::uint64_t done_ = 0;
 };
 
-/// Bytes that stream through pipes, written and read in blocks.
+/// Bytes that stream through pipes, written and read in blocks. Each block begins with a number, so
+/// that one that is lost, comes twice or comes out of another pipe is not taken for the next one.
 template <class Context>
 class pipe_stream {
     using executor = typename Context::executor_type;
@@ -161,8 +162,10 @@ public:
     pipe_stream(Context& context, std::size_t pipes, std::size_t size, std::uint64_t blocks)
         : left_(blocks)
     {
+        if (size < sizeof(std::uint64_t))
+            throw std::invalid_argument("a block of a pipe begins with a number of 8 bytes");
         for (std::size_t i = 0; i < pipes; ++i)
-            pipes_.push_back(std::make_unique<pipe>(context, size));
+            pipes_.push_back(std::make_unique<pipe>(context, size, i));
     }
 
     void start()
@@ -173,13 +176,14 @@ public:
         }
     }
 
-    /// Blocks that were read, as bytes over the size of one.
-    std::uint64_t done() const { return bytes_ / pipes_.front()->out.size(); }
+    /// Blocks that came whole and in order.
+    std::uint64_t done() const { return done_; }
 
 private:
     struct pipe {
-        pipe(Context& context, std::size_t size)
-            : reader(context.get_executor()), writer(context.get_executor()), out(size), in(size)
+        pipe(Context& context, std::size_t size, std::uint64_t index)
+            : reader(context.get_executor()), writer(context.get_executor()), out(size), in(size),
+              number(index << 40), wanted(number)
         {
             net::connect_pipe(reader, writer);
             for (std::size_t i = 0; i < size; ++i)
@@ -188,11 +192,15 @@ private:
         net::basic_readable_pipe<executor> reader;
         net::basic_writable_pipe<executor> writer;
         std::vector<char> out, in;
-        std::size_t position = 0;
+        // Of the block that is written next, and of the one that is being read.
+        std::uint64_t number, wanted;
+        std::size_t position = 0; // In the block that is being read.
     };
 
     void write(pipe& p)
     {
+        std::memcpy(p.out.data(), &p.number, sizeof p.number);
+        ++p.number;
         net::async_write(p.writer, net::buffer(p.out),
                          [this, &p](const boost::system::error_code& error, std::size_t) {
                              if (error)
@@ -209,7 +217,7 @@ private:
         p.reader.async_read_some(net::buffer(p.in),
                                  [this, &p](const boost::system::error_code& error, std::size_t n) {
                                      if (error == net::error::eof)
-                                         return;
+                                         return ended(p);
                                      if (error)
                                          throw boost::system::system_error(error);
                                      compare(p, n);
@@ -217,21 +225,36 @@ private:
                                  });
     }
 
+    static void ended(const pipe& p)
+    {
+        if (p.position != 0)
+            throw std::runtime_error("a pipe ended inside of a block");
+    }
+
     void compare(pipe& p, std::size_t n)
     {
-        bytes_ += n;
         for (std::size_t at = 0; at < n;) {
-            const std::size_t piece = std::min(n - at, p.out.size() - p.position);
-            if (std::memcmp(p.in.data() + at, p.out.data() + p.position, piece) != 0)
+            // The number in `out` may already be that of a block after this one; the rest stays.
+            const bool in_number = p.position < sizeof p.wanted;
+            const char* const block =
+                in_number ? reinterpret_cast<const char*>(&p.wanted) : p.out.data();
+            const std::size_t end = in_number ? sizeof p.wanted : p.out.size();
+            const std::size_t piece = std::min(n - at, end - p.position);
+            if (std::memcmp(p.in.data() + at, block + p.position, piece) != 0)
                 throw std::runtime_error("a pipe delivered other bytes");
             at += piece;
-            p.position = (p.position + piece) % p.out.size();
+            p.position += piece;
+            if (p.position == p.out.size()) {
+                p.position = 0;
+                ++p.wanted;
+                ++done_;
+            }
         }
     }
 
     std::vector<std::unique_ptr<pipe>> pipes_;
     std::uint64_t left_;
-    std::uint64_t bytes_ = 0;
+    std::uint64_t done_ = 0;
 };
 
 template <class Work, class Context>
@@ -247,8 +270,10 @@ double measure(std::size_t channels, std::size_t size, std::uint64_t rounds)
     work.start();
     context.run();
     const double after = cpu_seconds();
-    if (work.done() < rounds)
-        throw std::runtime_error("not all of the work was done");
+    // Each channel begins with one that is not taken from the rounds.
+    if (work.done() != rounds + channels)
+        throw std::runtime_error(std::to_string(work.done()) + " messages came, not the " +
+                                 std::to_string(rounds + channels) + " that were sent");
     return (after - before) / static_cast<double>(work.done()) * 1e6;
 }
 
