@@ -3,15 +3,19 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 """How the HTTP server ends: with status 0, within three seconds, and not before what is under way is done."""
 
+import contextlib
+import itertools
+import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
-from support import WATCHDOG_S, Connection, Process, Skip, check, make_root, program, run_checks, until
+from support import STOP_S, WATCHDOG_S, Connection, Process, Skip, check, make_root, program, run_checks, until
 
 folder = make_root()
 root = Path(folder.name)
@@ -41,7 +45,7 @@ def begin_stop(server, number=signal.SIGTERM):
 def signals_end_an_idle_server_with_status_0():
     for number in (signal.SIGINT, signal.SIGTERM):
         with serve(*NO_DEADLINE) as server:
-            server.stop(number)
+            server.stop(number, STOP_S)
 
 
 @check
@@ -55,7 +59,7 @@ def idle_connections_are_closed_at_once():
             assert last.request("/hello.txt").status == 200
         began = begin_stop(server)
         assert all(client.at_end() for client in clients)
-        server.wait(began)
+        server.wait(began, STOP_S)
 
 
 @check
@@ -68,7 +72,7 @@ def large_download_under_way_is_finished():
         assert server.process.poll() is None
         assert client.response().body == (root / "large.bin").read_bytes()
         assert client.at_end()
-        server.wait(time.monotonic())
+        server.wait(time.monotonic(), STOP_S)
 
 
 @check
@@ -82,7 +86,7 @@ def request_half_received_is_answered_and_the_connection_closed():
         assert response.body == b"hello, world\n" and response.headers["connection"] == "close"
         assert client.at_end()
         client.close()
-        server.wait(began)
+        server.wait(began, STOP_S)
 
 
 @check
@@ -95,7 +99,7 @@ def clients_that_never_finish_are_closed_at_the_deadline():
         assert half.response().status == 200
         lingering.send(b"nonsense\r\n\r\n")
         assert lingering.response().status == 400
-        server.wait(begin_stop(server))
+        server.wait(begin_stop(server), STOP_S)
         assert "did not finish in time" in server.stderr()
 
 
@@ -108,7 +112,7 @@ def second_signal_ends_the_wait():
         assert server.process.poll() is None
         began = time.monotonic()
         server.process.send_signal(signal.SIGINT)
-        server.wait(began)
+        server.wait(began, STOP_S)
 
 
 @check
@@ -117,7 +121,7 @@ def server_that_has_paused_accepting_stops():
         with Connection(server) as first, Connection(server):
             assert first.request("/hello.txt").status == 200
             until(lambda: "accepting is paused" in server.stderr(), "the message about the pause")
-            server.stop()
+            server.stop(within_s=STOP_S)
 
 
 @check
@@ -127,10 +131,28 @@ def port_is_free_at_once_after_a_stop():
         with Connection(first) as client:
             client.request("/hello.txt", headers=["Connection: close"])
             assert client.at_end()
-        first.stop()
+        first.stop(within_s=STOP_S)
     with Process([binary, "--port", str(port), "--root", str(root)]) as second:
         with Connection(second) as client:
             assert client.request("/hello.txt").status == 200
+
+
+@contextlib.contextmanager
+def load(server, path):
+    """A load of 256 connections for as long as the block lasts; the function that is given says why it has ended."""
+    url = f"http://127.0.0.1:{server.address[1]}{path}"
+    with tempfile.TemporaryFile() as output:
+        wrk = subprocess.Popen(["wrk", "-t1", "-c256", "-d3600", url], stdout=output, stderr=output)
+
+        def require_load():
+            said = os.pread(output.fileno(), 1 << 16, 0).decode(errors="replace")
+            assert wrk.poll() is None, f"wrk has ended with status {wrk.returncode}: {said}"
+
+        try:
+            yield require_load
+        finally:
+            wrk.kill()
+            wrk.wait(WATCHDOG_S)
 
 
 @check
@@ -138,19 +160,18 @@ def sigterm_under_load_ends_in_time():
     if not shutil.which("wrk"):
         raise Skip("wrk is not installed")
     for path in ("/", "/hello.txt", "/large.bin"):
-        with serve("--stop-timeout-ms", "1000") as server:
-            url = f"http://127.0.0.1:{server.address[1]}{path}"
-            load = subprocess.Popen(["wrk", "-t1", "-c256", "-d60", url], stdout=subprocess.DEVNULL)
-            try:
-                with Connection(server) as client:
-                    def loaded():
-                        page = client.request("/status").body
-                        return int(re.search(rb"answered</dt><dd>(\d+)", page)[1]) > 1000
-                    until(loaded, "the load to begin")
-                server.stop()
-            finally:
-                load.kill()
-                load.wait(WATCHDOG_S)
+        with serve("--stop-timeout-ms", "1000") as server, load(server, path) as require_load:
+            with Connection(server) as client:
+                own = itertools.count(1)
+
+                def loaded():
+                    require_load()
+                    page = client.request("/status").body
+                    # The server counts the requests of this client as well.
+                    return int(re.search(rb"answered</dt><dd>(\d+)", page)[1]) - next(own) > 1000
+                until(loaded, "the load to begin")
+            require_load()
+            server.stop(within_s=STOP_S)
 
 
 run_checks()

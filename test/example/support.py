@@ -17,7 +17,7 @@ from pathlib import Path
 
 # Only turns a hang into a failure; nothing that works comes near it, under a sanitizer either.
 WATCHDOG_S = 300
-# What a stop may take, with all connections that are still being served.
+# What a stop may take, with all connections that are still being served; for the checks that are about it.
 STOP_S = 3
 
 SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
@@ -89,7 +89,7 @@ def read_to_end(path):
 
 class Process:
     """A server process that says on its first line where it listens. Leaving the block stops it, which has to
-    succeed in time and without a sanitizer's report."""
+    succeed and be without a sanitizer's report."""
 
     def __init__(self, command, **popen_options):
         self.stderr_file = tempfile.TemporaryFile()
@@ -113,18 +113,20 @@ class Process:
         # Not by read(): the server shares the file's position, and would write wherever that is moved to.
         return os.pread(self.stderr_file.fileno(), 1 << 20, 0).decode(errors="replace")
 
-    def wait(self, began, within_s=STOP_S):
+    def wait(self, began, within_s=None):
+        """Waits for a good end. How long a stop took is asked only where a check is about it: elsewhere, a machine
+        that is busy with other things would fail checks about other things."""
         status = self.process.wait(WATCHDOG_S)
         took = time.monotonic() - began
         report = self.stderr()
         assert status == 0, f"exit status {status}, standard error: {report[:5000]}"
         assert not SANITIZER_REPORT.search(report), report[:5000]
-        assert took < within_s, f"the stop took {took:.2f} s"
+        assert within_s is None or took < within_s, f"the stop took {took:.2f} s"
 
-    def stop(self, number=signal.SIGTERM):
+    def stop(self, number=signal.SIGTERM, within_s=None):
         began = time.monotonic()
         self.process.send_signal(number)
-        self.wait(began)
+        self.wait(began, within_s)
 
     def kill(self):
         if self.process.poll() is None:
