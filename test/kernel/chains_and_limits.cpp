@@ -7,6 +7,7 @@
 #include "support/child_process.hpp"
 #include "support/skip.hpp"
 #include "support/thread_state.hpp"
+#include "support/unnamed_file.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -30,11 +31,7 @@ using namespace std::chrono_literals;
 using namespace safer_ring;
 using test_support::last_words;
 using test_support::unique_descriptor;
-
-unique_descriptor unnamed_file()
-{
-    return unique_descriptor(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-}
+using test_support::unnamed_file;
 
 std::string content(const unique_descriptor& file)
 {

@@ -8,6 +8,7 @@
 #include "support/blocking_peer.hpp"
 #include "support/child_process.hpp"
 #include "support/skip.hpp"
+#include "support/unnamed_file.hpp"
 
 #include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/io_ring.hpp>
@@ -54,8 +55,7 @@ BOOST_FIXTURE_TEST_CASE(operations_are_submitted_together_and_waited_for, piped)
 
 BOOST_FIXTURE_TEST_CASE(file_is_read_and_written_where_asked, piped)
 {
-    unique_descriptor file(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    BOOST_REQUIRE(file.get() >= 0);
+    unique_descriptor file = test_support::unnamed_file();
     auto [first, second, synced] =
         ring.submit_in_order(ring.write(file.get(), owned_buffer::copy_of("world")).at(6),
                              ring.write(file.get(), owned_buffer::copy_of("hello ").freeze()).at(0),

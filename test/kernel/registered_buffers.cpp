@@ -4,6 +4,7 @@
 #include "registry.hpp"
 
 #include "support/child_process.hpp"
+#include "support/unnamed_file.hpp"
 
 #include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/io_ring.hpp>
@@ -50,7 +51,7 @@ BOOST_AUTO_TEST_CASE(registered_buffers_read_and_write, *needs_buffers)
     buffer_pool pool(4, 5000);
     const registered_buffers registered = ring.register_buffers(pool);
     BOOST_TEST(registered.size_bytes() == 4U * 8192);
-    const unique_descriptor file(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    const unique_descriptor file = test_support::unnamed_file();
     for (std::size_t i = 0; i < 4; ++i) {
         owned_buffer buffer = std::move(*pool.try_acquire());
         std::memset(buffer.data(), static_cast<int>('a' + i), buffer.size());

@@ -4,6 +4,7 @@
 #include "registry.hpp"
 
 #include "support/child_process.hpp"
+#include "support/unnamed_file.hpp"
 
 #include <safer_ring/ring/io_ring.hpp>
 
@@ -87,7 +88,7 @@ BOOST_FIXTURE_TEST_CASE(registered_file_is_used_without_its_descriptor, register
 BOOST_AUTO_TEST_CASE(all_operations_take_registered_files, *needs_files)
 {
     io_ring ring;
-    const unique_descriptor opened(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    const unique_descriptor opened = test_support::unnamed_file();
     const registered_file file = ring.register_file(opened.get());
     BOOST_TEST(ring.allocate(file, 0, 8192).submit().wait().result().has_value());
     auto [written, synced] = ring.submit_linked(

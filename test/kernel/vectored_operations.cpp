@@ -6,6 +6,7 @@
 #include "support/blocking_peer.hpp"
 #include "support/full_socket.hpp"
 #include "support/skip.hpp"
+#include "support/unnamed_file.hpp"
 
 #include <safer_ring/ring/buffer_pool.hpp>
 #include <safer_ring/ring/io_ring.hpp>
@@ -30,6 +31,7 @@ namespace {
 using namespace std::chrono_literals;
 using namespace safer_ring;
 using test_support::unique_descriptor;
+using test_support::unnamed_file;
 
 struct ends_of_pair {
     explicit ends_of_pair(int type)
@@ -71,7 +73,7 @@ BOOST_AUTO_TEST_SUITE(vectored_operations, *needs_io_uring)
 BOOST_AUTO_TEST_CASE(file_is_written_from_and_read_into_several_buffers)
 {
     io_ring ring;
-    const unique_descriptor file(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    const unique_descriptor file = unnamed_file();
     auto [written, texts] =
         ring.write(file.get(), buffers_of({"one", "", "twelve"})).at(4).submit().wait().take();
     BOOST_TEST(written.value() == 9U);
@@ -105,7 +107,7 @@ BOOST_AUTO_TEST_CASE(shared_buffers_are_written_together_to_several)
 BOOST_AUTO_TEST_CASE(more_buffers_than_the_kernel_takes_are_a_short_count)
 {
     io_ring ring;
-    const unique_descriptor file(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    const unique_descriptor file = unnamed_file();
     std::vector<owned_buffer> many;
     for (int i = 0; i < IOV_MAX + 10; ++i)
         many.push_back(owned_buffer::copy_of("x"));
@@ -117,7 +119,7 @@ BOOST_AUTO_TEST_CASE(more_buffers_than_the_kernel_takes_are_a_short_count)
 BOOST_AUTO_TEST_CASE(what_is_linked_does_not_begin_behind_a_short_count)
 {
     io_ring ring;
-    const unique_descriptor file(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    const unique_descriptor file = unnamed_file();
     const std::vector<shared_buffer> many(IOV_MAX + 1, owned_buffer::copy_of("x").freeze());
     auto [writing, behind] = ring.submit_linked(ring.write(file.get(), many).at(0), ring.nop());
     BOOST_TEST((std::move(behind).wait().result().code() == std::errc::operation_canceled));
@@ -336,7 +338,7 @@ BOOST_AUTO_TEST_CASE(what_comes_in_is_put_behind_what_is_there)
 BOOST_AUTO_TEST_CASE(file_tells_about_itself)
 {
     io_ring ring;
-    const unique_descriptor file(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    const unique_descriptor file = unnamed_file();
     BOOST_REQUIRE(::ftruncate(file.get(), 12345) == 0);
     const auto of_file = ring.stat(file.get()).submit().wait().result();
     BOOST_TEST(of_file.value().stx_size == 12345U);
