@@ -5,6 +5,7 @@
 
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
+#include "support/watchdog.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -28,6 +29,7 @@ int end_of_child(Body body)
 {
     const pid_t child = ::fork();
     if (child == 0) {
+        test_support::limit_time_of_child();
         std::signal(SIGPIPE, SIG_DFL);
         body();
         ::_exit(0);

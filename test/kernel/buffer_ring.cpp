@@ -4,6 +4,7 @@
 #include "streams.hpp"
 
 #include <support/sanitizer.hpp>
+#include <support/watchdog.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <deque>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -448,6 +450,7 @@ BOOST_AUTO_TEST_CASE(without_memory_for_copies_a_stream_waits_for_a_buffer,
     const pid_t child = ::fork();
     BOOST_REQUIRE(child >= 0);
     if (child == 0) {
+        test_support::limit_time_of_child();
         constexpr std::size_t size = 150000;
         const std::string text(size, 'x');
         watched w;
@@ -456,6 +459,12 @@ BOOST_AUTO_TEST_CASE(without_memory_for_copies_a_stream_waits_for_a_buffer,
         w.settle();
         std::vector<owned_buffer> kept;
         kept.reserve(8);
+        // Another thread, which does not know of the ring; there will be no memory for its stack.
+        std::promise<void> is_wanted;
+        std::thread returning([&kept, wanted = is_wanted.get_future()] {
+            wanted.wait();
+            kept.pop_back();
+        });
         const rlimit limit{address_space_bytes(), RLIM_INFINITY};
         ::setrlimit(RLIMIT_AS, &limit);
         while (void* const leaked = std::malloc(size)) // What the heap has left.
@@ -484,8 +493,7 @@ BOOST_AUTO_TEST_CASE(without_memory_for_copies_a_stream_waits_for_a_buffer,
         if (cancelled.receiving.next().wait().first.code() != std::errc::operation_canceled)
             ::_exit(7);
         destroyed.reset();
-        // From another thread, which does not know of the ring.
-        std::thread returning([&kept] { kept.pop_back(); });
+        is_wanted.set_value();
         const auto item = c.receiving.next().wait();
         returning.join();
         ::_exit(item.second.size() != size ? 4 : w.record->count(opcode::recv) != 4 ? 5 : 0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "blocking_peer.hpp"
+#include "watchdog.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -26,6 +27,7 @@ std::pair<std::string, int> in_a_child(F f)
     const pid_t child = ::fork();
     BOOST_REQUIRE(child >= 0);
     if (child == 0) {
+        limit_time_of_child();
         ::dup2(ends[1], STDERR_FILENO);
         ::signal(SIGABRT, SIG_DFL);
         f();

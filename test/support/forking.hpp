@@ -23,7 +23,7 @@ pid_t fork_child(F in_child)
     const pid_t child = ::fork();
     if (child != 0)
         return child;
-    ::alarm(static_cast<unsigned>(test_case_time.count()) / 2);
+    limit_time_of_child();
     bool is_well = false;
     try {
         is_well = in_child();

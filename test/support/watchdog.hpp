@@ -16,6 +16,7 @@
 #include <thread>
 
 #include <pthread.h>
+#include <unistd.h>
 
 namespace test_support {
 
@@ -28,6 +29,13 @@ inline constexpr std::chrono::seconds watchdog_time{30};
 /// it, and so does the joining of a thread that hangs. Under a sanitizer, on a machine
 /// that does five other things, some test cases take more than a minute.
 inline constexpr std::chrono::seconds test_case_time{400};
+
+/// To be called by a child of fork(2), which whoever waits for it would wait for until the whole program
+/// is aborted when it hangs: lets a signal end it before.
+inline void limit_time_of_child()
+{
+    ::alarm(static_cast<unsigned>(test_case_time.count()) / 2);
+}
 
 /// How long a test case goes on under --full that could do so for ever.
 inline constexpr std::chrono::seconds soak_time{75};
