@@ -12,7 +12,6 @@
 
 #include <array>
 #include <deque>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -81,9 +80,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_connect_to_a_full_listener_does_not_claim_su
                               our_contexts)
 {
     using local = net::local::stream_protocol;
-    const auto path =
-        std::filesystem::temp_directory_path() / ("safer_ring_full_" + std::to_string(::getpid()));
-    std::filesystem::remove(path);
+    const test_support::socket_path path;
     handler_checks checks;
     Ctx ctx;
     local_acceptor_of<Ctx> acceptor(ctx, local());
@@ -106,7 +103,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(local_connect_to_a_full_listener_does_not_claim_su
     acceptor.close();
     ctx.restart();
     ctx.run();
-    std::filesystem::remove(path);
 }
 
 // A signal may outlive what it belonged to. Asio's slot keeps the address of

@@ -16,8 +16,8 @@ public:
     socket_path()
     {
         static std::atomic<int> count = 0;
-        path_ = std::filesystem::temp_directory_path() /
-                ("safer_ring_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
+        path_ =
+            folder() / ("safer_ring_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
         std::filesystem::remove(path_);
     }
     socket_path(const socket_path&) = delete;
@@ -30,6 +30,14 @@ public:
     std::string string() const { return path_.string(); }
 
 private:
+    /// A name has to fit into the 108 bytes of sockaddr_un::sun_path, which a long TMPDIR may fill alone.
+    static std::filesystem::path folder()
+    {
+        constexpr std::size_t leaves_room = 60;
+        std::filesystem::path usual = std::filesystem::temp_directory_path();
+        return usual.native().size() <= leaves_room ? usual : "/tmp";
+    }
+
     std::filesystem::path path_;
 };
 
