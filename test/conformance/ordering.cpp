@@ -4,6 +4,7 @@
 #include "contexts.hpp"
 
 #include "support/connected_pair.hpp"
+#include "support/full_socket.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
 
@@ -23,22 +24,10 @@ namespace conformance {
 namespace {
 
 using test_support::connect_to_peer;
+using test_support::fill_socket;
 using test_support::handler_checks;
 using test_support::io_result;
 using test_support::run_until_done;
-
-/// Sends without waiting until nothing more fits.
-template <class Socket>
-std::size_t fill_send_buffer(Socket& socket)
-{
-    const std::string block(65536, '#');
-    socket.non_blocking(true);
-    std::size_t total = 0;
-    for (error_code ec; !ec;)
-        total += socket.write_some(net::buffer(block), ec);
-    socket.non_blocking(false);
-    return total;
-}
 
 BOOST_AUTO_TEST_SUITE(ordering)
 
@@ -74,7 +63,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ten_writes_to_a_full_socket_arrive_in_order, Ctx, 
     handler_checks checks;
     Ctx ctx;
     auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    const std::size_t before = fill_send_buffer(socket);
+    const std::size_t before = fill_socket(socket.native_handle());
     std::vector<int> order;
     std::string expected;
     std::deque<std::string> parts;

@@ -4,6 +4,7 @@
 #include "splices.hpp"
 
 #include "support/connected_pair.hpp"
+#include "support/full_socket.hpp"
 #include "support/run_until.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -120,12 +121,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(socket_that_is_empty_or_full_is_waited_for, Ctx, o
     ctx.restart();
     run_until_done(ctx, into);
     BOOST_TEST(into.bytes == 3u);
-    std::string block(1 << 16, 'b');
-    std::size_t in_socket = 0;
-    error_code ec;
-    near.non_blocking(true);
-    while (!ec)
-        in_socket += near.write_some(net::buffer(block), ec);
+    const std::size_t in_socket = test_support::fill_socket(near.native_handle());
     async_splice(*pipe.reader, near, 100, checks.into(out_of));
     ctx.poll();
     BOOST_TEST(!out_of.done);
