@@ -3,6 +3,7 @@
 
 #include "simulated_loop.hpp"
 
+#include "support/child_process.hpp"
 #include "support/watchdog.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -466,6 +467,15 @@ BOOST_AUTO_TEST_CASE(a_kernel_without_buffers_is_told_as_options_ask)
     BOOST_CHECK_THROW(
         simulated_loop(without_kernel_buffers(fallback::strict), kernel_without_buffers()),
         std::system_error);
+    const auto said = [](fallback on_missing) {
+        return test_support::in_a_child([on_missing] {
+                   simulated_loop made(without_kernel_buffers(on_missing),
+                                       kernel_without_buffers());
+               })
+            .first;
+    };
+    BOOST_TEST(said(fallback::warn) == "safer_ring: " + graceful.loop.found().notes[0] + "\n");
+    BOOST_TEST(said(fallback::graceful) == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
