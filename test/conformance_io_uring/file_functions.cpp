@@ -256,6 +256,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(sync_leaves_the_locks_of_the_process_in_place, Ctx
     BOOST_TEST(!synced.ec);
     const pid_t child = ::fork(); // To the process itself its own locks are none.
     if (child == 0) {
+        test_support::limit_time_of_child();
         ::fcntl(file.native_handle(), F_GETLK, &lock);
         ::_exit(lock.l_type == F_UNLCK ? 1 : 0);
     }

@@ -3,6 +3,7 @@
 
 #include "support/simulated_ring.hpp"
 
+#include "support/child_process.hpp"
 #include "support/connected_pair.hpp"
 #include "support/thread_state.hpp"
 
@@ -23,7 +24,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 // The engine under io_ring where the kernel does what it seldom does.
 using namespace simulated;
@@ -523,13 +523,8 @@ BOOST_FIXTURE_TEST_CASE(ring_waits_for_what_was_given_up_and_ends_late, ring_wit
 
 BOOST_AUTO_TEST_CASE(memory_of_what_never_ends_is_kept_and_the_ring_says_so)
 {
-    int ends[2];
-    BOOST_REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const test_support::unique_descriptor said(ends[0]);
-    const pid_t child = ::fork(); // What is kept would be a leak of this process.
-    BOOST_REQUIRE(child >= 0);
-    if (child == 0) {
-        ::dup2(ends[1], STDERR_FILENO);
+    // What is kept would be a leak of this process.
+    const auto [text, status] = test_support::in_a_child([] {
         ring_with_pipe with;
         with.kernel->hold(opcode::read);
         {
@@ -542,14 +537,7 @@ BOOST_AUTO_TEST_CASE(memory_of_what_never_ends_is_kept_and_the_ring_says_so)
         unsigned char resident = 0; // mincore(2) fails where nothing is mapped.
         const bool mapped = ::mincore(const_cast<std::byte*>(page), 1, &resident) == 0;
         ::_exit(kept && mapped ? 0 : 1);
-    }
-    ::close(ends[1]);
-    std::string text;
-    char block[1024];
-    for (ssize_t n = 0; (n = ::read(said.get(), block, sizeof block)) > 0;)
-        text.append(block, static_cast<std::size_t>(n));
-    int status = 0;
-    ::waitpid(child, &status, 0);
+    });
     BOOST_TEST(status == 0, text);
     BOOST_TEST(text.find("their memory is not freed") != std::string::npos);
     BOOST_TEST(text.find("read of 64 bytes on descriptor ") != std::string::npos);
