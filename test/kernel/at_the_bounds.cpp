@@ -297,6 +297,25 @@ BOOST_AUTO_TEST_CASE(exhausted_locked_memory_is_named_as_the_cause_or_not_needed
     }));
 }
 
+/// The kernel counts what a closed ring had for some milliseconds more.
+BOOST_AUTO_TEST_CASE(contexts_made_one_after_the_other_have_the_memory_that_they_need)
+{
+    if (!safer_ring::features::probe().buffer_ring)
+        SAFER_RING_SKIP("this kernel has no buffer rings");
+    BOOST_TEST(in_unprivileged_child([] {
+        constexpr rlim_t usual_bytes = 8 << 20;
+        const rlimit usual{usual_bytes, usual_bytes};
+        ::setrlimit(RLIMIT_MEMLOCK, &usual);
+        for (int i = 0; i < 200; ++i) {
+            const context ioc(1);
+            if (!ioc.features().buffer_ring ||
+                ioc.features().submission_entries != safer_ring::options().submission_entries)
+                return false;
+        }
+        return true;
+    }));
+}
+
 // There is room for a ring and not for its buffers, or for neither.
 BOOST_AUTO_TEST_CASE(kernel_is_not_blamed_for_want_of_locked_memory)
 {

@@ -18,8 +18,10 @@ class ring_core;
 
 /// How the kernel uses up the buffers of a ring.
 enum class buffer_use : std::uint8_t {
-    whole,    ///< One for each receive.
-    in_parts, ///< Receive by receive, until nothing is left of it: Linux 6.12.
+    whole, ///< One for each receive.
+    /// Receive by receive, until nothing is left of it: Linux 6.12. Before 6.15, threads that
+    /// share a ring whose completion queue has been full may get each other's bytes (687b2bae0eff).
+    in_parts,
 };
 
 struct buffer_ring_statistics {
