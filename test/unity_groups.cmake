@@ -23,7 +23,7 @@ safer_ring_unity_group(conformance 5 owned_buffers pipes readiness receive_strea
 safer_ring_unity_group(conformance 6 resolvers run_family serial_ports signal_flags signals)
 safer_ring_unity_group(conformance 7 signals_beside_asio starvation starts stream_sockets synchronous
   threads)
-safer_ring_unity_group(conformance 8 time_limits timer_clocks timers watchdog zero_copy_send)
+safer_ring_unity_group(conformance 8 time_limits timer_clocks timers zero_copy_send)
 safer_ring_unity_group(unit 1 backend/simulated_chains ring/registry ring/stream_kinds)
 safer_ring_unity_group(unit 2 backend/simulated ring/cancellation_of_writes_and_accepts ring/file_requests
   ring/recycled ring/ring_core ring/socket_operations)

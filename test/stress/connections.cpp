@@ -9,6 +9,7 @@
 #include <support/connected_pair.hpp>
 #include <support/needs_io_uring.hpp>
 #include <support/skip.hpp>
+#include <support/watchdog.hpp>
 
 #include <boost/asio.hpp>
 #include <boost/test/unit_test.hpp>
@@ -166,7 +167,7 @@ void cycle(safer_ring::io_context& context, const acceptor& listener, int connec
 
 BOOST_AUTO_TEST_SUITE(connections, *test_support::needs_io_uring)
 
-BOOST_AUTO_TEST_CASE(thousands_kept_open_and_used_leave_nothing_behind)
+BOOST_AUTO_TEST_CASE(thousands_kept_open_and_used_leave_nothing_behind, *test_support::takes_long)
 {
     const int count = is_full_run() ? 15'000 : 1'500;
     const int rounds = is_full_run() ? 60 : 5;
@@ -192,7 +193,7 @@ BOOST_AUTO_TEST_CASE(thousands_kept_open_and_used_leave_nothing_behind)
     BOOST_TEST(second.descriptors == first.descriptors);
 }
 
-BOOST_AUTO_TEST_CASE(many_one_after_another_leave_nothing_behind)
+BOOST_AUTO_TEST_CASE(many_one_after_another_leave_nothing_behind, *test_support::takes_long)
 {
     const int count = is_full_run() ? 200'000 : 10'000;
     safer_ring::io_context context(1);

@@ -9,6 +9,7 @@
 
 #include "support/connected_pair.hpp"
 #include "support/needs_io_uring.hpp"
+#include "support/watchdog.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -277,17 +278,17 @@ BOOST_AUTO_TEST_CASE(start_and_cancel_on_an_attached_context)
     start_and_cancel_all<attached_context>(2);
 }
 
-BOOST_AUTO_TEST_CASE(wait_for_futures_of_what_one_thread_runs)
+BOOST_AUTO_TEST_CASE(wait_for_futures_of_what_one_thread_runs, *test_support::takes_long)
 {
     use_futures<own_context>(1);
 }
 
-BOOST_AUTO_TEST_CASE(wait_for_futures_of_what_two_threads_run)
+BOOST_AUTO_TEST_CASE(wait_for_futures_of_what_two_threads_run, *test_support::takes_long)
 {
     use_futures<own_context>(2);
 }
 
-BOOST_AUTO_TEST_CASE(wait_for_futures_on_an_attached_context)
+BOOST_AUTO_TEST_CASE(wait_for_futures_on_an_attached_context, *test_support::takes_long)
 {
     use_futures<attached_context>(2);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/test/framework.hpp>
+#include <boost/test/tree/decorator.hpp>
 #include <boost/test/tree/observer.hpp>
 #include <boost/test/tree/test_unit.hpp>
 
@@ -30,6 +31,11 @@ inline constexpr std::chrono::seconds watchdog_time{30};
 /// that does five other things, some test cases take more than a minute.
 inline constexpr std::chrono::seconds test_case_time{400};
 
+/// Decorator of test cases that may last longer than that, and how long they may: under --full a soak of
+/// many connections takes minutes even without a sanitizer.
+inline const boost::unit_test::decorator::label takes_long{"takes_long"};
+inline constexpr std::chrono::seconds long_test_case_time{3600};
+
 /// To be called by a child of fork(2), which whoever waits for it would wait for until the whole program
 /// is aborted when it hangs: lets a signal end it before.
 inline void limit_time_of_child()
@@ -40,8 +46,8 @@ inline void limit_time_of_child()
 /// How long a test case goes on under --full that could do so for ever.
 inline constexpr std::chrono::seconds soak_time{75};
 
-/// Aborts the program, naming the test case, when a test case hangs. To be
-/// used as `BOOST_TEST_GLOBAL_FIXTURE(test_support::test_case_watchdog);`.
+/// Aborts the program, naming the test case, when a test case hangs. All
+/// programs have one, by support/watchdog.cpp.
 class test_case_watchdog : public boost::unit_test::test_observer {
 public:
     test_case_watchdog()
@@ -70,21 +76,23 @@ public:
     void test_unit_start(boost::unit_test::test_unit const& unit) override
     {
         if (unit.p_type == boost::unit_test::TUT_CASE)
-            arm(unit.full_name());
+            arm(unit.full_name(),
+                unit.has_label("takes_long") ? long_test_case_time : test_case_time);
     }
 
     void test_unit_finish(boost::unit_test::test_unit const& unit, unsigned long) override
     {
         if (unit.p_type == boost::unit_test::TUT_CASE)
-            arm({});
+            arm({}, {});
     }
 
 private:
-    void arm(std::string name)
+    void arm(std::string name, std::chrono::seconds limit)
     {
         {
             std::lock_guard lock(mutex_);
             name_ = std::move(name);
+            limit_ = limit;
             ++generation_;
         }
         changed_.notify_one();
@@ -98,11 +106,11 @@ private:
             const auto moved_on = [&] { return leaving_ || generation_ != generation; };
             if (name_.empty()) {
                 changed_.wait(lock, moved_on);
-            } else if (!changed_.wait_for(lock, test_case_time, moved_on)) {
+            } else if (!changed_.wait_for(lock, limit_, moved_on)) {
                 std::fprintf(stderr,
                              "\nwatchdog: test case \"%s\" has not ended within %lld s; "
                              "it hangs, or the machine is overloaded: aborting\n",
-                             name_.c_str(), static_cast<long long>(test_case_time.count()));
+                             name_.c_str(), static_cast<long long>(limit_.count()));
                 // Boost.Test must not take this for one more failed test case.
                 std::signal(SIGABRT, SIG_DFL);
                 std::abort();
@@ -113,6 +121,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::string name_;             ///< Test case that is running, or empty.
+    std::chrono::seconds limit_{}; ///< How long it may last.
     unsigned long generation_ = 0; ///< Counts changes of `name_`.
     bool leaving_ = false;
     std::thread thread_;

@@ -7,6 +7,6 @@
 
 using test_support::test_case_watchdog;
 
-// Every test case of this program is watched, since many of them call run()
-// without a limit of time.
+// Every test case of every program is watched, since many of them call run(), or wait(), without a
+// limit of time.
 BOOST_TEST_GLOBAL_FIXTURE(test_case_watchdog);
