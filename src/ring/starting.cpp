@@ -140,10 +140,10 @@ void event_loop::submit_started(guard& held, loop_thread* self)
     submit_unlocked(held);
 }
 
-/// What has to begin within the call, or has an effect and is started elsewhere than in a handler: those who run the loop may be busy for
-/// long, or there are none yet. Others stay in the queue, for a request belongs to who submits it, and that
-/// thread may exit. The lock stays held: as soon as it is released, this may have completed and the loop be
-/// out of work, and gone.
+/// What has to begin within the call, or has an effect and is started elsewhere than in a handler: those who
+/// run the loop may be busy for long, or there are none yet. Others stay in the queue, for a request belongs
+/// to who submits it, and that thread may exit. The lock stays held: as soon as it is released, this may have
+/// completed and the loop be out of work, and gone.
 void event_loop::submit_alone(guard& held, io_operation& op)
 {
     if (driver_ != nullptr || kernel_->is_inherited())
