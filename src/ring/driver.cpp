@@ -50,12 +50,14 @@ void event_loop::look_again()
     take_stock(pending_.empty());
 }
 
-void event_loop::finish_drive(guard& held)
+void event_loop::finish_drive(guard& held, bool is_whole)
 {
     if (!held.owns_lock()) // A handler has thrown.
         held.lock();
     if (shut_down_)
         return;
+    if (!is_whole && write_was_started_) // The host may have been stopped.
+        submit_all(held);
     // Who has the turn comes by here behind it; until then nobody else can do more.
     if (marker_is_out_)
         return wake_for_ready(held);

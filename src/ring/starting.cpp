@@ -65,9 +65,12 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
     if (!comes_next(held, op, has_effect)) {
         op.state_ = io_state::queued;
         write_was_queued_ = write_was_queued_ || dir == direction::write;
+        write_was_started_ = write_was_started_ || dir == direction::write;
         return end_rest(held, self);
     }
     begin_started(held, op, self, has_effect);
+    if (dir == direction::write && (op.state_ != io_state::ready || op.needs_perform_))
+        write_was_started_ = true;
     if (op.state_ == io_state::ready && (self == nullptr || !one_thread()))
         wake_one(held);
     if (op.state_ == io_state::queued)
@@ -174,6 +177,22 @@ void event_loop::let_published_go(unsigned own) noexcept
 void event_loop::submit_before_blocking()
 {
     guard held(mutex_);
+    submit_all(held);
+}
+
+/// Asio makes a write, and begins a connect, where a handler starts it: it is not lost when
+/// run_one() returns behind that handler, which has stopped the loop, thrown, or lasted beyond the
+/// time that run_for() has. A read may wait for the next turn, since nobody sees it.
+void event_loop::end_run() noexcept
+{
+    guard held(mutex_);
+    if (write_was_started_)
+        submit_all(held);
+}
+
+void event_loop::submit_all(guard& held)
+{
+    write_was_started_ = false;
     if (!kernel_ || kernel_->is_inherited())
         return;
     hurry_writes(held);

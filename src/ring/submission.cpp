@@ -152,6 +152,7 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         retry_missed_cancels();
     cancel_held_back();
     free_finished();
+    write_was_started_ = false;
     unsigned to_submit = fill_submissions();
     has_refused_ = false;
     int error = 0;

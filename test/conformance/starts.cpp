@@ -5,6 +5,7 @@
 
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
+#include "support/manual_clock.hpp"
 #include "support/run_until.hpp"
 #include "support/socket_path.hpp"
 
@@ -246,6 +247,99 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(large_write_to_a_pipe_is_attempted_elsewhere, Ctx,
     BOOST_TEST(net::read(reader, net::buffer(got)) == much.size());
     run_until_done(ctx, third);
     BOOST_TEST(third.bytes == much.size());
+}
+
+/// A handler starts two sends, calls `leave`, and ends with that what `run(context, called)` does. Nobody
+/// runs the context behind it. The second send stands behind the first, for which an attached context needs
+/// one more turn of its host.
+template <typename Ctx, typename Run, typename Leave>
+void check_that_a_started_send_goes(Run run, Leave leave)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto work = net::make_work_guard(ctx);
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    char byte = 0;
+    bool called = false;
+    io_result first, second;
+    socket.async_read_some(net::buffer(&byte, 1),
+                           checks.once([&, &to = socket](error_code, std::size_t) {
+                               to.async_send(net::buffer("first ", 6), checks.into(first));
+                               to.async_send(net::buffer("second", 6), checks.into(second));
+                               called = true;
+                               leave(ctx);
+                           }));
+    peer.write("?");
+    run(ctx, called);
+    BOOST_TEST(called);
+    const std::string all = "first second";
+    const std::size_t at_once = counts_handlers<Ctx> ? all.size() : 6;
+    BOOST_TEST(peer.read(at_once) == all.substr(0, at_once));
+    ctx.restart();
+    run_until_done(ctx, first);
+    run_until_done(ctx, second);
+}
+
+struct to_be_thrown {};
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_handler_starts_goes_where_running_ends_behind_it, Ctx,
+                              contexts)
+{
+    const auto stay = [](Ctx&) {};
+    check_that_a_started_send_goes<Ctx>(
+        [](Ctx& ctx, const bool& called) {
+            while (!called)
+                ctx.run_one();
+        },
+        stay);
+    check_that_a_started_send_goes<Ctx>(
+        [](Ctx& ctx, const bool& called) {
+            while (!called)
+                ctx.poll_one();
+        },
+        stay);
+    check_that_a_started_send_goes<Ctx>([](Ctx& ctx, const bool&) { ctx.run(); },
+                                        [](Ctx& ctx) { ctx.stop(); });
+    check_that_a_started_send_goes<Ctx>(
+        [](Ctx& ctx, const bool&) { BOOST_CHECK_THROW(ctx.run(), to_be_thrown); },
+        [](Ctx&) { throw to_be_thrown(); });
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_handler_starts_goes_where_its_time_is_over, Ctx, contexts)
+{
+    using clock = test_support::manual_clock<struct of_the_run>;
+    const auto take_long = [](Ctx&) { clock::advance(std::chrono::hours(1)); };
+    check_that_a_started_send_goes<Ctx>(
+        [](Ctx& ctx, const bool&) { ctx.run_until(clock::now() + std::chrono::minutes(1)); },
+        take_long);
+    check_that_a_started_send_goes<Ctx>(
+        [](Ctx& ctx, const bool& called) {
+            while (!called)
+                ctx.run_one_until(clock::now() + std::chrono::minutes(1));
+        },
+        take_long);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(connect_that_a_handler_starts_begins_where_running_ends_behind_it,
+                              Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto work = net::make_work_guard(ctx);
+    acceptor_of<Ctx> acceptor(ctx, tcp::endpoint(net::ip::address_v4::loopback(), 0));
+    socket_of<Ctx> client(ctx);
+    timer_of<Ctx> timer(ctx, std::chrono::milliseconds(0));
+    io_result connected;
+    bool called = false;
+    timer.async_wait(checks.once([&](error_code) {
+        client.async_connect(acceptor.local_endpoint(), checks.into(connected));
+        called = true;
+    }));
+    while (!called)
+        ctx.run_one();
+    BOOST_TEST(test_support::wait_ready(acceptor.native_handle(), POLLIN));
+    run_until_done(ctx, connected);
+    BOOST_TEST(connected.ec == error_code());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

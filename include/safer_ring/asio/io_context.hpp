@@ -189,6 +189,7 @@ public:
     count_type run()
     {
         refuse_if_attached("run");
+        const end_of_run at_the_end{impl_};
         in_run scope(impl_);
         return impl_.loop().run(scope.thread().loop,
                                 [&] { scope.thread().rethrow_pending_exception(); });
@@ -203,8 +204,9 @@ public:
     template <typename Clock, typename Duration>
     std::size_t run_until(const std::chrono::time_point<Clock, Duration>& abs_time)
     {
+        const end_of_run at_the_end{impl_};
         std::size_t n = 0;
-        while (run_one_until(abs_time) != 0)
+        while (run_one_before(abs_time) != 0)
             if (n != (std::numeric_limits<std::size_t>::max)())
                 ++n;
         return n;
@@ -212,6 +214,7 @@ public:
 
     count_type run_one()
     {
+        const end_of_run at_the_end{impl_};
         return run_one_within(ring::event_loop::wait_forever);
     }
 
@@ -224,23 +227,14 @@ public:
     template <typename Clock, typename Duration>
     std::size_t run_one_until(const std::chrono::time_point<Clock, Duration>& abs_time)
     {
-        // A clock may be set while we wait, so it is looked at every second.
-        for (auto now = Clock::now(); now < abs_time; now = Clock::now()) {
-            auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                std::min<std::common_type_t<decltype(abs_time - now), std::chrono::seconds>>(
-                    abs_time - now, std::chrono::seconds(1)));
-            if (left <= std::chrono::nanoseconds::zero())
-                left = std::chrono::nanoseconds(1);
-            const std::size_t n = run_one_within(left);
-            if (n != 0 || stopped())
-                return n;
-        }
-        return 0;
+        const end_of_run at_the_end{impl_};
+        return run_one_before(abs_time);
     }
 
     count_type poll()
     {
         refuse_if_attached("poll");
+        const end_of_run at_the_end{impl_};
         in_run scope(impl_);
         return impl_.loop().poll(scope.thread().loop,
                                  [&] { scope.thread().rethrow_pending_exception(); });
@@ -248,6 +242,7 @@ public:
 
     count_type poll_one()
     {
+        const end_of_run at_the_end{impl_};
         return run_one_within(ring::event_loop::wait_not);
     }
 
@@ -323,6 +318,29 @@ private:
         detail::running_thread thread_;
         detail::thread_context::call_stack::context context_;
     };
+
+    /// What a handler has started is not left behind where run() and its kin end, also by an exception.
+    struct end_of_run {
+        detail::loop_service& impl;
+        ~end_of_run() { impl.loop().end_run(); }
+    };
+
+    template <typename Clock, typename Duration>
+    std::size_t run_one_before(const std::chrono::time_point<Clock, Duration>& abs_time)
+    {
+        // A clock may be set while we wait, so it is looked at every second.
+        for (auto now = Clock::now(); now < abs_time; now = Clock::now()) {
+            auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                std::min<std::common_type_t<decltype(abs_time - now), std::chrono::seconds>>(
+                    abs_time - now, std::chrono::seconds(1)));
+            if (left <= std::chrono::nanoseconds::zero())
+                left = std::chrono::nanoseconds(1);
+            const std::size_t n = run_one_within(left);
+            if (n != 0 || stopped())
+                return n;
+        }
+        return 0;
+    }
 
     std::size_t run_one_within(backend::backend::timeout wait)
     {

@@ -91,6 +91,9 @@ public:
     }
     /// Runs at most one handler, waiting for it at most `wait`.
     SAFER_RING_API std::size_t run_one(loop_thread& self, backend::backend::timeout wait);
+    /// To be called behind the last of these, also when it threw: submits the writes that
+    /// handlers have started, for there may not be another turn.
+    SAFER_RING_API void end_run() noexcept;
 
     static constexpr backend::backend::timeout wait_forever = backend::backend::timeout::max();
     static constexpr backend::backend::timeout wait_not = backend::backend::timeout::zero();
@@ -175,7 +178,7 @@ public:
     {
         guard held(mutex_);
         wake_sent_ = false;
-        const end_of_drive at_the_end{*this, held};
+        end_of_drive at_the_end{*this, held};
         if (put_off_ == 0)
             look_again();
         for (int n = 0; n < handlers_per_drive && do_run_one(held, self, wait_not) != 0; ++n) {
@@ -184,6 +187,7 @@ public:
             if (!held.owns_lock())
                 held.lock();
         }
+        at_the_end.is_whole = true;
     }
 
     /// Becomes readable when there are completions.
@@ -377,7 +381,8 @@ private:
     struct end_of_drive {
         event_loop& loop;
         guard& held;
-        ~end_of_drive() { loop.finish_drive(held); }
+        bool is_whole = false;
+        ~end_of_drive() { loop.finish_drive(held, is_whole); }
     };
     static constexpr int handlers_per_drive = 256;
     static constexpr unsigned put_off = 2;
@@ -432,7 +437,7 @@ private:
     // driver.cpp
     SAFER_RING_API void wake_driver();
     SAFER_RING_API void driven_work_finished(long count);
-    SAFER_RING_API void finish_drive(guard& held);
+    SAFER_RING_API void finish_drive(guard& held, bool is_whole);
     SAFER_RING_API void look_again();
 
     // starting.cpp
@@ -444,6 +449,7 @@ private:
     void end_rest(guard& held, const loop_thread* self);
     void submit_started(guard& held, loop_thread* self);
     void submit_alone(guard& held, io_operation& op);
+    void submit_all(guard& held);
     void let_published_go(unsigned own) noexcept;
     [[nodiscard]] bool has_queued_write() noexcept;
     void hurry_writes(guard& held);
@@ -575,6 +581,7 @@ private:
     bool wake_sent_ = false;         // It has been woken already.
     bool write_was_put_off_ = false; // To the end of its turn, and may stand there still.
     bool write_was_queued_ = false;  // Behind another of its descriptor, likewise.
+    bool write_was_started_ = false; // By a handler, and no turn has come since.
     const descriptor* write_is_queued_at_ = nullptr; // Where one was found.
     bool cancel_missed_ = false;                     // A cancellation did not find its request yet.
     bool cancels_retried_ = false;                   // When that was seen last.
