@@ -18,6 +18,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 
 // Who waits for the effect of what was started, otherwise than by its handler, gets it.
 namespace conformance {
@@ -247,6 +248,31 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(large_write_to_a_pipe_is_attempted_elsewhere, Ctx,
     BOOST_TEST(net::read(reader, net::buffer(got)) == much.size());
     run_until_done(ctx, third);
     BOOST_TEST(third.bytes == much.size());
+}
+
+/// By the bare descriptor, which a library of C or a child may have.
+BOOST_AUTO_TEST_CASE_TEMPLATE(native_write_comes_behind_what_was_started, Ctx, contexts)
+{
+    handler_checks checks;
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    net::basic_readable_pipe<executor_of<Ctx>> reader(ctx);
+    net::basic_writable_pipe<executor_of<Ctx>> writer(ctx);
+    net::connect_pipe(reader, writer);
+    io_result sent, written;
+    timer_of<Ctx> timer(ctx, std::chrono::milliseconds(0));
+    timer.async_wait(checks.once([&, &to = socket](error_code) {
+        to.async_send(net::buffer("first ", 6), checks.into(sent));
+        BOOST_TEST(::write(to.native_handle(), "second", 6) == 6);
+        writer.async_write_some(net::buffer("first ", 6), checks.into(written));
+        BOOST_TEST(::write(writer.native_handle(), "second", 6) == 6);
+    }));
+    run_until_done(ctx, sent);
+    run_until_done(ctx, written);
+    BOOST_TEST(peer.read(12) == "first second");
+    std::array<char, 12> buffer{};
+    net::read(reader, net::buffer(buffer));
+    BOOST_TEST(std::string(buffer.data(), buffer.size()) == "first second");
 }
 
 /// A handler starts two sends, calls `leave`, and ends with that what `run(context, called)` does. Nobody

@@ -66,7 +66,12 @@ public:
     }
 
     bool is_open(const implementation_type& impl) const { return impl.native_ != -1; }
-    native_handle_type native_handle(const implementation_type& impl) const { return impl.native_; }
+    /// As a socket's: what was started goes first.
+    native_handle_type native_handle(const implementation_type& impl) const
+    {
+        before_synchronous(impl);
+        return impl.native_;
+    }
 
     error_code close(implementation_type& impl, error_code& ec)
     {

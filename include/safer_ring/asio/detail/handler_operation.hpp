@@ -69,6 +69,8 @@ public:
         self->result_ = result;
         auto arguments = self->take_arguments();
         Handler handler(std::move(self->handler_));
+        // Until it is the immediate executor's, the handler keeps its own executor's context running.
+        const handler_work<Handler, IoExecutor> work(std::move(self->work_));
         self.reset();
         auto immediate = net::get_associated_immediate_executor(handler, io_executor);
         net::dispatch(immediate, bound_handler<Handler, decltype(arguments)>{std::move(handler),

@@ -33,7 +33,12 @@ public:
     using native_handle_type = int;
 
     bool is_open(const base_implementation_type& impl) const { return impl.socket_ != -1; }
-    native_handle_type native_handle(base_implementation_type& impl) { return impl.socket_; }
+    /// Who asks for it may be about to write by it, or to give it to a child, behind what was started.
+    native_handle_type native_handle(base_implementation_type& impl)
+    {
+        before_synchronous(impl);
+        return impl.socket_;
+    }
 
     void construct(base_implementation_type& impl) { impl = {}; }
 
