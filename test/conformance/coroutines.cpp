@@ -398,6 +398,40 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(immediate_completion_may_be_made_inside_of_the_cal
     BOOST_TEST(result.done);
     BOOST_TEST(result.ec == net::error::bad_descriptor);
 }
+
+/// Sees, before it calls the handler, whether a context has run out of work.
+template <typename Ctx>
+struct looking_executor {
+    template <typename F>
+    void execute(F f) const
+    {
+        other->poll();
+        *stopped = other->stopped();
+        f();
+    }
+    bool operator==(const looking_executor&) const noexcept = default;
+
+    Ctx* other;
+    bool* stopped;
+};
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(immediate_completion_keeps_the_context_of_its_handler_running, Ctx,
+                              contexts)
+{
+    handler_checks checks;
+    Ctx ctx, other;
+    socket_of<Ctx> closed(ctx);
+    std::array<char, 4> buffer{};
+    io_result result;
+    bool stopped = true;
+    closed.async_read_some(net::buffer(buffer),
+                           net::bind_immediate_executor(
+                               looking_executor<Ctx>{&other, &stopped},
+                               net::bind_executor(other.get_executor(), checks.into(result))));
+    BOOST_TEST(!stopped);
+    other.run();
+    BOOST_TEST(result.ec == net::error::bad_descriptor);
+}
 #endif
 
 BOOST_AUTO_TEST_SUITE_END()
