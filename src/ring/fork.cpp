@@ -36,13 +36,23 @@ void event_loop::prepare_fork()
             break; // The kernel takes nothing; it stays pending.
     }
     reap();
-    for (const operation_id id : ids_in_kernel())
-        if (const io_operation* const op = slots_.find(id); op != nullptr && owes_result(*op))
-            write_cancellation(*op);
     const auto deadline = clock::now() + fork_deadline;
-    do
+    // Asked again where a cancellation has found its request between two states. A zero-copy send
+    // that is only to be told of stays, since nothing ends that sooner.
+    for (bool asks = true; clock::now() < deadline; asks = std::exchange(cancel_missed_, false)) {
+        bool is_owed = false;
+        for (const operation_id id : ids_in_kernel()) {
+            const io_operation* const op = slots_.find(id);
+            if (op == nullptr || !owes_result(*op))
+                continue;
+            is_owed = true;
+            if (asks)
+                write_cancellation(*op);
+        }
+        if (!is_owed || !enter_briefly(held))
+            break;
         reap();
-    while (in_kernel_ != 0 && clock::now() < deadline && enter_briefly(held));
+    }
     hand_back(held);
 }
 
