@@ -4,11 +4,12 @@
 // A ring on the threads of somebody else's loop: wake(), wait_for(), rest() and waited() of
 // include/safer_ring/asio/detail/attachment.hpp, whose `wake_pending_` is cleared without the ring's
 // lock; drive(), post(), work_started() and work_finished() of include/safer_ring/ring/event_loop.hpp,
-// whose `outstanding_work_` is counted without it; and wake_waiter(), do_run_one(), finish_drive()
-// and look_again() of src/ring/event_loop.cpp and driver.cpp.
+// whose `outstanding_work_` is counted without it; and wake_waiter(), do_run_one(), finish_drive(),
+// look_again() and driven_work_finished() of src/ring/event_loop.cpp and driver.cpp.
 //
 // What is posted or started is done; the host's run() returns when there is nothing left to do, and
-// not before. Two threads are in run(); a third one posts a handler, which starts an operation, and
+// not before. Who ends the last work does not touch the loop any more once run() has returned everywhere,
+// for it may be destroyed then. Two threads are in run(); a third one posts a handler, which starts an operation, and
 // counts work of its own, as a work guard does. The timer is like the wait for completions, and is
 // left out. Every lock-held part in which nothing outside of the lock is touched is one step.
 //
@@ -19,6 +20,7 @@
 // mutant NO_TURN_WHEN_CANCELLED:
 // mutant WORK_NOT_TOLD:
 // mutant END_OF_WORK_NOT_TOLD:
+// mutant LAST_WORK_TAKEN_OFF_WITHOUT_THE_LOCK:
 // mutant NO_WAKE_FOR_MORE:
 // mutant NO_LOOK_BEHIND_THE_TURN:
 // mutant SPINS_BESIDE_THE_TURN: CYCLES
@@ -48,7 +50,7 @@ byte batch_, put_off_;
 // ---- the kernel's
 byte with_kernel, completions;
 
-byte handlers_run, operations_done, ended;
+byte handlers_run, operations_done, ended, hosts_gone;
 
 inline acquire() { atomic { !lock -> lock = true } }
 inline release() { lock = false }
@@ -71,17 +73,34 @@ inline wake_waiter()
     }
 }
 
+// driven_work_finished(): all but the last is taken off without the lock.
 inline work_finished()
 {
     atomic {
-        outstanding_work_--;
-        left = outstanding_work_
+        if
+        :: outstanding_work_ > 1 || MUTANT(LAST_WORK_TAKEN_OFF_WITHOUT_THE_LOCK) ->
+            outstanding_work_--;
+            takes_lock = outstanding_work_ == 0
+        :: else -> takes_lock = true
+        fi
     };
     if
-    :: left == 0 && !MUTANT(END_OF_WORK_NOT_TOLD) -> acquire(); wake_waiter(); release()
+    :: takes_lock ->
+        atomic { !lock -> assert(hosts_gone < 2); lock = true };
+        atomic {
+            if
+            :: !MUTANT(LAST_WORK_TAKEN_OFF_WITHOUT_THE_LOCK) -> outstanding_work_--
+            :: else
+            fi;
+            if
+            :: outstanding_work_ == 0 && !MUTANT(END_OF_WORK_NOT_TOLD) -> wake_waiter()
+            :: else
+            fi;
+            release()
+        }
     :: else
     fi;
-    left = 0
+    takes_lock = false
 }
 
 // The kernel makes the descriptor readable, for whoever waits, now or later.
@@ -104,7 +123,7 @@ end:
 proctype host_thread()
 {
     mtype what;
-    byte left;
+    bool takes_lock;
     bool is_io;
 next:
     if
@@ -233,13 +252,14 @@ leave:
     atomic {
         assert(outstanding_work_ == 0 && before + behind + batch_ + pending_ == 0);
         assert(with_kernel + completions == 0 && !armed && !pending);
+        hosts_gone++;
         ended++
     }
 }
 
 proctype third_thread()
 {
-    byte left;
+    bool takes_lock;
     bool was_first;
     // post()
     outstanding_work_++;
