@@ -5,6 +5,7 @@
 
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
+#include "support/socket_path.hpp"
 #include "support/thread_state.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -30,6 +31,7 @@ using test_support::connect_to_peer;
 using test_support::garbage_error;
 using test_support::handler_checks;
 using test_support::io_result;
+using test_support::unique_descriptor;
 
 /// A thread that calls in a handler; lets another know when it sleeps there.
 class calling_thread {
@@ -122,6 +124,37 @@ private:
     struct sigaction before_ = {};
 };
 
+/// Connects with a time limit to where there is no room, until a request has completed.
+template <class Ctx, class Protocol>
+void connect_when_there_is_room(const typename Protocol::endpoint& where)
+{
+    using acceptor_type = net::basic_socket_acceptor<Protocol, executor_of<Ctx>>;
+    using socket_type = net::basic_stream_socket<Protocol, executor_of<Ctx>>;
+    call_in_a_handler<Ctx> test;
+    acceptor_type acceptor(test.ctx, where.protocol());
+    acceptor.bind(where);
+    acceptor.listen(0);
+    socket_type takes_the_room(test.ctx), socket(test.ctx, where.protocol());
+    takes_the_room.connect(acceptor.local_endpoint());
+    limit_time(socket.native_handle(), SO_SNDTIMEO);
+    const int listener = acceptor.native_handle();
+    const auto accept_one = [listener] {
+        return unique_descriptor(
+            check_call(::accept(listener, nullptr, nullptr), "accept", listener));
+    };
+    error_code ec = garbage_error();
+    test.run([&] { socket.connect(acceptor.local_endpoint(), ec); },
+             [&] {
+                 test.complete_request();
+                 accept_one();
+             });
+    BOOST_TEST_REQUIRE(ec == error_code());
+    test_support::blocking_peer peer(accept_one());
+    peer.write("y");
+    char byte = 0;
+    BOOST_TEST(socket.receive(net::buffer(&byte, 1)) == 1u);
+}
+
 BOOST_AUTO_TEST_SUITE(interrupted_calls)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_cut_a_call_in_a_handler_short, Ctx, contexts)
@@ -159,6 +192,20 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_interrupt_a_call_with_a_time_li
              });
     BOOST_TEST(ec == error_code());
     BOOST_TEST(received == 1U);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_interrupt_a_local_connect_with_a_time_limit, Ctx,
+                              contexts)
+{
+    const test_support::socket_path path;
+    connect_when_there_is_room<Ctx, net::local::stream_protocol>(path.string());
+}
+
+/// The kernel asks for room again after a second.
+BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_interrupt_a_tcp_connect_with_a_time_limit, Ctx,
+                              contexts)
+{
+    connect_when_there_is_room<Ctx, tcp>({net::ip::address_v4::loopback(), 0});
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(signals_interrupt_a_call_with_a_time_limit, Ctx, contexts)

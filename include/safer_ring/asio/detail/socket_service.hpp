@@ -268,8 +268,15 @@ public:
 
     error_code connect(implementation_type& impl, const endpoint_type& peer, error_code& ec)
     {
-        before_blocking(impl);
-        socket_ops::sync_connect(impl.socket_, peer.data(), peer.size(), ec);
+        const unsigned completions = before_blocking(impl);
+        bool has_begun = false;
+        uninterrupted({loop(), impl.socket_, SO_SNDTIMEO, completions}, ec, [&] {
+            socket_ops::sync_connect(impl.socket_, peer.data(), peer.size(), ec);
+            // What was interrupted is the wait; TCP has gone on with the connection.
+            if (std::exchange(has_begun, true) && ec == net::error::already_connected)
+                ec = {};
+            return ec;
+        });
         return ec;
     }
 
