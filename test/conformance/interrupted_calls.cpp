@@ -194,6 +194,26 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_interrupt_a_call_with_a_time_li
     BOOST_TEST(received == 1U);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_interrupt_a_descriptor_with_a_time_limit, Ctx,
+                              contexts)
+{
+    call_in_a_handler<Ctx> test;
+    auto [one, other] = test_support::local_descriptor_pair();
+    limit_time(one.get(), SO_RCVTIMEO);
+    net::posix::basic_stream_descriptor<executor_of<Ctx>> from(test.ctx, one.release());
+    test_support::blocking_peer to(std::move(other));
+    error_code ec = garbage_error();
+    std::size_t received = 0;
+    char late = 0;
+    test.run([&] { received = from.read_some(net::buffer(&late, 1), ec); },
+             [&] {
+                 test.complete_request();
+                 to.write("y");
+             });
+    BOOST_TEST(ec == error_code());
+    BOOST_TEST(received == 1U);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_interrupt_a_local_connect_with_a_time_limit, Ctx,
                               contexts)
 {
