@@ -16,8 +16,8 @@ safer_ring_unity_group(conformance 1 accept_stream acceptors beyond_asio buffers
 safer_ring_unity_group(conformance 2 cancellation connecting converting_buffers coroutines datagram_sockets
   deadline_timers)
 safer_ring_unity_group(conformance 3 descriptors exceptions executor executors_of_others fork gated_lookup)
-safer_ring_unity_group(conformance 4 handover initial_services lifetime local_sockets messages ordering
-  other_sockets posted_in_handlers)
+safer_ring_unity_group(conformance 4 handover initial_services interrupted_calls lifetime local_sockets
+  messages ordering other_sockets posted_in_handlers)
 safer_ring_unity_group(conformance 5 owned_buffers pipes readiness receive_stream registrations
   resolver_lifetime)
 safer_ring_unity_group(conformance 6 resolvers run_family serial_ports signal_flags signals)

@@ -174,7 +174,7 @@ void event_loop::let_published_go(unsigned own) noexcept
         std::this_thread::yield();
 }
 
-void event_loop::submit_before_blocking()
+unsigned event_loop::submit_before_blocking()
 {
     guard held(mutex_);
     submit_all(held);
@@ -194,11 +194,11 @@ void event_loop::submit_all(guard& held)
 {
     write_was_started_ = false;
     if (!kernel_ || kernel_->is_inherited())
-        return;
+        return 0;
     hurry_writes(held);
     const bool looks_behind = has_queued_write();
     if (pending_.empty() && !looks_behind)
-        return;
+        return kernel_->completions_so_far();
     // In each round one ends, or is refused for now, which it may be again and again.
     for (std::size_t rounds = slots_.size() + 1; rounds != 0; --rounds) {
         if (looks_behind)
@@ -210,6 +210,13 @@ void event_loop::submit_all(guard& held)
             break;
     }
     hand_back(held);
+    return kernel_->completions_so_far();
+}
+
+unsigned event_loop::completions_so_far()
+{
+    const guard held(mutex_);
+    return kernel_ && !kernel_->is_inherited() ? kernel_->completions_so_far() : 0;
 }
 
 /// Whether a write stands behind another, which may end, or has.

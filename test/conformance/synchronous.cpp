@@ -6,20 +6,13 @@
 #include "support/connected_pair.hpp"
 #include "support/handler_checks.hpp"
 #include "support/run_until.hpp"
-#include "support/thread_state.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <array>
-#include <atomic>
-#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 // The synchronous calls, the options, and the non-blocking modes.
 namespace conformance {
@@ -364,92 +357,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_twice_and_of_an_unconnected_socket, Ctx, 
     socket_of<Ctx> unconnected(ctx, tcp::v4());
     unconnected.shutdown(base::shutdown_both, ec);
     BOOST_TEST(ec == net::error::not_connected);
-}
-
-/// Its handler may go on to read, and would wait for ever.
-/// A thread that calls in a handler; lets another know when it sleeps there.
-class calling_thread {
-public:
-    void begin() { number_ = ::gettid(); }
-    void wait_until_it_sleeps() const
-    {
-        while (number_ == 0 || !test_support::sleeps(number_))
-            std::this_thread::yield();
-    }
-
-private:
-    std::atomic<pid_t> number_ = 0;
-};
-
-/// A ring tells the thread that submitted a request of its end by interrupting it.
-BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_cut_a_call_in_a_handler_short, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    auto [pending, its_peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    char byte = 0;
-    io_result read;
-    pending.async_read_some(net::buffer(&byte, 1), checks.into(read));
-    calling_thread caller;
-    std::thread helper([&, &from = peer, &completes = its_peer] {
-        caller.wait_until_it_sleeps();
-        from.write(std::string(50, 'a'));
-        from.wait_delivered();
-        caller.wait_until_it_sleeps();
-        completes.write("x");
-        caller.wait_until_it_sleeps();
-        from.write(std::string(50, 'b'));
-    });
-    std::string text(100, '.');
-    std::size_t received = 0;
-    error_code ec = garbage_error();
-    // The context has looked for what is there once, and then waits.
-    timer_of<Ctx> timer(ctx, std::chrono::milliseconds(1));
-    timer.async_wait(checks.once([&, &from = socket](error_code) {
-        caller.begin();
-        received = from.receive(net::buffer(text), MSG_WAITALL, ec);
-    }));
-    ctx.run();
-    helper.join();
-    BOOST_TEST(ec == error_code());
-    BOOST_TEST(received == 100U);
-    BOOST_TEST(text == std::string(50, 'a') + std::string(50, 'b'));
-    BOOST_TEST(read.ec == error_code());
-}
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(completions_do_not_interrupt_a_call_with_a_time_limit, Ctx, contexts)
-{
-    handler_checks checks;
-    Ctx ctx;
-    auto [pending, its_peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
-    const timeval limit{test_support::watchdog_time.count(), 0};
-    BOOST_REQUIRE(
-        ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
-    char byte = 0;
-    io_result read;
-    pending.async_read_some(net::buffer(&byte, 1), checks.into(read));
-    calling_thread caller;
-    std::thread helper([&, &to = peer, &completes = its_peer] {
-        caller.wait_until_it_sleeps();
-        completes.write("x");
-        caller.wait_until_it_sleeps();
-        to.write("y");
-    });
-    error_code ec = garbage_error();
-    std::size_t received = 0;
-    timer_of<Ctx> timer(ctx, std::chrono::milliseconds(1));
-    timer.async_wait(checks.once([&, &from = socket](error_code) {
-        char late = 0;
-        caller.begin();
-        received = from.read_some(net::buffer(&late, 1), ec);
-    }));
-    ctx.run();
-    helper.join();
-    BOOST_TEST(ec == error_code());
-    BOOST_TEST(received == 1U);
-    BOOST_TEST(read.ec == error_code());
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(wait_does_not_tell_of_what_they_have_taken, Ctx, contexts)

@@ -81,6 +81,12 @@ public:
 
     [[nodiscard]] bool has_completions() const noexcept { return completions() != 0; }
 
+    /// How many there have ever been, those that were taken included. It wraps around.
+    [[nodiscard]] unsigned completions_so_far() const noexcept
+    {
+        return std::atomic_ref(*cq_ktail_).load(std::memory_order_acquire);
+    }
+
     /// Takes the next completion, which must be there.
     completion_entry take_completion() noexcept
     {

@@ -262,7 +262,10 @@ public:
     /// To be called before a synchronous call that waits for a peer: submits what
     /// was started on any descriptor, which may be what the peer is waiting for, and
     /// would else go with a turn that this thread may be about to keep from coming.
-    SAFER_RING_API void submit_before_blocking();
+    /// Answers `completions_so_far()`: another one may interrupt the call.
+    SAFER_RING_API unsigned submit_before_blocking();
+    /// How many there have ever been; wraps around.
+    [[nodiscard]] SAFER_RING_API unsigned completions_so_far();
 
     /// Whether a cancelled operation of `d` brought in anything.
     SAFER_RING_API bool has_leftover(descriptor& d);

@@ -187,9 +187,9 @@ public:
     template <typename Buffers>
     std::size_t write_some(implementation_type& impl, const Buffers& buffers, error_code& ec)
     {
-        before_blocking(impl);
+        const unsigned completions = before_blocking(impl);
         io_vectors vectors(buffers);
-        return move_all(impl.native_, SO_SNDTIMEO, vectors, ec, [&] {
+        return move_all({loop(), impl.native_, SO_SNDTIMEO, completions}, vectors, ec, [&] {
             if (const iovec* one = vectors.only())
                 return descriptor_ops::sync_write1(impl.native_, impl.state_, one->iov_base,
                                                    one->iov_len, ec);
@@ -232,13 +232,15 @@ public:
     template <typename Buffers>
     std::size_t read_some(implementation_type& impl, const Buffers& buffers, error_code& ec)
     {
-        before_blocking(impl);
+        const unsigned completions = before_blocking(impl);
         io_vectors vectors(buffers);
-        if (const iovec* one = vectors.only())
-            return descriptor_ops::sync_read1(impl.native_, impl.state_, one->iov_base,
-                                              one->iov_len, ec);
-        return descriptor_ops::sync_read(impl.native_, impl.state_, vectors.data(), vectors.size(),
-                                         vectors.all_empty(), ec);
+        return uninterrupted({loop(), impl.native_, SO_RCVTIMEO, completions}, ec, [&] {
+            if (const iovec* one = vectors.only())
+                return descriptor_ops::sync_read1(impl.native_, impl.state_, one->iov_base,
+                                                  one->iov_len, ec);
+            return descriptor_ops::sync_read(impl.native_, impl.state_, vectors.data(),
+                                             vectors.size(), vectors.all_empty(), ec);
+        });
     }
 
     std::size_t read_some(implementation_type& impl, const native_question& question,

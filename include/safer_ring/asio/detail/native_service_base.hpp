@@ -130,11 +130,12 @@ protected:
 
     /// To be called before what may wait for a peer, or looks what has come from one:
     /// that peer may be another object of this context, whose write has not gone yet.
+    /// Answers how many completions there have been: see uninterrupted.hpp.
     template <typename Implementation>
-    void before_blocking(const Implementation& impl) const
+    unsigned before_blocking(const Implementation& impl) const
     {
         before_synchronous(impl);
-        loop().submit_before_blocking();
+        return loop().submit_before_blocking();
     }
 
     template <typename Implementation>

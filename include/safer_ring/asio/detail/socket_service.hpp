@@ -124,9 +124,9 @@ public:
                         const endpoint_type& destination, net::socket_base::message_flags flags,
                         error_code& ec)
     {
-        before_blocking(impl);
+        const unsigned completions = before_blocking(impl);
         io_vectors vectors(buffers);
-        return uninterrupted(impl.socket_, SO_SNDTIMEO, ec, [&] {
+        return uninterrupted({loop(), impl.socket_, SO_SNDTIMEO, completions}, ec, [&] {
             return socket_ops::sync_sendto(impl.socket_, impl.state_, vectors.data(),
                                            vectors.size(), flags, destination.data(),
                                            destination.size(), ec);
@@ -162,16 +162,17 @@ public:
                              endpoint_type& sender, net::socket_base::message_flags flags,
                              error_code& ec)
     {
-        before_blocking(impl);
+        const unsigned completions = before_blocking(impl);
         if (has_stream(impl, ec) || take_leftover_error(impl, flags, ec))
             return 0;
         io_vectors vectors(buffers);
         std::size_t size = sender.capacity();
-        const std::size_t n = uninterrupted(impl.socket_, SO_RCVTIMEO, ec, [&] {
-            size = sender.capacity();
-            return socket_ops::sync_recvfrom(impl.socket_, impl.state_, vectors.data(),
-                                             vectors.size(), flags, sender.data(), &size, ec);
-        });
+        const std::size_t n =
+            uninterrupted({loop(), impl.socket_, SO_RCVTIMEO, completions}, ec, [&] {
+                size = sender.capacity();
+                return socket_ops::sync_recvfrom(impl.socket_, impl.state_, vectors.data(),
+                                                 vectors.size(), flags, sender.data(), &size, ec);
+            });
         if (!ec)
             sender.resize(size);
         return n;
@@ -214,7 +215,7 @@ public:
             return ec = net::error::already_open;
         if (has_stream(impl, ec))
             return ec;
-        before_blocking(impl);
+        const unsigned completions = before_blocking(impl);
         std::size_t size = peer_endpoint != nullptr ? peer_endpoint->capacity() : 0;
         net::detail::socket_holder socket(impl.descriptor_ != nullptr
                                               ? loop().take_leftover_socket(*impl.descriptor_)
@@ -226,7 +227,7 @@ public:
                 size = 0;
             ec = {};
         } else {
-            socket.reset(uninterrupted(impl.socket_, SO_RCVTIMEO, ec, [&] {
+            socket.reset(uninterrupted({loop(), impl.socket_, SO_RCVTIMEO, completions}, ec, [&] {
                 return socket_ops::sync_accept(impl.socket_, impl.state_,
                                                peer_endpoint != nullptr ? peer_endpoint->data()
                                                                         : nullptr,
@@ -267,8 +268,15 @@ public:
 
     error_code connect(implementation_type& impl, const endpoint_type& peer, error_code& ec)
     {
-        before_blocking(impl);
-        socket_ops::sync_connect(impl.socket_, peer.data(), peer.size(), ec);
+        const unsigned completions = before_blocking(impl);
+        bool has_begun = false;
+        uninterrupted({loop(), impl.socket_, SO_SNDTIMEO, completions}, ec, [&] {
+            socket_ops::sync_connect(impl.socket_, peer.data(), peer.size(), ec);
+            // What was interrupted is the wait; TCP has gone on with the connection.
+            if (std::exchange(has_begun, true) && ec == net::error::already_connected)
+                ec = {};
+            return ec;
+        });
         return ec;
     }
 

@@ -175,15 +175,16 @@ public:
     std::size_t send(base_implementation_type& impl, const Buffers& buffers,
                      net::socket_base::message_flags flags, error_code& ec)
     {
-        before_blocking(impl);
+        const unsigned completions = before_blocking(impl);
         io_vectors vectors(buffers);
         const auto call = [&] {
             return socket_ops::sync_send(impl.socket_, impl.state_, vectors.data(), vectors.size(),
                                          flags, vectors.all_empty(), ec);
         };
+        const blocking_call at{loop(), impl.socket_, SO_SNDTIMEO, completions};
         if (!is_stream(impl) || (flags & MSG_DONTWAIT) != 0)
-            return uninterrupted(impl.socket_, SO_SNDTIMEO, ec, call);
-        return move_all(impl.socket_, SO_SNDTIMEO, vectors, ec, call);
+            return uninterrupted(at, ec, call);
+        return move_all(at, vectors, ec, call);
     }
 
     std::size_t send(base_implementation_type& impl, const net::null_buffers&,
@@ -233,7 +234,7 @@ public:
     std::size_t receive(base_implementation_type& impl, const Buffers& buffers,
                         net::socket_base::message_flags flags, error_code& ec)
     {
-        before_blocking(impl);
+        const unsigned completions = before_blocking(impl);
         if ((flags & net::socket_base::message_out_of_band) == 0 && has_stream(impl, ec))
             return 0;
         if (measure(buffers).lacks_memory && has_leftover(impl) && !is_counted_only(impl, flags)) {
@@ -260,8 +261,8 @@ public:
             return socket_ops::sync_recv(impl.socket_, state, vectors.data(), vectors.size(), flags,
                                          vectors.all_empty(), ec);
         };
-        return all ? move_all(impl.socket_, SO_RCVTIMEO, vectors, ec, call, leftover)
-                   : uninterrupted(impl.socket_, SO_RCVTIMEO, ec, call);
+        const blocking_call at{loop(), impl.socket_, SO_RCVTIMEO, completions};
+        return all ? move_all(at, vectors, ec, call, leftover) : uninterrupted(at, ec, call);
     }
 
     std::size_t receive(base_implementation_type& impl, const net::null_buffers&,
@@ -309,11 +310,11 @@ public:
                                    net::socket_base::message_flags in_flags,
                                    net::socket_base::message_flags& out_flags, error_code& ec)
     {
-        before_blocking(impl);
+        const unsigned completions = before_blocking(impl);
         if (has_stream(impl, ec))
             return 0;
         io_vectors vectors(buffers);
-        return uninterrupted(impl.socket_, SO_RCVTIMEO, ec, [&] {
+        return uninterrupted({loop(), impl.socket_, SO_RCVTIMEO, completions}, ec, [&] {
             return socket_ops::sync_recvmsg(impl.socket_, impl.state_, vectors.data(),
                                             vectors.size(), in_flags, out_flags, ec);
         });

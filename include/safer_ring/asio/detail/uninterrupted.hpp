@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/export.hpp>
+#include <safer_ring/ring/event_loop.hpp>
 
 #include <boost/asio/error.hpp>
 #include <boost/system/error_code.hpp>
@@ -31,39 +32,73 @@ inline bool has_time_limit(int fd, int option) noexcept
            (limit.tv_sec != 0 || limit.tv_usec != 0);
 }
 
-/// What `call()` answers, which sets `ec`, when it is not interrupted. Where there is
-/// no time limit, it is a signal of the program that interrupts.
+/// Where a call may block, and how many completions there were before.
+struct blocking_call {
+    ring::event_loop& loop;
+    int fd;
+    int option; ///< Of its time limit: SO_RCVTIMEO or SO_SNDTIMEO.
+    unsigned completions;
+};
+
+inline short events_of(const blocking_call& at) noexcept
+{
+    return at.option == SO_RCVTIMEO ? POLLIN : POLLOUT;
+}
+
+/// Whether a call that answered EINTR is to be made again; waits until it can go on.
+///
+/// Without a time limit, or when nothing has been completed meanwhile, it was a signal
+/// of the program, which may want to end: it is told. When something has, a signal that
+/// came during the same call is taken for one that came just before it, against which a
+/// program that looks for signals between its calls is not safe anyway. The next one is
+/// told for certain: poll(2), which Asio too waits in when the limit has passed, is begun
+/// again behind a completion, and never behind a handler of a signal.
+///
+/// EINTR remains for what interrupts a thread without a completion in this context: one
+/// in another context that it runs as well, the end of one that it ran, a request that
+/// was woken for nothing. These are rare, and look like a signal.
+inline bool is_to_go_on(blocking_call& at)
+{
+    if (!has_time_limit(at.fd, at.option) || at.loop.completions_so_far() == at.completions)
+        return false;
+    pollfd entry{at.fd, events_of(at), 0};
+    if (::poll(&entry, 1, -1) < 0)
+        return false;
+    at.completions = at.loop.submit_before_blocking();
+    return true;
+}
+
+/// What `call()` answers, which sets `ec`, when it is not interrupted by a completion.
 template <typename Call>
-auto uninterrupted(int fd, int option, boost::system::error_code& ec, Call call)
+auto uninterrupted(blocking_call at, boost::system::error_code& ec, Call call)
 {
     auto answer = call();
-    while (ec == boost::asio::error::interrupted && has_time_limit(fd, option))
+    while (ec == boost::asio::error::interrupted && is_to_go_on(at))
         answer = call();
     return answer;
 }
 
 /// Waits until more can be moved. False where that is not to be expected, and where an
 /// error waits for the next call: the one behind a short count would take it away.
-inline bool can_go_on(int fd, int option) noexcept
+inline bool can_go_on(const blocking_call& at) noexcept
 {
-    const int mode = ::fcntl(fd, F_GETFL);
-    if (mode < 0 || (mode & O_NONBLOCK) != 0 || has_time_limit(fd, option))
+    const int mode = ::fcntl(at.fd, F_GETFL);
+    if (mode < 0 || (mode & O_NONBLOCK) != 0 || has_time_limit(at.fd, at.option))
         return false;
-    const int wanted = option == SO_RCVTIMEO ? POLLIN : POLLOUT;
-    pollfd entry{fd, static_cast<short>(wanted), 0};
-    return ::poll(&entry, 1, -1) > 0 && entry.revents == wanted;
+    pollfd entry{at.fd, events_of(at), 0};
+    return ::poll(&entry, 1, -1) > 0 && entry.revents == entry.events;
 }
 
 /// Moves all of `vectors` by as many calls as it takes, each of which answers the bytes
 /// that it moved, behind `moved` bytes; as many as can be, and then without an error.
 template <typename Vectors, typename Call>
-std::size_t move_all(int fd, int option, Vectors& vectors, boost::system::error_code& ec, Call call,
-                     std::size_t moved = 0)
+std::size_t move_all(const blocking_call& at, Vectors& vectors, boost::system::error_code& ec,
+                     Call call, std::size_t moved = 0)
 {
     for (bool more = moved == 0 || vectors.drop_front(moved); more;) {
-        const std::size_t n = uninterrupted(fd, option, ec, call);
+        const std::size_t n = uninterrupted(at, ec, call);
         moved += n;
-        more = n != 0 && vectors.drop_front(n) && can_go_on(fd, option);
+        more = n != 0 && vectors.drop_front(n) && can_go_on(at);
     }
     if (moved != 0)
         ec = {};
