@@ -178,6 +178,7 @@ unsigned event_loop::submit_before_blocking()
 {
     guard held(mutex_);
     submit_all(held);
+    return kernel_ && !kernel_->is_inherited() ? kernel_->completions_so_far() : 0;
 }
 
 /// Asio makes a write, and begins a connect, where a handler starts it: it is not lost when
@@ -194,11 +195,11 @@ void event_loop::submit_all(guard& held)
 {
     write_was_started_ = false;
     if (!kernel_ || kernel_->is_inherited())
-        return 0;
+        return;
     hurry_writes(held);
     const bool looks_behind = has_queued_write();
     if (pending_.empty() && !looks_behind)
-        return kernel_->completions_so_far();
+        return;
     // In each round one ends, or is refused for now, which it may be again and again.
     for (std::size_t rounds = slots_.size() + 1; rounds != 0; --rounds) {
         if (looks_behind)
@@ -210,7 +211,6 @@ void event_loop::submit_all(guard& held)
             break;
     }
     hand_back(held);
-    return kernel_->completions_so_far();
 }
 
 unsigned event_loop::completions_so_far()
