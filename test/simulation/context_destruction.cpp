@@ -8,6 +8,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <thread>
 
@@ -54,11 +55,18 @@ private:
 };
 
 struct thousand_operations {
-    explicit thousand_operations(unsigned deadline_ms, int hint = 1)
+    /// The kernel takes them, and does nothing about them, or takes nothing.
+    enum class kernel_does { hold, refuse };
+
+    explicit thousand_operations(unsigned deadline_ms, int hint = 1,
+                                 kernel_does kernel = kernel_does::hold)
         : ring(settings(deadline_ms), simulation_plan{}, hint)
     {
-        ring.kernel->hold_everything();
-        // By a handler, from where they go with the turn that follows.
+        if (kernel == kernel_does::hold)
+            ring.kernel->hold_everything();
+        else
+            ring.kernel->fail_nth(simulation::call::enter, 1, ENOMEM, 1'000'000);
+        // By a handler, behind which they go with the turn that follows, or when run_one() returns.
         net::post(*ring.context, [this] { start(); });
         BOOST_REQUIRE(ring.context->run_one() == 1);
     }
@@ -127,7 +135,9 @@ BOOST_AUTO_TEST_SUITE(context_with_a_thousand_operations)
 BOOST_AUTO_TEST_CASE(is_destroyed_before_they_are_submitted)
 {
     need_descriptors();
-    thousand_operations all(5000);
+    thousand_operations all(5000, 1, thousand_operations::kernel_does::refuse);
+    BOOST_TEST(all.ring.kernel->in_flight_count() == 0U);
+    all.ring.kernel->fail_no_more(simulation::call::enter);
     all.ring.context.reset();
     all.check();
     // Writes are attempted all the same.
