@@ -39,6 +39,11 @@ void event_loop::cancel(descriptor& d, loop_thread* self)
 int event_loop::close(descriptor* d, loop_thread* self)
 {
     worker_descriptor for_workers; // Closed without the lock, since a file may be flushed then.
+    return close(d, self, for_workers);
+}
+
+int event_loop::close(descriptor* d, loop_thread* self, worker_descriptor& for_workers)
+{
     guard held(mutex_);
     put_posted_first(self);
     cancel_all(held, *d, cancel_mode::close);

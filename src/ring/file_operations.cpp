@@ -24,6 +24,16 @@ bool has_no_flag(ssize_t result) noexcept
     return result == -EOPNOTSUPP || result == -ENOSYS;
 }
 
+/// Whether a write that is ready waits all the same for what does not fit. Other devices than
+/// terminals take what one call brings as one message.
+bool waits_for_room(int fd) noexcept
+{
+    struct stat status {};
+    const bool has_room =
+        ::fstat(fd, &status) == 0 && !S_ISFIFO(status.st_mode) && ::isatty(fd) == 0;
+    return !has_room && (::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+}
+
 std::uint8_t bit(direction way) noexcept
 {
     return static_cast<std::uint8_t>(1U << static_cast<unsigned>(way));
@@ -124,8 +134,8 @@ bool file_operation::attempt(int fd) noexcept
         return false;
     for (;;) {
         std::size_t limit = size_bytes_ - done_bytes_;
-        if (plain && way_ == direction::write)
-            limit = std::min<std::size_t>(limit, PIPE_BUF);
+        if (plain && way_ == direction::write && limit > PIPE_BUF && waits_for_room(fd))
+            limit = PIPE_BUF;
         const ssize_t n =
             transfer_now(fd, done_bytes_, limit, next_offset(), plain ? 0 : RWF_NOWAIT);
         if (would_block(n) || (n == 0 && doubts_end_ && !plain))

@@ -206,6 +206,8 @@ io_operation::step splice_operation::settle(event_loop&) noexcept
         end_worker();
         waiting_ = from_.kind == splice_kind::file ? waiting::for_target : waiting::for_source;
         const bool was_late = would_block(result_); // Others had the pipe's room, or its bytes.
+        if (was_late)
+            wait_for_other_end();
         if (was_late && !target_->ended())
             return step::again;
         conclude_with(was_late ? -ECANCELED : result_);
@@ -227,6 +229,17 @@ io_operation::step splice_operation::settle(event_loop&) noexcept
     waiting_ = waiting::for_worker;
     result_ = -ECANCELED;
     return step::again;
+}
+
+/// A terminal that does not block may be what has nothing, or no room, and not the pipe.
+void splice_operation::wait_for_other_end() noexcept
+{
+    if (target_->ended())
+        return;
+    if (waiting_ == waiting::for_target && is_ready(target_->native(), POLLOUT))
+        waiting_ = waiting::for_source;
+    else if (waiting_ == waiting::for_source && is_ready(descriptor_->fd, POLLIN))
+        waiting_ = waiting::for_target;
 }
 
 bool splice_operation::perform(int fd) noexcept

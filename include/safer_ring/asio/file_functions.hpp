@@ -130,7 +130,7 @@ public:
 ///
 /// *Errors*: those of fsync(2); `invalid_argument` for what is no file on a disk.
 /// `no_descriptors` when there is none left for the kernel's worker, which needs
-/// another one of the file's; it is closed with the file.
+/// another one of the file's; it is closed behind the file's, when the last such request has ended.
 ///
 /// *Thread safety*: as for the file's own operations, one thread at a time.
 ///

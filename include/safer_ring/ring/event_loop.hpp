@@ -232,7 +232,9 @@ public:
     SAFER_RING_API void cancel(operation_id id, loop_thread* self = nullptr);
 
     /// Cancels everything and forgets `d`; closing the number is then safe.
-    /// Answers it, since an operation may have opened the file meanwhile.
+    /// Answers it, since an operation may have opened the file meanwhile, and the number
+    /// that its requests had, if any: see worker_descriptor.hpp.
+    SAFER_RING_API int close(descriptor* d, loop_thread* self, worker_descriptor& for_workers);
     SAFER_RING_API int close(descriptor* d, loop_thread* self = nullptr);
 
     /// Cancels everything, waits until the kernel let go, and forgets `d`;

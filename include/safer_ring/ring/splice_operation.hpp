@@ -113,6 +113,7 @@ private:
     {
         return from_.kind == splice_kind::file || to_.kind == splice_kind::file;
     }
+    void wait_for_other_end() noexcept;
     void end_worker() noexcept;
     void conclude_with(ssize_t result) noexcept;
 

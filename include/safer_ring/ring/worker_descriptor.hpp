@@ -19,7 +19,8 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 ///
 /// One for all requests of a descriptor, which closes it when it is closed itself and
 /// the last of them has ended. No earlier: closing any number of a file ends the
-/// locks that the process has on it (fcntl(2), F_SETLK).
+/// locks that the process has on it (fcntl(2), F_SETLK), and has the file systems that
+/// write back then (NFS, FUSE) tell of an error there.
 class worker_descriptor {
 public:
     [[nodiscard]] bool is_open() const noexcept { return number_ != nullptr; }

@@ -217,8 +217,11 @@ public:
         ec = {};
         if (impl.descriptor_ == nullptr)
             return ec;
-        const int file =
-            loop().close(std::exchange(impl.descriptor_, nullptr), service_.current_loop());
+        // Behind the file, whose close(2) is to tell the error of what it writes back: NFS and FUSE
+        // write when any number of the file is closed, and tell that call alone.
+        ring::worker_descriptor for_workers;
+        const int file = loop().close(std::exchange(impl.descriptor_, nullptr),
+                                      service_.current_loop(), for_workers);
         impl.file_ = -1;
         if (file != -1 && ::close(file) != 0)
             ec = last_error();
