@@ -372,9 +372,11 @@ void event_loop::wait_for_performed(guard& held)
 
 void event_loop::attempt_writes(descriptor& d)
 {
-    guard held(mutex_);
-    if (d.front(direction::write) == nullptr)
+    // Not even the lock is taken where there is nothing to do: in a child of fork(2) it may be a
+    // thread's that is not there, and native_handle() is what a child calls before exec(3).
+    if (d.front(direction::write) == nullptr || (kernel_ && kernel_->is_inherited()))
         return;
+    guard held(mutex_);
     wait_until_performed(held, d);
     // A write that another thread has published but not submitted yet counts
     // as started: the kernel takes an entry only after trying it.

@@ -24,14 +24,14 @@ bool has_no_flag(ssize_t result) noexcept
     return result == -EOPNOTSUPP || result == -ENOSYS;
 }
 
-/// Whether a write that is ready waits all the same for what does not fit. Other devices than
-/// terminals take what one call brings as one message.
+/// Whether a write that is ready waits all the same for what does not fit. To other devices than
+/// terminals what one call brings may be one message.
 bool waits_for_room(int fd) noexcept
 {
+    if ((::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0)
+        return false;
     struct stat status {};
-    const bool has_room =
-        ::fstat(fd, &status) == 0 && !S_ISFIFO(status.st_mode) && ::isatty(fd) == 0;
-    return !has_room && (::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+    return ::fstat(fd, &status) != 0 || !S_ISCHR(status.st_mode) || ::isatty(fd) == 1;
 }
 
 std::uint8_t bit(direction way) noexcept
@@ -134,7 +134,9 @@ bool file_operation::attempt(int fd) noexcept
         return false;
     for (;;) {
         std::size_t limit = size_bytes_ - done_bytes_;
-        if (plain && way_ == direction::write && limit > PIPE_BUF && waits_for_room(fd))
+        const bool holds_lock = state() != io_state::performing;
+        if (plain && way_ == direction::write && limit > PIPE_BUF &&
+            (holds_lock || waits_for_room(fd)))
             limit = PIPE_BUF;
         const ssize_t n =
             transfer_now(fd, done_bytes_, limit, next_offset(), plain ? 0 : RWF_NOWAIT);

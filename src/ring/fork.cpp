@@ -35,13 +35,16 @@ void event_loop::prepare_fork()
         if (!flush_published())
             break; // The kernel takes nothing; it stays pending.
     }
+    const std::vector<operation_id> ids = ids_in_kernel();
     reap();
     const auto deadline = clock::now() + fork_deadline;
     // Asked again where a cancellation has found its request between two states. A zero-copy send
     // that is only to be told of stays, since nothing ends that sooner.
-    for (bool asks = true; clock::now() < deadline; asks = std::exchange(cancel_missed_, false)) {
+    for (bool asks = true; clock::now() < deadline; asks = cancel_missed_) {
         bool is_owed = false;
-        for (const operation_id id : ids_in_kernel()) {
+        if (asks)
+            cancel_missed_ = false;
+        for (const operation_id id : ids) {
             const io_operation* const op = slots_.find(id);
             if (op == nullptr || !owes_result(*op))
                 continue;

@@ -69,7 +69,7 @@ inline void event_loop::do_start(descriptor& d, direction dir, io_operation& op,
         return end_rest(held, self);
     }
     begin_started(held, op, self, has_effect);
-    if (dir == direction::write && (op.state_ != io_state::ready || op.needs_perform_))
+    if (dir == direction::write && op.needs_perform_)
         write_was_started_ = true;
     if (op.state_ == io_state::ready && (self == nullptr || !one_thread()))
         wake_one(held);
@@ -183,7 +183,8 @@ unsigned event_loop::submit_before_blocking()
 
 /// Asio makes a write, and begins a connect, where a handler starts it: it is not lost when
 /// run_one() returns behind that handler, which has stopped the loop, thrown, or lasted beyond the
-/// time that run_for() has. A read may wait for the next turn, since nobody sees it.
+/// time that run_for() has. With them goes all that is pending; reads alone wait for the next turn,
+/// since nobody sees them.
 void event_loop::end_run() noexcept
 {
     guard held(mutex_);
@@ -193,23 +194,24 @@ void event_loop::end_run() noexcept
 
 void event_loop::submit_all(guard& held)
 {
-    write_was_started_ = false;
     if (!kernel_ || kernel_->is_inherited())
         return;
+    write_was_started_ = false;
     hurry_writes(held);
     const bool looks_behind = has_queued_write();
-    if (pending_.empty() && !looks_behind)
+    if (pending_.empty() && !looks_behind && !has_refused_)
         return;
     // In each round one ends, or is refused for now, which it may be again and again.
     for (std::size_t rounds = slots_.size() + 1; rounds != 0; --rounds) {
         if (looks_behind)
             reap();
-        if (pending_.empty())
+        if (pending_.empty() && !has_refused_)
             break;
         fill_submissions();
         if (!flush_published())
             break;
     }
+    write_was_started_ = has_refused_ || !pending_.empty();
     hand_back(held);
 }
 

@@ -185,6 +185,7 @@ void event_loop::turn(guard& held, backend::backend::timeout wait)
         held.lock();
     }
     has_refused_ = kernel_->unsubmitted() != 0;
+    write_was_started_ = write_was_started_ || has_refused_ || !pending_.empty();
     end_pauses();
     take_stock(true);
     if (batch_ == 0 && driver_ == nullptr)
@@ -482,6 +483,7 @@ bool event_loop::begin_alone(io_operation& op) noexcept
     }
     op.state_ = io_state::pending;
     pending_.push_back(&op);
+    write_was_started_ = write_was_started_ || op.direction_ == direction::write;
     return false;
 }
 

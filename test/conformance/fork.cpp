@@ -11,9 +11,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <string>
+#include <thread>
 #include <vector>
 
 // Programs that fork, and tell the context of it.
@@ -251,6 +253,30 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(names_are_looked_up_in_both, Ctx, contexts)
     const pid_t child = fork_with(ctx, [&] { return !look_up(); });
     BOOST_TEST(look_up() == error_code());
     BOOST_TEST(ended_well(child));
+}
+
+/// What a child asks for before dup2(2) and exec(3), when the loop's lock may be that of a thread that
+/// is not there.
+BOOST_AUTO_TEST_CASE_TEMPLATE(native_handle_is_to_be_had_in_a_child_whatever_other_threads_did, Ctx,
+                              contexts)
+{
+    Ctx ctx;
+    auto [socket, peer] = connect_to_peer<socket_of<Ctx>>(ctx);
+    const int number = socket.native_handle();
+    auto work = net::make_work_guard(ctx);
+    std::atomic<bool> ended = false;
+    std::thread running([&ctx = ctx] { ctx.run(); });
+    std::thread posting([&] {
+        while (!ended)
+            net::post(ctx, [] {});
+    });
+    for (int i = 0; i != 40; ++i)
+        BOOST_TEST(ended_well(
+            test_support::fork_child([&, &of = socket] { return of.native_handle() == number; })));
+    ended = true;
+    posting.join();
+    work.reset();
+    running.join();
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -91,6 +91,7 @@ struct call_in_a_handler {
     void complete_request()
     {
         pending.peer.write("x");
+        pending.peer.wait_delivered();
         caller.wait_until_it_sleeps();
     }
 };

@@ -204,6 +204,7 @@ public:
     template <typename Clock, typename Duration>
     std::size_t run_until(const std::chrono::time_point<Clock, Duration>& abs_time)
     {
+        refuse_if_attached("run_until");
         const end_of_run at_the_end{impl_};
         std::size_t n = 0;
         while (run_one_before(abs_time) != 0)
@@ -214,6 +215,7 @@ public:
 
     count_type run_one()
     {
+        refuse_if_attached("run_one");
         const end_of_run at_the_end{impl_};
         return run_one_within(ring::event_loop::wait_forever);
     }
@@ -227,6 +229,7 @@ public:
     template <typename Clock, typename Duration>
     std::size_t run_one_until(const std::chrono::time_point<Clock, Duration>& abs_time)
     {
+        refuse_if_attached("run_one_until");
         const end_of_run at_the_end{impl_};
         return run_one_before(abs_time);
     }
@@ -242,6 +245,7 @@ public:
 
     count_type poll_one()
     {
+        refuse_if_attached("poll_one");
         const end_of_run at_the_end{impl_};
         return run_one_within(ring::event_loop::wait_not);
     }
@@ -344,7 +348,6 @@ private:
 
     std::size_t run_one_within(backend::backend::timeout wait)
     {
-        refuse_if_attached("run_one");
         in_run scope(impl_);
         const std::size_t n = impl_.loop().run_one(scope.thread().loop, wait);
         scope.thread().rethrow_pending_exception();

@@ -114,7 +114,8 @@ struct descriptor {
 
 private:
     struct list {
-        io_operation* head = nullptr;
+        /// Changed under the lock, and looked at without it to see whether there is anything.
+        std::atomic<io_operation*> head = nullptr;
         io_operation* tail = nullptr;
     };
 
@@ -151,21 +152,30 @@ public:
         return error;
     }
 
-    [[nodiscard]] io_operation* front(direction d) const noexcept { return lists[index(d)].head; }
+    [[nodiscard]] io_operation* front(direction d) const noexcept
+    {
+        return lists[index(d)].head.load(std::memory_order_relaxed);
+    }
 
     void push_back(io_operation& op) noexcept
     {
         list& l = lists[index(op.direction_)];
         op.after_ = nullptr;
         op.before_ = l.tail;
-        (l.tail != nullptr ? l.tail->after_ : l.head) = &op;
+        if (l.tail != nullptr)
+            l.tail->after_ = &op;
+        else
+            l.head.store(&op, std::memory_order_relaxed);
         l.tail = &op;
     }
 
     void remove(io_operation& op) noexcept
     {
         list& l = lists[index(op.direction_)];
-        (op.before_ != nullptr ? op.before_->after_ : l.head) = op.after_;
+        if (op.before_ != nullptr)
+            op.before_->after_ = op.after_;
+        else
+            l.head.store(op.after_, std::memory_order_relaxed);
         (op.after_ != nullptr ? op.after_->before_ : l.tail) = op.before_;
         op.after_ = op.before_ = nullptr;
     }

@@ -586,7 +586,7 @@ private:
     bool wake_sent_ = false;         // It has been woken already.
     bool write_was_put_off_ = false; // To the end of its turn, and may stand there still.
     bool write_was_queued_ = false;  // Behind another of its descriptor, likewise.
-    bool write_was_started_ = false; // By a handler, and no turn has come since.
+    bool write_was_started_ = false; // And may not have been submitted: see `end_run`.
     const descriptor* write_is_queued_at_ = nullptr; // Where one was found.
     bool cancel_missed_ = false;                     // A cancellation did not find its request yet.
     bool cancels_retried_ = false;                   // When that was seen last.

@@ -66,7 +66,7 @@ public:
     }
 
     bool is_open(const implementation_type& impl) const { return impl.native_ != -1; }
-    /// As a socket's: what was started goes first.
+    /// As a socket's: writes that were started go first.
     native_handle_type native_handle(const implementation_type& impl) const
     {
         before_synchronous(impl);

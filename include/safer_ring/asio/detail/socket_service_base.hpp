@@ -33,7 +33,7 @@ public:
     using native_handle_type = int;
 
     bool is_open(const base_implementation_type& impl) const { return impl.socket_ != -1; }
-    /// Who asks for it may be about to write by it, or to give it to a child, behind what was started.
+    /// Who asks for it may be about to write by it, behind what was started. Connects stay as they are.
     native_handle_type native_handle(base_implementation_type& impl)
     {
         before_synchronous(impl);

@@ -48,7 +48,8 @@ inline short events_of(const blocking_call& at) noexcept
 /// Whether a call that answered EINTR is to be made again; waits until it can go on.
 ///
 /// Without a time limit, or when nothing has been completed meanwhile, it was a signal
-/// of the program, which may want to end: it is told. When something has, a signal that
+/// of the program, which may want to end: it is told. When something has, on whatever
+/// thread, which a busy context can say of nearly every call, a signal that
 /// came during the same call is taken for one that came just before it, against which a
 /// program that looks for signals between its calls is not safe anyway. The next one is
 /// told for certain: poll(2), which Asio too waits in when the limit has passed, is begun
