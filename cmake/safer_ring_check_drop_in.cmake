@@ -22,10 +22,18 @@ function(safer_ring_check_drop_in target)
     message(FATAL_ERROR "safer-ring: safer_ring_check_drop_in(${target}) looks at what was linked, and \
 ${target} is not linked (${type}): call it for the programs and shared libraries that use it.")
   endif()
-  set(map "${CMAKE_CURRENT_BINARY_DIR}/${target}.drop_in.map")
+  set(map "${CMAKE_CURRENT_BINARY_DIR}/${target}")
   if(map MATCHES ",")
     message(FATAL_ERROR "safer-ring: safer_ring_check_drop_in(${target}) cannot have the linker write \
-${map}: a comma in a path ends an option to it. Build in a folder without.")
+${map}.drop_in.map: a comma in a path ends an option to it. Build in a folder without.")
+  endif()
+  # One for each configuration: they may be linked side by side.
+  string(APPEND map "$<$<BOOL:$<CONFIG>>:.$<CONFIG>>.drop_in.map")
+  # Where the linker runs, which its map's relative paths start from. Another folder may have a file of the
+  # same name.
+  set(folder "${CMAKE_BINARY_DIR}")
+  if(CMAKE_GENERATOR MATCHES "Makefiles")
+    get_target_property(folder ${target} BINARY_DIR)
   endif()
   # The compiler's own, which looks into what is optimised at the link, too; it is beside its ar.
   string(REGEX REPLACE "ar(-[0-9.]+)?$" "nm\\1" nm "${CMAKE_CXX_COMPILER_AR}")
@@ -41,8 +49,7 @@ ${map}: a comma in a path ends an option to it. Build in a folder without.")
     COMMAND "${CMAKE_COMMAND}"
       "-DMAP=${map}"
       "-DPROGRAM=$<TARGET_FILE:${target}>"
-      # Where the linker ran, which its map's relative paths start from: generators differ.
-      "-DFOLDERS=${CMAKE_BINARY_DIR}|${CMAKE_CURRENT_BINARY_DIR}"
+      "-DFOLDER=${folder}"
       "-DNM=${nm}"
       "-DREADELF=${CMAKE_READELF}"
       "-DSYSROOT=${CMAKE_SYSROOT}"

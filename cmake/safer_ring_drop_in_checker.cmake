@@ -1,8 +1,8 @@
 # Copyright (c) 2026 The safer-ring authors.
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 
-# Run by safer_ring_check_drop_in(): MAP is the map of a link, PROGRAM what it made, FOLDERS where the
-# linker may have run, NM and READELF the tools to look into objects with, CROSSCOMPILING and SYSROOT
+# Run by safer_ring_check_drop_in(): MAP is the map of a link, PROGRAM what it made, FOLDER where the
+# linker has run, NM and READELF the tools to look into objects with, CROSSCOMPILING and SYSROOT
 # CMake's. Fails with the names of the objects at fault.
 
 cmake_minimum_required(VERSION 3.25)
@@ -17,7 +17,9 @@ if(NOT EXISTS "${MAP}")
 was given another -Map option as well, and it writes one map only. Remove that option, or do not call \
 safer_ring_check_drop_in().")
 endif()
-file(STRINGS "${MAP}" loads REGEX "^LOAD ")
+# In whatever encoding the system has its names: without one, a string would end at the first byte of those
+# beyond ASCII.
+file(STRINGS "${MAP}" loads REGEX "^LOAD " ENCODING UTF-8)
 if(NOT loads)
   refuse("cannot tell what was linked into ${PROGRAM}: ${MAP} is not a map of GNU ld. Link with it, \
 or do not call safer_ring_check_drop_in().")
@@ -26,7 +28,6 @@ list(TRANSFORM loads REPLACE "^LOAD +" "")
 list(REMOVE_DUPLICATES loads)
 # Jumps over long distances, which it makes itself for ARM and others, are an input without a file.
 list(REMOVE_ITEM loads "linker stubs")
-string(REPLACE "|" ";" FOLDERS "${FOLDERS}")
 # What GCC splits a program into when it optimises at the link, which -save-temps keeps: the marker is
 # in one of them only.
 list(FILTER loads EXCLUDE REGEX "\\.ltrans[0-9]*\\.ltrans\\.o$")
@@ -36,19 +37,16 @@ set(of_the_link "\\.(lto|debug\\.temp)\\.o$|/lto-llvm-[^/]*\\.o$")
 
 # The file that a map names, as an absolute path; nothing for what was made by the link only.
 function(find_loaded file variable)
-  foreach(folder IN LISTS FOLDERS)
-    get_filename_component(absolute "${file}" ABSOLUTE BASE_DIR "${folder}")
-    if(EXISTS "${absolute}")
-      set(${variable} "${absolute}" PARENT_SCOPE)
-      return()
-    endif()
-  endforeach()
+  get_filename_component(absolute "${file}" ABSOLUTE BASE_DIR "${FOLDER}")
+  if(EXISTS "${absolute}")
+    set(${variable} "${absolute}" PARENT_SCOPE)
+    return()
+  endif()
   if(file MATCHES "${of_the_link}")
     set(${variable} "" PARENT_SCOPE)
     return()
   endif()
-  list(JOIN FOLDERS " or " folders)
-  refuse("cannot check ${PROGRAM}: ${file}, which was linked into it, is not in ${folders}")
+  refuse("cannot check ${PROGRAM}: ${file}, which was linked into it, is not in ${FOLDER}")
 endfunction()
 
 # elf_header(<file> <shared> <machine>): whether it is a shared library, which its name does not tell,
@@ -299,7 +297,7 @@ function(linked_members objects file name_in_map variable)
     if(position EQUAL 0)
       string(LENGTH "${file}:" length)
       string(SUBSTRING "${object}" ${length} -1 member)
-      if(magic STREQUAL "!<thin>")
+      if(magic MATCHES "^!<thin>")
         get_filename_component(wanted "${member}" NAME)
       else()
         set(wanted "${name_in_map}(${member})")

@@ -4,9 +4,11 @@
 # How this project compiles its own code. Nothing here reaches a user of the installed library.
 
 if(PROJECT_IS_TOP_LEVEL)
-  find_program(SAFER_RING_CCACHE ccache)
-  mark_as_advanced(SAFER_RING_CCACHE)
-  if(SAFER_RING_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  if(SAFER_RING_USE_CCACHE)
+    find_program(SAFER_RING_CCACHE ccache)
+    mark_as_advanced(SAFER_RING_CCACHE)
+  endif()
+  if(SAFER_RING_USE_CCACHE AND SAFER_RING_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     # ccache keeps away from anything that uses a precompiled header unless it is told that the
     # macros defined in one, and the time stamps of what went into it, need not be compared.
     set(CMAKE_CXX_COMPILER_LAUNCHER

@@ -30,6 +30,8 @@
 #define BOOST_ASIO_VERSION_NAMESPACE safer_ring_drop_in
 #endif
 
+#include <safer_ring/asio/detail/boost_version.hpp>
+
 #include <safer_ring/asio/detail/either_service.hpp>
 #include <safer_ring/asio/io_objects.hpp>
 

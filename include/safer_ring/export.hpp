@@ -3,6 +3,10 @@
 
 #pragma once
 
+#if __cplusplus < 202002L
+#error "safer_ring needs C++20: compile with -std=c++20 (GCC 12, clang 14, or newer)"
+#endif
+
 // SAFER_RING_API marks what the compiled part exports. The library is built
 // with hidden visibility, so everything without the mark stays private.
 #if defined(SAFER_RING_SHARED)

@@ -17,14 +17,13 @@ have_boost() {
     return 1
 }
 
-have_boost_program_options() {
-    compgen -G '/usr/lib/*/libboost_program_options.so' >/dev/null ||
-        compgen -G '/usr/local/lib/libboost_program_options.so' >/dev/null
-}
-
-have_boost_context() {
-    compgen -G '/usr/lib/*/libboost_context.so' >/dev/null ||
-        compgen -G '/usr/local/lib/libboost_context.so' >/dev/null
+# Debian has a folder of libraries for each architecture; others have lib64, or lib alone.
+have_boost_library() { # <name>
+    local folder
+    for folder in '/usr/lib/*' /usr/lib /usr/lib64 /usr/local/lib /usr/local/lib64; do
+        ! compgen -G "$folder/libboost_$1.so" >/dev/null || return 0
+    done
+    return 1
 }
 
 have_liburing() {
@@ -79,13 +78,13 @@ missing_packages() { # <build|test|bench|format>...
                 command -v ninja >/dev/null || echo ninja-build
                 command -v pkg-config >/dev/null || echo pkg-config
                 have_boost || boost_package
-                have_boost_program_options || boost_package program-options
+                have_boost_library program_options || boost_package program-options
                 have_liburing || echo liburing-dev
                 have_openssl || echo libssl-dev
                 ;;
             test)
                 command -v python3 >/dev/null || echo python3
-                have_boost_context || boost_package context # For stackful coroutines.
+                have_boost_library context || boost_package context # For stackful coroutines.
                 # What must not compile is tried with both compilers, and the sanitizer presets use this
                 # one.
                 command -v clang++ >/dev/null || echo clang

@@ -46,7 +46,7 @@ show_progress() { # <log>
 step() {
     local text=$1 log=$logs/$2.log begin=$SECONDS status=0
     shift 2
-    mkdir -p "$logs"
+    mkdir -p "$logs" || fail "there is no place for the build and its logs: $build_root cannot be written to"
     say "$text"
     "$@" </dev/null 2>&1 | show_progress "$log" || status=${PIPESTATUS[0]}
     if [ "$status" != 0 ]; then

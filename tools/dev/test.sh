@@ -89,9 +89,21 @@ test_command() {
     while [ $# -gt 0 ]; do
         case $1 in
             --full) full=yes ;;
-            --preset) presets=("${2:?--preset takes a name}"); shift ;;
+            -h | --help)
+                usage
+                return
+                ;;
+            --preset)
+                [ -n "${2:-}" ] || fail "--preset takes a name: release, clang, debug, asan or tsan"
+                presets=("$2")
+                shift
+                ;;
             --preset=*) presets=("${1#*=}") ;;
-            --filter) filter=${2:?--filter takes <program>[:<test>]}; shift ;;
+            --filter)
+                [ -n "${2:-}" ] || fail "--filter takes <program>[:<test>]"
+                filter=$2
+                shift
+                ;;
             --filter=*) filter=${1#*=} ;;
             *) fail "test does not know the argument '$1'" ;;
         esac

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/boost_version.hpp>
+
 #include <safer_ring/asio/detail/where_bound.hpp>
 #include <safer_ring/asio/io_context.hpp>
 

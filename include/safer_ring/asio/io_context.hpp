@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/boost_version.hpp>
+
 #include <safer_ring/asio/detail/operation_memory.hpp>
 #include <safer_ring/ring/event_loop.hpp>
 

@@ -10,6 +10,8 @@
 /// declare a `boost::asio::throw_exception` beside `boost::throw_exception`,
 /// and a program that imports the namespace no longer has one of its own.
 
+#include <safer_ring/asio/detail/boost_version.hpp>
+
 #include <safer_ring/asio/attach.hpp>
 #include <safer_ring/asio/detail/descriptor_service.hpp>
 #include <safer_ring/asio/detail/file_service.hpp>
