@@ -39,7 +39,7 @@ safer_ring_unity_group(kernel 1 at_the_bounds buffer_ring nothing_is_lost polls)
 safer_ring_unity_group(kernel 2 item_streams look_ups registered_buffers streams streams_of_threads)
 safer_ring_unity_group(kernel 3 backend descriptors fork io_context_pool random_programs streams_of_events)
 safer_ring_unity_group(kernel 4 attached datagram_streams memory_after_destruction registered_files signals)
-safer_ring_unity_group(kernel 5 chains_and_limits io_ring_driving vectored_operations)
+safer_ring_unity_group(kernel 5 chains_and_limits drained io_ring_driving vectored_operations)
 safer_ring_unity_group(simulation 1 conversations io_ring programs)
 safer_ring_unity_group(simulation 2 lifetimes message_streams splice support/conversation
   support/random_conversations)

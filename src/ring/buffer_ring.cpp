@@ -25,10 +25,8 @@ buffer_ring::~buffer_ring()
 {
     if (!group_)
         return;
-    ring::ring_core* const core = group_->core();
-    group_.reset();
-    if (core != nullptr)
-        core->detach_unused();
+    if (ring::ring_core* const core = group_->core(); core != nullptr)
+        core->orphan(std::move(group_));
 }
 
 buffer_ring_statistics buffer_ring::statistics() const noexcept

@@ -138,12 +138,8 @@ void ring_core::begin(request& r) noexcept
     r.cancel_requested_ = false;
     r.times_out_ = false;
     r.over_.store(false, std::memory_order_relaxed);
+    r.has_begun_ = false;
     r.lend();
-    queue(r);
-}
-
-void ring_core::queue(request& r) noexcept
-{
     r.state_ = request::state::queued;
     queued_.push_back(r);
 }
@@ -169,6 +165,7 @@ void ring_core::write_entry(request& r) noexcept
     entry->flags |= r.entry_flags & static_cast<std::uint8_t>(~backend::entry_drain);
     entry->user_data = static_cast<std::uint64_t>(r.id_);
     r.state_ = request::state::in_kernel;
+    r.has_begun_ = true;
     r.started_ = flushed_at_;
     requests_in_kernel_ += r.is_endless ? 0 : 1;
     draining_ = draining_ || (r.entry_flags & backend::entry_drain) != 0;
@@ -218,6 +215,9 @@ bool ring_core::may_begin() noexcept
         draining_ = false;
         return true;
     }
+    // A stream that goes on, which nothing drained waits for, and which waits for nothing.
+    if (queued_.front()->is_endless && queued_.front()->has_begun_)
+        return true;
     if (draining_)
         return false;
     for (const request* r = queued_.front(); r != nullptr; r = queued_.behind(*r)) {
@@ -389,6 +389,7 @@ bool ring_core::reap() noexcept
 void ring_core::reap_and_flush(guard& held) noexcept
 {
     reap();
+    detach_orphans(held);
     if (std::exchange(flush_missed_, false))
         flush(held);
 }
@@ -476,7 +477,7 @@ void ring_core::unpause(guard& held, request& r) noexcept
 {
     if (r.state_ != request::state::paused || r.pauses())
         return;
-    queue(r);
+    submit_again(r);
     if (in_kernel_)
         flush(held);
 }
@@ -500,7 +501,7 @@ bool ring_core::supply() noexcept
         starved_.remove(*r);
         r->starved_ = false;
         if (!r->pauses())
-            queue(*r);
+            submit_again(*r);
     }
     return gave_something;
 }
@@ -524,8 +525,7 @@ void ring_core::finish(request& r, int result, std::uint32_t flags) noexcept
 
 void ring_core::attach(const std::shared_ptr<buffer_group>& buffers)
 {
-    guard held(mutex_);
-    detach_unused(held);
+    const guard held(mutex_);
     std::size_t number = 0;
     while (number != buffers_.size() && buffers_[number])
         ++number;
@@ -538,21 +538,26 @@ void ring_core::attach(const std::shared_ptr<buffer_group>& buffers)
     buffers_[number] = buffers;
 }
 
-void ring_core::detach_unused() noexcept
+void ring_core::orphan(std::shared_ptr<buffer_group>&& buffers) noexcept
 {
     guard held(mutex_);
-    detach_unused(held);
+    buffers->is_orphan = true;
+    buffers.reset();
+    ++orphans_;
+    detach_orphans(held);
 }
 
-/// What has a pointer to them is a buffer_ring, which may hand out more, and
-/// requests that the kernel may complete with one of them.
-void ring_core::detach_unused(guard&) noexcept
+/// What still has a pointer to one is a request that the kernel may complete with a buffer of it.
+void ring_core::detach_orphans(guard&) noexcept
 {
-    for (std::size_t number = 0; number != buffers_.size(); ++number)
-        if (buffers_[number] && buffers_[number].use_count() == 1) {
-            buffers_[number]->detach(*kernel_);
-            buffers_[number].reset();
-        }
+    for (std::size_t number = 0; orphans_ != 0 && number != buffers_.size(); ++number) {
+        std::shared_ptr<buffer_group>& buffers = buffers_[number];
+        if (!buffers || !buffers->is_orphan || buffers.use_count() != 1)
+            continue;
+        buffers->detach(*kernel_);
+        buffers.reset();
+        --orphans_;
+    }
 }
 
 // ------------------------------------------------------------------ messages

@@ -37,12 +37,38 @@ void ring_core::cancel(request& r) noexcept
     if (r.state_ == request::state::in_kernel)
         return ask_for_cancellation(r);
     if (r.in_chain_) // It keeps its place, and does nothing there.
-        return;
+        return drop_cancelled_chain(r);
     if (r.state_ == request::state::queued)
         queued_.remove(r);
     else if (std::exchange(r.starved_, false))
         starved_.remove(r);
     finish(r, -ECANCELED, 0);
+}
+
+/// One that has not begun, and of which everything is cancelled by now, is over: what it is drained
+/// behind may never be.
+void ring_core::drop_cancelled_chain(request& r) noexcept
+{
+    const auto goes_on = [](const request& part) {
+        return (part.entry_flags & (backend::entry_link | backend::entry_hard_link)) != 0;
+    };
+    request* first = &r;
+    while (first->to_submit_.previous != nullptr && goes_on(*first->to_submit_.previous))
+        first = first->to_submit_.previous;
+    for (const request* part = first; part != nullptr; part = queued_.behind(*part)) {
+        if (!part->cancel_requested_)
+            return;
+        if (!goes_on(*part))
+            break;
+    }
+    for (bool more = true; more;) {
+        request& part = *first;
+        first = queued_.behind(part);
+        more = goes_on(part) && first != nullptr;
+        queued_.remove(part);
+        part.behind_ = operation_id::none;
+        finish(part, -ECANCELED, 0);
+    }
 }
 
 /// `r` has completed, or has but its notification to come: the next one of its

@@ -46,6 +46,34 @@ clock::time_point deadline_of(ring_core::duration limit) noexcept
     return limit < never - now ? now + limit : never;
 }
 
+/// That this thread is in a continuation of a ring: what it calls may drive the same one.
+class resumed_here {
+public:
+    explicit resumed_here(const ring_core& core) noexcept : core_(&core), outer_(innermost)
+    {
+        innermost = this;
+    }
+    resumed_here(const resumed_here&) = delete;
+    resumed_here& operator=(const resumed_here&) = delete;
+    ~resumed_here() { innermost = outer_; }
+
+    static std::size_t count(const ring_core& core) noexcept
+    {
+        std::size_t n = 0;
+        for (const resumed_here* r = innermost; r != nullptr; r = r->outer_)
+            n += r->core_ == &core ? 1 : 0;
+        return n;
+    }
+
+private:
+    static thread_local resumed_here* innermost;
+
+    const ring_core* core_;
+    resumed_here* outer_;
+};
+
+thread_local resumed_here* resumed_here::innermost = nullptr;
+
 ring_core::duration time_until(clock::time_point deadline) noexcept
 {
     if (deadline == never)
@@ -98,6 +126,7 @@ void ring_core::leave_parent(guard&) noexcept
         return;
     in_kernel_ = false;
     claim_ = claim::none;
+    resuming_ = 0;
     // Destroying it would wait for them (POSIX Threads in glibc).
     if (std::exchange(sleepers_, 0) != 0)
         ::new (&changed_) std::condition_variable_any;
@@ -186,6 +215,13 @@ continuation& ring_core::take_due(request& r) noexcept
     return *std::exchange(r.continuation_, nullptr);
 }
 
+/// In the child of a fork, those that other threads were in are forgotten, and perhaps this one.
+void ring_core::leave_resumed() noexcept
+{
+    if (resuming_ != 0)
+        --resuming_;
+}
+
 bool ring_core::resume_one(guard& held)
 {
     request* r = due_.front();
@@ -198,15 +234,19 @@ bool ring_core::resume_one(guard& held)
         return false;
     continuation& c = take_due(*r);
     c.claim(held); // With the lock given up, it may be destroyed.
+    ++resuming_;
+    const resumed_here here(*this);
     held.unlock();
     try {
         c.resume();
     } catch (...) {
         held.lock();
+        leave_resumed();
         hand_over();
         throw;
     }
     held.lock();
+    leave_resumed();
     return true;
 }
 
@@ -321,7 +361,9 @@ ring_core::~ring_core()
 {
     guard held(mutex_);
     leave_parent(held);
-    if (in_kernel_ || sleepers_ != 0)
+    // A callback of this thread's own may have called exit(3), and the ring be a variable with static
+    // storage.
+    if (in_kernel_ || sleepers_ != 0 || resuming_ > resumed_here::count(*this))
         stop_program(
             "a ring is destroyed while a thread waits for it, or drives it; destroy it when all "
             "have returned");

@@ -5,16 +5,20 @@
 #include "piped_ring.hpp"
 #include "task.hpp"
 
+#include "support/child_process.hpp"
 #include "support/skip.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <cstdlib>
+#include <future>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 // Who is told of what a ring without Asio has done: callbacks, coroutines, and several threads.
@@ -111,6 +115,35 @@ BOOST_FIXTURE_TEST_CASE(operation_of_a_thread_that_has_exited_goes_on, piped)
     }).join();
     BOOST_TEST(::write(writer.get(), "later", 5) == 5);
     BOOST_TEST(std::move(*reading).wait().take().second.text() == "later");
+}
+
+BOOST_AUTO_TEST_CASE(ring_destroyed_while_another_thread_is_in_a_callback_stops_the_program)
+{
+    const std::string said = test_support::last_words([] {
+        std::optional<io_ring> ring(std::in_place);
+        std::promise<void> begun, never;
+        ring->nop().submit().then([&](auto) {
+            begun.set_value();
+            never.get_future().wait();
+        });
+        std::thread runner([&] { ring->run(); });
+        begun.get_future().wait();
+        ring.reset();
+        never.set_value();
+        runner.join();
+    });
+    BOOST_TEST(said.find("a ring is destroyed while a thread waits for it, or drives it") !=
+               std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(callback_may_exit_beside_a_ring_that_is_static)
+{
+    const auto [said, status] = test_support::in_a_child([] {
+        static io_ring ring;
+        ring.nop().submit().then([](auto) { std::exit(7); });
+        ring.run();
+    });
+    BOOST_TEST((WIFEXITED(status) && WEXITSTATUS(status) == 7), said);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -533,6 +533,17 @@ BOOST_AUTO_TEST_CASE(ring_that_goes_before_its_stream_stops_the_program)
     }
 }
 
+BOOST_AUTO_TEST_CASE(stream_outlives_its_ring_when_its_end_was_taken)
+{
+    std::optional<io_ring> ring(std::in_place);
+    auto accepting = ring->accept_stream(-1);
+    static_cast<void>(accepting.next().wait());
+    ring.reset();
+    accepting.cancel();
+    BOOST_TEST(!accepting.try_next().has_value());
+    BOOST_TEST(accepting.queued() == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(item_that_cannot_come_stops_the_program)
 {
     const std::string behind_the_end = test_support::last_words([] {
@@ -549,6 +560,22 @@ BOOST_AUTO_TEST_CASE(item_that_cannot_come_stops_the_program)
         ticking.next().then([](io_result<std::uint64_t>) {});
     });
     BOOST_TEST(twice.find("whose next one is waited for already") != std::string::npos);
+    const std::string two_at_once = test_support::last_words([] {
+        io_ring ring;
+        auto ticking = ring.timeout_stream(1h);
+        auto first = ticking.next(), second = ticking.next();
+        std::move(first).then([](io_result<std::uint64_t>) {});
+        std::move(second).then([](io_result<std::uint64_t>) {});
+    });
+    BOOST_TEST(two_at_once.find("whose next one is waited for already") != std::string::npos);
+    const std::string both_of_the_end = test_support::last_words([] {
+        io_ring ring;
+        auto accepting = ring.accept_stream(-1);
+        auto first = accepting.next(), second = accepting.next();
+        static_cast<void>(std::move(first).wait());
+        static_cast<void>(std::move(second).wait());
+    });
+    BOOST_TEST(both_of_the_end.find("next() on a stream that is over") != std::string::npos);
     const std::string moved = test_support::last_words([] {
         io_ring ring;
         auto ticking = ring.timeout_stream(1h);

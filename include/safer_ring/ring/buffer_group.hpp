@@ -69,6 +69,9 @@ public:
     /// How much of a buffer of a bundle there is before the next one begins; to be
     /// asked before `take`.
     [[nodiscard]] SAFER_RING_API std::size_t room(std::uint32_t flags) const noexcept;
+    /// By the engine, which guards it: whether its buffer_ring is gone.
+    bool is_orphan = false;
+
     /// A receive found no buffer.
     SAFER_RING_API void note_exhaustion() noexcept;
     /// Whether one that found none may try again: in each turn as many as there

@@ -154,6 +154,7 @@ private:
     bool pausing_ = false;       // The kernel was asked to end it, so that it pauses.
     bool starved_ = false;       // Among those that wait for what they need.
     bool cancel_missed_ = false; // Among those whose cancellation is to be asked for again.
+    bool has_begun_ = false;     // The kernel has had it since it was submitted.
     std::atomic<bool> over_{false};
     int result_ = 0;
     operation_id id_ = operation_id::none; // While the engine has it.

@@ -88,8 +88,8 @@ public:
     /// Offers the kernel these buffers under a number of their own, for as long
     /// as somebody besides the ring has a pointer to them. Throws std::system_error.
     SAFER_RING_API void attach(const std::shared_ptr<buffer_group>& buffers);
-    /// Takes those back that nobody has a pointer to any more.
-    SAFER_RING_API void detach_unused() noexcept;
+    /// Their buffer_ring is gone; they are taken back when nobody else has a pointer to them.
+    SAFER_RING_API void orphan(std::shared_ptr<buffer_group>&& buffers) noexcept;
 
     /// Where messages to this ring go; made when it is asked for, which throws
     /// std::system_error and std::bad_alloc.
@@ -132,7 +132,6 @@ private:
 
     void require_room(std::size_t entries) const;
     void begin(request& r) noexcept;
-    void queue(request& r) noexcept;
     void submit_again(request& r) noexcept;
     [[nodiscard]] bool may_begin() noexcept;
     SAFER_RING_API void unpause(guard& held, request& r) noexcept;
@@ -140,7 +139,7 @@ private:
     void go_on(request& r) noexcept;
     [[nodiscard]] bool supply() noexcept;
     continuation* stop_continuing(request& r) noexcept;
-    void detach_unused(guard& held) noexcept;
+    void detach_orphans(guard& held) noexcept;
     void fill_submissions() noexcept;
     [[nodiscard]] std::size_t entries_of_next() const noexcept;
     [[nodiscard]] bool next_might_be_broken() const noexcept;
@@ -175,6 +174,7 @@ private:
     }
     continuation& take_due(request& r) noexcept;
     bool resume_one(guard& held);
+    void leave_resumed() noexcept;
     std::size_t drive(duration limit, std::size_t most);
 
     [[nodiscard]] bool write_cancellation(const request& r) noexcept;
@@ -186,6 +186,7 @@ private:
     void note_limit(const request& r) noexcept;
     void enforce_limits() noexcept;
     void cancel(request& r) noexcept;
+    void drop_cancelled_chain(request& r) noexcept;
     void send_cancellations(guard& held) noexcept;
     void drain(guard& held) noexcept;
     [[nodiscard]] std::string describe_locked() const;
@@ -211,12 +212,12 @@ private:
     unsigned process_;       // To which threads in the kernel and sleepers belong.
     std::uint64_t turn_ = 0;
     std::vector<std::shared_ptr<buffer_group>> buffers_; // Each at its number.
+    std::size_t orphans_ = 0;                            // Of these, whose buffer_ring is gone.
     std::shared_ptr<mailbox> messages_;
     operation_id messages_to_ = operation_id::none; // Who takes them.
     std::size_t continuations_ = 0;                 // That are still to be resumed.
     std::size_t sleepers_ = 0;
-    int users_ =
-        0; // Calls that wait, or resume others; of a parent's threads there may be some too few.
+    std::size_t resuming_ = 0; // Continuations that have not returned yet.
     claim claim_ = claim::none;
     std::size_t requests_in_kernel_ = 0; // But for endless ones.
     bool draining_ = false;              // Of those one is drained: nothing begins beside it.

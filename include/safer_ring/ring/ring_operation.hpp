@@ -87,7 +87,8 @@ public:
 
     /// Cancels it after that time, unless it is complete; it fails with
     /// ETIMEDOUT then, or, as a part of a chain, with ECANCELED. Counts from the
-    /// flush, for all parts of a chain.
+    /// flush, for all parts of a chain; what is held back, as by `drained`, is not
+    /// flushed before it begins.
     SAFER_RING_NOT_AFTER_MOVE operation within(std::chrono::nanoseconds limit) &&
     {
         request("within()").has_time_limit = true;
@@ -107,7 +108,8 @@ public:
 
     /// Queues it; the kernel gets it with the next `flush`, `wait`, `poll` or
     /// `run` of the ring, together with all that was queued until then. Throws
-    /// std::bad_alloc, and the operation is as it was then.
+    /// std::bad_alloc, and std::length_error for one with a time limit where the
+    /// submission queue has a single entry; the operation is as it was then.
     SAFER_RING_NOT_AFTER_MOVE operation<Op, submitted> submit() &&
     {
         core_->submit(request("submit()"));

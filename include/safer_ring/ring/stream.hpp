@@ -31,7 +31,7 @@ class io_ring;
 ///
 /// *The end* is an item too, the last one, and comes once behind all that was
 /// there before: an error, ECANCELED after `cancel`, or what the kind says.
-/// ENOMEM means that there was no memory to keep an item, which is lost. To ask
+/// ENOMEM means that there was no memory to keep an item, which is lost. To wait
 /// for another behind the end stops the program.
 ///
 /// *Destroyed* earlier, it is cancelled; what was queued goes back or is closed.
@@ -101,15 +101,21 @@ public:
     {
         return next_item<Kind>(*core_, request("next()"));
     }
-    /// An item, if there is one already. It does not enter the kernel.
+    /// An item, if there is one already; none behind the end. It does not enter the kernel.
     [[nodiscard]] SAFER_RING_NOT_AFTER_MOVE std::optional<result_type> try_next()
     {
         request("try_next()").check_waiter();
+        if (request_->end_is_taken())
+            return std::nullopt;
         return request_->take(*core_);
     }
 
     /// Asks for its end, which comes behind what is there already.
-    SAFER_RING_NOT_AFTER_MOVE void cancel() { core_->cancel(request("cancel()").id()); }
+    SAFER_RING_NOT_AFTER_MOVE void cancel()
+    {
+        if (!request("cancel()").is_over())
+            core_->cancel(request_->id());
+    }
 
     /// Its end was taken.
     [[nodiscard]] SAFER_RING_NOT_AFTER_MOVE bool is_over() const
@@ -120,7 +126,7 @@ public:
     /// looked.
     [[nodiscard]] SAFER_RING_NOT_AFTER_MOVE std::size_t queued() const
     {
-        return request("queued()").queued(*core_);
+        return request("queued()").end_is_taken() ? 0 : request_->queued(*core_);
     }
 
 private:
@@ -138,7 +144,8 @@ private:
     std::unique_ptr<request_type> request_;
 };
 
-/// The next item of a stream, which has to live until it is there.
+/// The next item of a stream, which has to live until it is there. To wait for two of one
+/// stream at a time, or for one behind the end, stops the program.
 ///
 /// @code
 /// safer_ring::io_ring ring;
@@ -165,6 +172,7 @@ public:
     /// Flushes the ring and waits.
     [[nodiscard]] result_type wait() &&
     {
+        request_->check_next();
         for (;;) {
             if (std::optional<result_type> item = request_->take(*core_))
                 return std::move(*item);
@@ -174,6 +182,7 @@ public:
     /// The same for so long at most; nothing when there was no item by then.
     [[nodiscard]] std::optional<result_type> wait_for(std::chrono::nanoseconds limit) &&
     {
+        request_->check_next();
         std::optional<result_type> item = request_->take(*core_);
         if (!item && core_->wait(*request_, limit))
             item = request_->take(*core_);
@@ -184,6 +193,7 @@ public:
     template <typename F>
     void then(F handler) &&
     {
+        request_->check_next();
         auto callback = std::make_unique<calling<F>>(*core_, *request_, std::move(handler));
         ring::continuation& c = *callback;
         request_->set_waiter(callback.release());
@@ -192,7 +202,11 @@ public:
 
     /// In any coroutine, which is resumed by the ring's `poll` or `run`, unless
     /// there is an item already.
-    auto operator co_await() && { return awaiter(*core_, *request_); }
+    auto operator co_await() &&
+    {
+        request_->check_next();
+        return awaiter(*core_, *request_);
+    }
 
     // clang-format off
     void wait() & = delete; // As stream.next().wait().
