@@ -15,7 +15,8 @@ safer_ring_unity_group(conformance 1 accept_stream acceptors beyond_asio buffers
   byte_channels)
 safer_ring_unity_group(conformance 2 cancellation connecting converting_buffers coroutines datagram_sockets
   deadline_timers)
-safer_ring_unity_group(conformance 3 descriptors exceptions executor executors_of_others fork gated_lookup)
+safer_ring_unity_group(conformance 3 descriptors exceptions executor executor_functions
+  executors_of_others fork gated_lookup)
 safer_ring_unity_group(conformance 4 handover initial_services interrupted_calls lifetime local_sockets
   messages ordering other_sockets posted_in_handlers)
 safer_ring_unity_group(conformance 5 owned_buffers pipes readiness receive_stream registrations

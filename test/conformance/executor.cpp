@@ -560,22 +560,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(work_guard_of_a_strand_and_of_an_objects_executor,
     BOOST_TEST(ctx.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(functions_without_arguments_may_be_large_and_move_only, Ctx, contexts)
-{
-    Ctx ctx;
-    std::vector<int> seen;
-    struct large {
-        char bytes[8192] = {};
-    };
-    auto owned = std::make_unique<large>();
-    owned->bytes[8191] = 7;
-    net::post(ctx, [&seen, by_value = *owned, owned = std::move(owned)] {
-        seen.push_back(owned->bytes[8191] + by_value.bytes[8191]);
-    });
-    ctx.run();
-    BOOST_TEST(seen == (ints{14}), per_element());
-}
-
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace

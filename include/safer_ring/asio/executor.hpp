@@ -13,6 +13,7 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/execution.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/version.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,21 @@
 
 namespace safer_ring::inline SAFER_RING_ABI {
 namespace detail {
+
+/// As Asio's executors call what they are given: up to Boost 1.83 (Asio 1.28) not as a temporary.
+template <typename Function>
+void call(Function& f)
+{
+#if BOOST_ASIO_VERSION < 103000
+    if constexpr (std::is_invocable_v<Function&>) {
+        f();
+        return;
+    } else
+#endif
+    {
+        std::move(f)();
+    }
+}
 
 /// A function in the loop's queue.
 template <typename Function, typename Allocator>
@@ -39,7 +55,7 @@ public:
         // The memory is free before the upcall, so that the function can use
         // it for what it posts itself.
         self.reset();
-        std::move(f)();
+        call(f);
     }
 
     void destroy() noexcept override
@@ -214,7 +230,7 @@ public:
         if ((bits() & detail::blocking_never_bit) == 0 && self != nullptr) {
             std::decay_t<Function> copy(std::forward<Function>(f));
             try {
-                std::move(copy)();
+                detail::call(copy);
             } catch (...) {
                 // Leaves run() when the current handler is done.
                 self->capture_current_exception();
@@ -245,7 +261,7 @@ public:
         detail::running_thread* const self = context().impl_.current();
         if (self != nullptr) {
             std::decay_t<Function> copy(std::forward<Function>(f));
-            std::move(copy)();
+            detail::call(copy);
         } else {
             queue(std::forward<Function>(f), a, false, self);
         }
