@@ -60,8 +60,10 @@ BOOST_FIXTURE_TEST_CASE(stream_goes_on_beside_one_that_is_held_back, beside_a_st
     sends_and_gets_all();
     BOOST_TEST(!drained.is_done());
     early.cancel();
-    BOOST_TEST(!std::move(early).wait().result().has_value());
-    BOOST_TEST(std::move(drained).wait().result().has_value());
+    const auto of_early = std::move(early).wait().result();
+    BOOST_TEST(!of_early.has_value());
+    const auto of_drained = std::move(drained).wait().result();
+    BOOST_TEST(of_drained.has_value());
 }
 
 BOOST_FIXTURE_TEST_CASE(stream_goes_on_beside_one_that_is_under_way, beside_a_stream)
@@ -72,8 +74,10 @@ BOOST_FIXTURE_TEST_CASE(stream_goes_on_beside_one_that_is_under_way, beside_a_st
     sends_and_gets_all();
     BOOST_TEST(!late.is_done());
     drained.cancel();
-    BOOST_TEST(!std::move(drained).wait().result().has_value());
-    BOOST_TEST(std::move(late).wait().result().has_value());
+    const auto of_drained = std::move(drained).wait().result();
+    BOOST_TEST(!of_drained.has_value());
+    const auto of_late = std::move(late).wait().result();
+    BOOST_TEST(of_late.has_value());
 }
 
 BOOST_FIXTURE_TEST_CASE(stream_that_is_submitted_behind_one_waits_for_it, beside_a_stream)
@@ -84,7 +88,8 @@ BOOST_FIXTURE_TEST_CASE(stream_that_is_submitted_behind_one_waits_for_it, beside
     send_text(late.far, "late");
     BOOST_TEST(!late.receiving.next().wait_for(0s).has_value());
     send_text(quiet_far, "now");
-    BOOST_TEST(std::move(drained).wait().result().has_value());
+    const auto of_drained = std::move(drained).wait().result();
+    BOOST_TEST(of_drained.has_value());
     const auto [result, buffer] = late.receiving.next().wait();
     BOOST_TEST(buffer.text() == "late");
 }
