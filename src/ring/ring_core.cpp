@@ -382,14 +382,15 @@ void ring_core::enter(guard& held, duration limit)
 /// were no completions.
 bool ring_core::reap() noexcept
 {
-    return kernel_->for_each_completion(
-               [this](const backend::completion_entry& entry) { complete(entry); }) != 0;
+    const unsigned count = kernel_->for_each_completion(
+        [this](const backend::completion_entry& entry) { complete(entry); });
+    detach_orphans(); // Of which one may have been the last stream.
+    return count != 0;
 }
 
 void ring_core::reap_and_flush(guard& held) noexcept
 {
     reap();
-    detach_orphans(held);
     if (std::exchange(flush_missed_, false))
         flush(held);
 }
@@ -526,6 +527,7 @@ void ring_core::finish(request& r, int result, std::uint32_t flags) noexcept
 void ring_core::attach(const std::shared_ptr<buffer_group>& buffers)
 {
     const guard held(mutex_);
+    detach_orphans();
     std::size_t number = 0;
     while (number != buffers_.size() && buffers_[number])
         ++number;
@@ -540,15 +542,15 @@ void ring_core::attach(const std::shared_ptr<buffer_group>& buffers)
 
 void ring_core::orphan(std::shared_ptr<buffer_group>&& buffers) noexcept
 {
-    guard held(mutex_);
+    const guard held(mutex_);
     buffers->is_orphan = true;
     buffers.reset();
     ++orphans_;
-    detach_orphans(held);
+    detach_orphans();
 }
 
 /// What still has a pointer to one is a request that the kernel may complete with a buffer of it.
-void ring_core::detach_orphans(guard&) noexcept
+void ring_core::detach_orphans() noexcept
 {
     for (std::size_t number = 0; orphans_ != 0 && number != buffers_.size(); ++number) {
         std::shared_ptr<buffer_group>& buffers = buffers_[number];

@@ -21,7 +21,44 @@ struct telling {
     std::string* said;
 };
 
+/// A namespace that has functions of names that a library may have, too.
+namespace elsewhere {
+
+struct job {
+    void operator()() { ++*calls; }
+    int* calls;
+};
+template <typename F>
+void call(F&)
+{
+    BOOST_ERROR("another function was called");
+}
+template <typename F>
+void call_function(F&)
+{
+    BOOST_ERROR("another function was called");
+}
+
+} // namespace elsewhere
+
 BOOST_AUTO_TEST_SUITE(executor_functions)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(functions_in_namespaces_with_others_are_called, Ctx, contexts)
+{
+    Ctx ctx;
+    int calls = 0;
+    using elsewhere::job;
+    const auto submit_all = [&] {
+        ctx.get_executor().execute(job{&calls});
+        net::post(ctx, job{&calls});
+        net::dispatch(ctx, job{&calls});
+        net::defer(net::make_strand(ctx), job{&calls});
+    };
+    submit_all();
+    net::post(ctx, submit_all);
+    ctx.run();
+    BOOST_TEST(calls == 8);
+}
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(functions_without_arguments_may_be_large_and_move_only, Ctx, contexts)
 {

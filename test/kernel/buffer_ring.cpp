@@ -153,6 +153,27 @@ BOOST_AUTO_TEST_CASE(buffer_rings_come_and_go_with_their_memory)
     BOOST_TEST(next_of(c).text() == "first");
 }
 
+BOOST_AUTO_TEST_CASE(memory_goes_with_the_last_stream_or_before_other_buffers_come)
+{
+    io_ring ring;
+    constexpr std::size_t size_bytes = std::size_t{1} << 20;
+    const std::size_t before = address_space_bytes();
+    std::optional<buffer_ring> buffers(std::in_place, ring, 64, size_bytes);
+    std::optional<connection> c(std::in_place, ring, *buffers);
+    ring.flush();
+    buffers.reset();
+    c.reset();
+    BOOST_TEST(address_space_bytes() < before + 32 * size_bytes);
+    buffers.emplace(ring, 64, size_bytes);
+    c.emplace(ring, *buffers);
+    c->far.reset();
+    static_cast<void>(c->receiving.next().wait());
+    buffers.reset();
+    c.reset(); // Over, it needs no ring.
+    const buffer_ring others(ring, 8, 64);
+    BOOST_TEST(address_space_bytes() < before + 32 * size_bytes);
+}
+
 BOOST_AUTO_TEST_CASE(who_keeps_all_it_gets_does_not_starve_others)
 {
     watched w;

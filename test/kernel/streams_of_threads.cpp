@@ -169,6 +169,21 @@ BOOST_AUTO_TEST_CASE(memory_of_buffers_goes_with_the_last_stream_while_another_t
     ring.run(); // If that thread has not begun yet.
 }
 
+BOOST_AUTO_TEST_CASE(stream_tells_how_much_it_has_while_another_thread_takes_its_end)
+{
+    io_ring ring;
+    for (int i = 0; i < 200; ++i) {
+        auto polling = ring.poll_stream(-1, POLLIN);
+        std::atomic<bool> is_told = false;
+        polling.next().then([&](io_result<int>) { is_told = true; });
+        std::thread other([&] { ring.run(); });
+        while (!is_told)
+            BOOST_TEST_REQUIRE(polling.queued() == 0U);
+        other.join();
+        BOOST_TEST(polling.is_over());
+    }
+}
+
 BOOST_AUTO_TEST_CASE(callback_may_destroy_its_stream)
 {
     const auto [reader, writer] = test_support::pipe_descriptor_pair();

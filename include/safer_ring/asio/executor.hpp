@@ -25,7 +25,7 @@ namespace detail {
 
 /// As Asio's executors call what they are given: up to Boost 1.83 (Asio 1.28) not as a temporary.
 template <typename Function>
-void call(Function& f)
+void call_function(Function& f)
 {
 #if BOOST_ASIO_VERSION < 103000
     if constexpr (std::is_invocable_v<Function&>) {
@@ -55,7 +55,7 @@ public:
         // The memory is free before the upcall, so that the function can use
         // it for what it posts itself.
         self.reset();
-        call(f);
+        detail::call_function(f); // Qualified, or a namespace of the program's could have another.
     }
 
     void destroy() noexcept override
@@ -230,7 +230,7 @@ public:
         if ((bits() & detail::blocking_never_bit) == 0 && self != nullptr) {
             std::decay_t<Function> copy(std::forward<Function>(f));
             try {
-                detail::call(copy);
+                detail::call_function(copy);
             } catch (...) {
                 // Leaves run() when the current handler is done.
                 self->capture_current_exception();
@@ -261,7 +261,7 @@ public:
         detail::running_thread* const self = context().impl_.current();
         if (self != nullptr) {
             std::decay_t<Function> copy(std::forward<Function>(f));
-            detail::call(copy);
+            detail::call_function(copy);
         } else {
             queue(std::forward<Function>(f), a, false, self);
         }
@@ -380,8 +380,8 @@ auto io_context::dispatch(Handler&& handler)
             const executor where = context->get_executor();
             if (!where.running_in_this_thread())
                 return boost::asio::dispatch(where, std::forward<decltype(function)>(function));
-            function_type call(std::forward<decltype(function)>(function));
-            std::move(call)();
+            function_type copy(std::forward<decltype(function)>(function));
+            detail::call_function(copy);
         },
         handler, this);
 }

@@ -139,7 +139,7 @@ private:
     void go_on(request& r) noexcept;
     [[nodiscard]] bool supply() noexcept;
     continuation* stop_continuing(request& r) noexcept;
-    void detach_orphans(guard& held) noexcept;
+    void detach_orphans() noexcept;
     void fill_submissions() noexcept;
     [[nodiscard]] std::size_t entries_of_next() const noexcept;
     [[nodiscard]] bool next_might_be_broken() const noexcept;

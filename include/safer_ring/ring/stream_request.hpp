@@ -144,7 +144,11 @@ public:
         core.take_from(*this, [&] { count = kind_.size(); });
         return count;
     }
-    [[nodiscard]] bool end_is_taken() const noexcept { return end_is_taken_; }
+    /// Also beside who takes it.
+    [[nodiscard]] bool end_is_taken() const noexcept
+    {
+        return end_is_taken_.load(std::memory_order_acquire);
+    }
 
     void check_waiter() const
     {
@@ -154,7 +158,7 @@ public:
     void check_next() const
     {
         check_waiter();
-        if (end_is_taken_)
+        if (end_is_taken())
             stop_program("next() on a stream that is over; is_over() tells");
     }
     void set_waiter(stream_waiter* waiter) noexcept
@@ -178,8 +182,8 @@ private:
         if (kind_.size() != 0) {
             taken.emplace(kind_.take(cancel_requested()));
             is_held_back_ = is_held_back_ && kind_.size() > low_water();
-        } else if (end_ && !end_is_taken_) {
-            end_is_taken_ = true;
+        } else if (end_ && !end_is_taken()) {
+            end_is_taken_.store(true, std::memory_order_release);
             io_error error = kind_.subject();
             error.code = std::error_code(-*end_, std::system_category());
             taken.emplace(Kind::end(error, cancel_requested()));
@@ -222,7 +226,7 @@ private:
     bool is_starved_ = false;
     bool begins_anew_ = false; // As soon as the kernel has given the request back.
     bool is_lost_ = false;
-    bool end_is_taken_ = false;
+    std::atomic<bool> end_is_taken_{false};
     std::optional<int> end_; // Zero, or the negated errno.
     std::atomic<stream_waiter*> waiter_{nullptr};
 };
