@@ -21,8 +21,9 @@ namespace http_server {
 
 namespace {
 
-// O_NONBLOCK: a named pipe without a writer must not stop the loop. It does nothing to regular
-// files.
+// To look at what there is: to open a device may have an effect, and a named pipe lets its writer in.
+constexpr int look_flags = O_PATH | O_CLOEXEC;
+// O_NONBLOCK: what has become a named pipe meanwhile must not stop the loop.
 constexpr int open_flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
 std::string likely_cause(int error, const std::string& path)
@@ -46,7 +47,7 @@ std::string likely_cause(int error, const std::string& path)
 
 // For kernels and sandboxes without openat2: one segment after the other, and no symbolic link at
 // all.
-int open_without_links(int root, const std::string& relative)
+int open_without_links(int root, const std::string& relative, int flags)
 {
     file_descriptor folder{::fcntl(root, F_DUPFD_CLOEXEC, 0)};
     for (std::size_t begin = 0;;) {
@@ -55,7 +56,7 @@ int open_without_links(int root, const std::string& relative)
         const auto slash = relative.find('/', begin);
         const auto segment = relative.substr(begin, slash - begin);
         if (slash == std::string::npos)
-            return ::openat(folder.get(), segment.c_str(), open_flags | O_NOFOLLOW);
+            return ::openat(folder.get(), segment.c_str(), flags | O_NOFOLLOW);
         folder = file_descriptor{
             ::openat(folder.get(), segment.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
         begin = slash + 1;
@@ -87,12 +88,19 @@ document_root::document_root(const std::string& path)
 opened_file document_root::open(const std::string& relative) const
 {
     opened_file result;
-    result.fd = file_descriptor{open_beneath(relative.empty() ? "." : relative)};
     struct stat status {};
-    if (!result.fd || ::fstat(result.fd.get(), &status) != 0) {
-        result.error = errno;
-        return result;
+    for (const int flags : {look_flags, open_flags}) {
+        result.fd = {}; // One at a time: they may be short.
+        result.fd = file_descriptor{open_beneath(relative.empty() ? "." : relative, flags)};
+        if (!result.fd || ::fstat(result.fd.get(), &status) != 0) {
+            result.error = errno;
+            return result;
+        }
+        if (!S_ISREG(status.st_mode))
+            break;
     }
+    if (S_ISLNK(status.st_mode)) // Without openat2.
+        result.error = ELOOP;
     if (S_ISREG(status.st_mode))
         result.info.what = file_info::kind::regular;
     if (S_ISDIR(status.st_mode))
@@ -103,10 +111,10 @@ opened_file document_root::open(const std::string& relative) const
     return result;
 }
 
-int document_root::open_beneath(const std::string& relative) const
+int document_root::open_beneath(const std::string& relative, int flags) const
 {
     open_how how{};
-    how.flags = static_cast<std::uint64_t>(open_flags);
+    how.flags = static_cast<std::uint64_t>(flags);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; // openat2(2): Linux 5.6
     // EAGAIN: something was renamed while the kernel followed a ".." inside of a link.
     for (int attempt = 0; attempt < 4; ++attempt) {
@@ -114,7 +122,7 @@ int document_root::open_beneath(const std::string& relative) const
         if (fd >= 0)
             return static_cast<int>(fd);
         if (errno == ENOSYS || errno == EPERM)
-            return open_without_links(fd_.get(), relative);
+            return open_without_links(fd_.get(), relative, flags);
         if (errno != EAGAIN && errno != EINTR)
             return -1;
     }

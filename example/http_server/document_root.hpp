@@ -46,14 +46,14 @@ struct opened_file {
     file_info info;
 };
 
-// A folder, and nothing outside of it: symbolic links are followed only as long as they stay
-// inside.
+// A folder, and nothing outside of it: symbolic links are followed only if they are relative, and as
+// long as they stay inside.
 class document_root {
 public:
     // Throws std::runtime_error with the likely cause when `path` cannot be served.
     explicit document_root(const std::string& path);
 
-    // Never blocks on a pipe or a device. `relative` has no leading slash and no ".." segment.
+    // Opens no pipe and no device: of what is neither a file nor a folder only that is told. `relative` has no leading slash and no ".." segment.
     opened_file open(const std::string& relative) const;
 
     // The absolute path, for messages.
@@ -63,7 +63,7 @@ public:
     std::vector<std::string> list(std::size_t most) const;
 
 private:
-    int open_beneath(const std::string& relative) const;
+    int open_beneath(const std::string& relative, int flags) const;
 
     std::string path_;
     file_descriptor fd_;

@@ -71,6 +71,8 @@ void serve(const options& options)
 
 int main(int argc, char** argv)
 try {
+    // A message that nobody reads any more must not end the server.
+    std::signal(SIGPIPE, SIG_IGN);
     // Buffers come and go with the requests. By default the end of the heap would be given back to
     // the kernel, and asked for again, at about every tenth of them.
     ::mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);

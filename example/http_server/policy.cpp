@@ -17,11 +17,11 @@ namespace http_server {
 
 namespace {
 
-// Whether a request line ends as one of some HTTP version does, "... HTTP/7.3".
+// Whether a request line is one of some HTTP version, "GET / HTTP/7.3".
 bool has_http_version(std::string_view text)
 {
     const auto line = text.substr(0, text.find("\r\n"));
-    if (line.size() < 9)
+    if (line.size() < 9 || std::count(line.begin(), line.end(), ' ') != 2)
         return false;
     const auto tail = line.substr(line.size() - 9);
     return tail.substr(0, 6) == " HTTP/" && is_digit(tail[6]) && tail[7] == '.' &&

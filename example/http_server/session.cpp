@@ -109,7 +109,7 @@ task<session::outcome> session::receive_request()
     end_at(idle_ ? idle_until : clock::now() + limits_.header_timeout);
     bool in_body = false;
     for (;;) {
-        if (idle_ && stopping_)
+        if (idle_ && stopping_ && !has_unread())
             co_return outcome::gone;
         if (buffer_.size() != 0) {
             if (const auto done = parse())
@@ -151,10 +151,23 @@ void session::skip_empty_lines()
     }
 }
 
+// Whether something waits to be read. Closing would reset the connection then, with what of the
+// last answer the client has not read yet.
+bool session::has_unread()
+{
+    error_code ignored;
+    return stream_.socket().available(ignored) != 0;
+}
+
 std::optional<session::outcome> session::parse()
 {
     // The parser would refuse what is half of an empty line.
     if (!parser_->got_some() && empty_lines_ < empty_lines_limit && received() == "\r")
+        return std::nullopt;
+    // It asserts that behind the line of a last chunk two bytes or more have come (Boost 1.81 to
+    // 1.88), which matters if that is the first chunk. Whatever these four are, they are not the end.
+    if (parser_->is_header_done() && received().size() == 4 && received().starts_with("0\r\n") &&
+        parser_->chunked())
         return std::nullopt;
     const bool in_header = !parser_->is_header_done();
     auto error = put();

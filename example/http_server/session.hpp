@@ -47,6 +47,7 @@ private:
     void skip_empty_lines();
     std::optional<outcome> parse();
     error_code put();
+    bool has_unread();
     std::string_view received() const;
     task<bool> send(answer& response);
     task<void> drain();

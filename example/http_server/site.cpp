@@ -19,6 +19,9 @@ namespace {
 using http::field;
 using http::status;
 
+// Beast keeps the length of a field in 16 bits, and throws for a longer one.
+constexpr std::size_t longest_location = 60'000;
+
 void set_common_fields(response_head& head, const request_head& request)
 {
     head.version(request.version() == 10 ? 10 : 11);
@@ -97,11 +100,16 @@ answer site::respond_to_path(const request_head& request, const target& where) c
     case file_info::kind::directory: {
         if (name != where.path)
             return respond_with_errno(request, ENOENT); // a folder named index.html
-        auto result = respond(
-            request, {status::moved_permanently, "the folder's name ends with a slash", false});
         auto location = '/' + percent_encode(where.path) + '/';
         if (!where.query.empty())
             location += '?' + where.query;
+        if (location.size() > longest_location)
+            return respond(request, {status::uri_too_long,
+                                     "the folder's name ends with a slash; with that, the target "
+                                     "is too long to be sent there",
+                                     false});
+        auto result = respond(
+            request, {status::moved_permanently, "the folder's name ends with a slash", false});
         result.head.set(field::location, location);
         return result;
     }
@@ -141,8 +149,9 @@ answer site::respond_with_errno(const request_head& request, int error) const
         return respond(request, {status::forbidden, "this is neither a file nor a folder", false});
     case EXDEV:
     case ELOOP:
-        return respond(
-            request, {status::forbidden, "a symbolic link leads out of the served folder", false});
+        return respond(request,
+                       {status::forbidden,
+                        "a symbolic link is absolute, or leads out of the served folder", false});
     case EMFILE:
     case ENFILE:
     case ENOMEM:

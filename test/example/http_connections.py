@@ -3,6 +3,7 @@
 # Distributed under the Boost Software License, Version 1.0. See LICENSE.txt.
 """How long a connection to the HTTP server lives: keep-alive, pipelining, time-outs, limits of number."""
 
+import os
 import re
 import resource
 import select
@@ -202,6 +203,17 @@ def connections_beyond_the_limit_wait_their_turn():
             client.close()
         assert server.stderr().count("accepting is paused") == 1, server.stderr()
         assert "--connections allows no more" in server.stderr()
+
+
+@check
+def message_that_nobody_reads_does_not_end_the_server():
+    reader, writer = os.pipe()
+    with serve("--connections", "1", stderr=writer) as server:
+        os.close(reader)
+        os.close(writer)
+        for _ in range(2):  # Behind each, accepting is paused, and that is said.
+            with Connection(server) as client:
+                assert client.request("/hello.txt").status == 200
 
 
 def processor_time_ticks(server):

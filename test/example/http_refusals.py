@@ -6,9 +6,10 @@
 import os
 import select
 import socket
+import subprocess
 from pathlib import Path
 
-from support import Connection, Process, check, make_root, program, run_checks, until
+from support import WATCHDOG_S, Connection, Process, check, make_root, program, run_checks, until
 
 folder = make_root()
 root = Path(folder.name)
@@ -41,7 +42,8 @@ def get(path):
 
 @check
 def malformed_requests_get_400_and_the_connection_closes():
-    for data in (b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET /\r\n\r\n", b"GET / FTP/1.1\r\n\r\n", b"\x00\x01\x02\x03\r\n\r\n",
+    for data in (b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"GET /\r\n\r\n", b"GET / FTP/1.1\r\n\r\n",
+                 b"GET /a b.txt HTTP/1.1\r\n" + HOST + b"\r\n", b"GET /a  HTTP/1.1\r\n" + HOST + b"\r\n", b"\x00\x01\x02\x03\r\n\r\n",
                  b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)) + b"\r\n\r\n",
                  b"GET / HTTP/1.1\r\n" + HOST + b"Bad Field: x\r\n\r\n", b"GET / HTTP/1.1\r\n" + HOST + b": x\r\n\r\n",
                  b"GET / HTTP/1.1\r\n" + HOST + b"X: a\x00b\r\n\r\n", b"GET /a\x00b HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -181,7 +183,19 @@ def traversal_is_refused():
 
 @check
 def pipes_and_sockets_are_refused():
+    writer = subprocess.Popen(["sh", "-c", f"printf text > '{root}/pipe'"], stderr=subprocess.DEVNULL)
+    states = []
+
+    def waits_for_a_reader():
+        states.append(Path(f"/proc/{writer.pid}/stat").read_text().rsplit(")", 1)[1].split()[0])
+        return states[-5:] == ["S"] * 5
+
+    until(waits_for_a_reader, "the writer to wait for a reader")
     assert get("/pipe").status == 403
+    # The server has not let it in, and gone.
+    with open(os.open(root / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+        assert writer.wait(WATCHDOG_S) == 0
+        assert pipe.read() == b"text"
     folder_of_socket = os.open(root, os.O_PATH | os.O_DIRECTORY)
     try:
         with socket.socket(socket.AF_UNIX) as listening:

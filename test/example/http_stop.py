@@ -64,15 +64,21 @@ def idle_connections_are_closed_at_once():
 
 @check
 def large_download_under_way_is_finished():
-    with serve(*NO_DEADLINE) as server, Connection(server, receive_buffer=16384) as client:
-        client.send(b"GET /large.bin HTTP/1.1\r\nHost: t\r\n\r\n")
-        while b"\r\n\r\n" not in client.buffer:
-            assert client.fill()
-        begin_stop(server)
-        assert server.process.poll() is None
-        assert client.response().body == (root / "large.bin").read_bytes()
-        assert client.at_end()
-        server.wait(time.monotonic(), STOP_S)
+    for has_sent_the_next_one in (False, True):
+        with serve(*NO_DEADLINE) as server, Connection(server, receive_buffer=16384) as client:
+            client.send(b"GET /large.bin HTTP/1.1\r\nHost: t\r\n\r\n")
+            while b"\r\n\r\n" not in client.buffer:
+                assert client.fill()
+            if has_sent_the_next_one:
+                client.send(b"GET /hello.txt HTTP/1.1\r\nHost: t\r\n\r\n")
+            begin_stop(server)
+            assert server.process.poll() is None
+            assert client.response().body == (root / "large.bin").read_bytes()
+            if has_sent_the_next_one:
+                last = client.response()
+                assert (last.body, last.headers["connection"]) == (b"hello, world\n", "close")
+            assert client.at_end()
+            server.wait(time.monotonic(), STOP_S)
 
 
 @check

@@ -93,8 +93,8 @@ class Process:
 
     def __init__(self, command, **popen_options):
         self.stderr_file = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr_file, **popen_options)
+        self.process = subprocess.Popen(command, **{
+            "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": self.stderr_file, **popen_options})
         readable, _, _ = select.select([self.process.stdout], [], [], WATCHDOG_S)
         self.line = self.process.stdout.readline().decode() if readable else ""
         match = re.search(r" on (?:http://)?(.*):(\d+)", self.line)
