@@ -50,12 +50,13 @@ inline std::size_t fill_socket(int writer)
     constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     const std::string block(1 << 16, 'f');
     std::size_t filled = 0;
-    for (ssize_t n = 0; n >= 0; filled += n > 0 ? static_cast<std::size_t>(n) : 0)
-        n = ::send(writer, block.data(), block.size(), flags);
     fill_up(writer, [&] {
-        const bool had_room = ::send(writer, block.data(), 1, flags) > 0;
-        filled += had_room ? 1 : 0;
-        return had_room;
+        ssize_t n = ::send(writer, block.data(), block.size(), flags);
+        // Byte by byte only the rest: what the kernel moves on makes room for much once more.
+        if (n < 0)
+            n = ::send(writer, block.data(), 1, flags);
+        filled += n > 0 ? static_cast<std::size_t>(n) : 0;
+        return n > 0;
     });
     return filled;
 }
