@@ -58,7 +58,7 @@ io_operation::step owned_transfer_operation::settle(event_loop&) noexcept
         return step::done;
     moved_bytes_ += static_cast<std::size_t>(result_);
     result_ = 0;
-    return is_all_moved() ? step::done : step::again;
+    return is_done() ? step::done : step::again;
 }
 
 /// Before the descriptor is closed, or asked for something that comes after it.
@@ -71,7 +71,7 @@ bool owned_transfer_operation::can_perform() const noexcept
 
 bool owned_transfer_operation::perform(int fd) noexcept
 {
-    while (!is_all_moved()) {
+    while (!is_done()) {
         const auto bytes = left();
         const iovec from{const_cast<std::byte*>(bytes.data()), one_call(bytes.size())};
         ssize_t n = 0;
@@ -107,7 +107,7 @@ void owned_transfer_operation::keep_for_later(event_loop&) noexcept
 {
     if (result_ > 0) {
         moved_bytes_ += static_cast<std::size_t>(result_);
-        result_ = is_all_moved() ? 0 : -ECANCELED;
+        result_ = is_done() ? 0 : -ECANCELED;
     }
     get_back();
 }

@@ -17,8 +17,16 @@
 /// Reading and writing files with the memory of the operation, without handlers.
 namespace safer_ring::inline SAFER_RING_ABI::ring {
 
+/// How much of its buffer a transfer is asked for: some bytes at least, or all.
+enum class transfer_extent { some, all };
+
 /// Moves bytes between a buffer of its own and a file that has positions, from an
-/// offset on, until all are moved, the file ends, or an error occurs.
+/// offset on, until as many are moved as were asked for, the file ends, or an error
+/// occurs.
+///
+/// Who asked for some bytes is told of the first that come: behind them, a file that
+/// looks like one on a disk may wait for more, as /proc/kmsg does, and those of some
+/// FUSE servers.
 ///
 /// The kernel works on the buffer itself, however long it takes: the operation, and
 /// with it the buffer, stays until the kernel has let go. Nobody who cancels or closes
@@ -26,9 +34,10 @@ namespace safer_ring::inline SAFER_RING_ABI::ring {
 class SAFER_RING_API owned_transfer_operation : public io_operation {
 protected:
     /// `bytes` is the part of `memory` that is to be filled or written.
-    owned_transfer_operation(direction way, std::unique_ptr<lent_bytes> memory,
-                             std::span<const std::byte> bytes, std::uint64_t offset) noexcept
-        : memory_(std::move(memory)), bytes_(bytes), offset_(offset), way_(way)
+    owned_transfer_operation(direction way, transfer_extent extent,
+                             std::unique_ptr<lent_bytes> memory, std::span<const std::byte> bytes,
+                             std::uint64_t offset) noexcept
+        : memory_(std::move(memory)), bytes_(bytes), offset_(offset), way_(way), extent_(extent)
     {
     }
     ~owned_transfer_operation();
@@ -50,6 +59,10 @@ protected:
     std::unique_ptr<lent_memory> surrender() noexcept final;
 
 private:
+    [[nodiscard]] bool is_done() const noexcept
+    {
+        return is_all_moved() || (extent_ == transfer_extent::some && moved_bytes_ != 0);
+    }
     [[nodiscard]] std::span<const std::byte> left() const noexcept
     {
         return bytes_.subspan(moved_bytes_);
@@ -63,6 +76,7 @@ private:
     registered_range range_;
     worker_descriptor file_of_worker_;
     direction way_;
+    transfer_extent extent_;
     bool is_lent_ = false;
 };
 

@@ -26,6 +26,7 @@
 // Operations that own their buffer, as leaves that hand it back to the test.
 namespace unit {
 
+using ring::transfer_extent;
 using safer_ring::buffer_pool;
 using safer_ring::owned_buffer;
 using safer_ring::registered_buffers;
@@ -92,9 +93,10 @@ struct come_back {
 template <class Buffer>
 class transfer_in_place : public ring::owned_transfer_operation {
 protected:
-    transfer_in_place(direction way, Buffer&& buffer, std::uint64_t offset, come_back<Buffer>& back)
+    transfer_in_place(direction way, Buffer&& buffer, std::uint64_t offset, come_back<Buffer>& back,
+                      transfer_extent extent = transfer_extent::all)
         : transfer_in_place(way, std::make_unique<ring::lent_buffer<Buffer>>(std::move(buffer)),
-                            offset, back)
+                            offset, back, extent)
     {
     }
     ~transfer_in_place() = default;
@@ -110,14 +112,14 @@ protected:
 
 private:
     transfer_in_place(direction way, std::unique_ptr<ring::lent_buffer<Buffer>>&& memory,
-                      std::uint64_t offset, come_back<Buffer>& back)
-        : transfer_in_place(way, memory->bytes(), memory, offset, back)
+                      std::uint64_t offset, come_back<Buffer>& back, transfer_extent extent)
+        : transfer_in_place(way, memory->bytes(), memory, offset, back, extent)
     {
     }
     transfer_in_place(direction way, std::span<const std::byte> bytes,
                       std::unique_ptr<ring::lent_buffer<Buffer>>& memory, std::uint64_t offset,
-                      come_back<Buffer>& back)
-        : ring::owned_transfer_operation(way, std::move(memory), bytes, offset), back_(back)
+                      come_back<Buffer>& back, transfer_extent extent)
+        : ring::owned_transfer_operation(way, extent, std::move(memory), bytes, offset), back_(back)
     {
     }
 
@@ -138,9 +140,10 @@ protected:
 /// A transfer that was started: what its handler was told, and what came back.
 template <class Buffer = owned_buffer>
 struct owned_transfer {
-    owned_transfer(open_file& f, direction way, Buffer buffer, std::uint64_t offset)
+    owned_transfer(open_file& f, direction way, Buffer buffer, std::uint64_t offset,
+                   transfer_extent extent = transfer_extent::all)
         : memory(buffer.data()), told(f.loop.start<transfer_in_place<Buffer>>(
-                                     *f.handle, way, way, std::move(buffer), offset, back)),
+                                     *f.handle, way, way, std::move(buffer), offset, back, extent)),
           id(f.loop.last_id)
     {
     }

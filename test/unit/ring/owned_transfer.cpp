@@ -71,6 +71,27 @@ BOOST_AUTO_TEST_CASE(read_goes_on_where_the_kernel_stopped)
     BOOST_TEST(l.submitted(opcode::read).size() > 1U);
 }
 
+BOOST_AUTO_TEST_CASE(some_bytes_are_the_first_that_the_kernel_moves)
+{
+    simulated_loop l(small_options(), moving_little());
+    open_file f(l, std::string(1000, 'c'));
+    owned_transfer<> read(f, direction::read, owned_buffer(1000), 0, transfer_extent::some);
+    l.run();
+    owned_transfer<> write(f, direction::write, bytes_of(std::string(1000, 'd')), 0,
+                           transfer_extent::some);
+    l.run();
+    for (const auto* t : {&read, &write}) {
+        BOOST_TEST(t->told.result == 0);
+        BOOST_TEST(t->back.moved_bytes > 0U);
+        BOOST_TEST(!t->back.all);
+    }
+    BOOST_TEST((read.text() == std::string(read.back.moved_bytes, 'c')));
+    BOOST_TEST((f.contents() == std::string(write.back.moved_bytes, 'd') +
+                                    std::string(1000 - write.back.moved_bytes, 'c')));
+    BOOST_TEST(l.submitted(opcode::read).size() == 1U);
+    BOOST_TEST(l.submitted(opcode::write).size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(each_piece_is_asked_for_behind_the_last)
 {
     for (const direction way : {direction::read, direction::write}) {

@@ -58,7 +58,7 @@ private:
     owned_file_transfer(const View& view, std::unique_ptr<ring::lent_buffer<Buffer>>& memory,
                         std::size_t before, std::uint64_t offset)
         : ring::owned_transfer_operation(
-              reads ? ring::direction::read : ring::direction::write, std::move(memory),
+              reads ? ring::direction::read : ring::direction::write, Extent, std::move(memory),
               {static_cast<const std::byte*>(view.data()), view.size()}, offset),
           before_(before)
     {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <safer_ring/asio/detail/initiation_of.hpp>
+#include <safer_ring/ring/owned_transfer.hpp>
 #include <safer_ring/ring/shared_buffer.hpp>
 
 #include <boost/asio/associated_allocator.hpp>
@@ -146,8 +147,7 @@ public:
     }
 };
 
-/// How much of a buffer a transfer is asked for: some bytes at least, or all.
-enum class transfer_extent { some, all };
+using ring::transfer_extent;
 
 /// What starts an operation. Objects that the kernel can ask for the buffer itself
 /// have another: see owned_file_transfer.hpp.
