@@ -99,7 +99,67 @@ std::string answer_to_ping(const std::string& text)
                                                : std::string(answer.text().substr(sizeof header));
 }
 
+/// Another receiver of the socket takes a message of one byte between the look at its length and
+/// the receive.
+template <class Socket>
+struct shared_socket : Socket {
+    using Socket::Socket;
+    std::size_t available(error_code& ec)
+    {
+        char first = 0;
+        BOOST_TEST(::recv(this->native_handle(), &first, 1, MSG_DONTWAIT) == 1);
+        ec = {};
+        return 1;
+    }
+};
+
+/// Nobody knows how much there is.
+template <class Socket>
+struct socket_without_count : Socket {
+    using Socket::Socket;
+    std::size_t available(error_code& ec)
+    {
+        ec = net::error::not_socket;
+        return 0;
+    }
+};
+
 BOOST_AUTO_TEST_SUITE(messages)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(message_behind_the_one_that_somebody_took_comes_whole, Ctx, contexts)
+{
+    Ctx ctx;
+    local_datagram_socket_of<Ctx> from(ctx);
+    shared_socket<local_datagram_socket_of<Ctx>> to(ctx);
+    net::local::connect_pair(from, to);
+    const std::string message = "longer than " + std::string(60'000, 'm');
+    from.set_option(net::socket_base::send_buffer_size(1 << 18));
+    from.send(net::buffer("x", 1));
+    from.send(net::buffer(message));
+    auto [ec, whole] = receive(ctx, to);
+    BOOST_TEST(ec == error_code());
+    BOOST_TEST((whole.text() == message));
+    BOOST_TEST(whole.capacity() == message.size());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(bytes_that_nobody_counts_come_into_a_buffer_of_their_length, Ctx,
+                              contexts)
+{
+    Ctx ctx;
+    local_socket_of<Ctx> from(ctx);
+    socket_without_count<local_socket_of<Ctx>> to(ctx);
+    net::local::connect_pair(from, to);
+    const std::string text(20'000, 't');
+    net::write(from, net::buffer(text));
+    auto [ec, received] = receive(ctx, to);
+    BOOST_TEST(ec == error_code());
+    BOOST_TEST((received.text() == text));
+    BOOST_TEST(received.capacity() == text.size());
+    from.close();
+    auto [at_end, nothing] = receive(ctx, to);
+    BOOST_TEST(at_end == net::error::eof);
+    BOOST_TEST(nothing.empty());
+}
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(long_datagram_comes_whole_into_a_buffer_that_is_made, Ctx, contexts)
 {

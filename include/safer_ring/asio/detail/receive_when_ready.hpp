@@ -13,10 +13,15 @@
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
+#include <iterator>
+#include <memory>
 #include <new>
+#include <span>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
@@ -60,17 +65,40 @@ private:
     boost::system::error_code receive(owned_buffer& received)
     {
         boost::system::error_code error;
-        const std::size_t there = has_messages() ? size_of_message(error) : size_of_bytes(error);
+        const bool messages = has_messages();
+        const std::size_t there = messages ? size_of_message(error) : size_of_bytes();
         if (error)
             return error;
         try {
-            // At the end of a stream, and of a datagram of no bytes, there is nothing.
             received = owned_buffer(std::max<std::size_t>(there, 1));
+            // Who shares the socket may have been faster, and the next message be longer. Of a
+            // stream whose length nobody tells, everything goes there.
+            const std::span<std::byte> rest =
+                messages || there == 0 ? memory_of_thread() : std::span<std::byte>();
+            const std::size_t n = receive_at_once({net::buffer(received.data(), received.size()),
+                                                   net::buffer(rest.data(), rest.size())},
+                                                  0, error);
+            if (n > received.size())
+                received = joined(received, rest.first(n - received.size()));
+            received.resize(n);
         } catch (const std::bad_alloc&) {
             return net::error::no_memory;
         }
-        received.resize(receive_at_once(net::buffer(received.data(), received.size()), 0, error));
         return error;
+    }
+
+    /// What is used for the time of one receive only.
+    static std::span<std::byte> memory_of_thread()
+    {
+        static thread_local const std::unique_ptr<std::byte[]> memory(new std::byte[most_bytes]);
+        return {memory.get(), most_bytes};
+    }
+
+    static owned_buffer joined(const owned_buffer& first, std::span<const std::byte> rest)
+    {
+        owned_buffer all(first.size() + rest.size());
+        std::copy(rest.begin(), rest.end(), std::copy_n(first.data(), first.size(), all.data()));
+        return all;
     }
 
     bool has_messages() noexcept
@@ -81,37 +109,40 @@ private:
                type != SOCK_STREAM;
     }
 
-    std::size_t size_of_bytes(boost::system::error_code& error)
+    /// Zero where nobody tells (FIONREAD): netlink does not, nor did streams of MPTCP and vsock at
+    /// first.
+    std::size_t size_of_bytes()
     {
-        return std::min(socket_->available(error), most_bytes);
+        boost::system::error_code unknown;
+        return std::min(socket_->available(unknown), most_bytes);
     }
 
     /// What does not fit into the memory would be lost, so all of it has to. Not every
-    /// family of sockets knows how many bytes are there (FIONREAD), as netlink does not,
-    /// and not every one answers the length of what it cuts, as SCTP does not; sockets for
-    /// pings and CAN do neither.
+    /// family of sockets answers the length of what it cuts, as SCTP does not; sockets for
+    /// pings and CAN do not tell how many bytes are there either.
     std::size_t size_of_message(boost::system::error_code& error)
     {
         char first = 0;
-        const std::size_t n = receive_at_once(net::buffer(&first, 1), MSG_PEEK | MSG_TRUNC, error);
-        if (n != 1 || error)
-            return n;
-        boost::system::error_code unknown;
-        const std::size_t there = size_of_bytes(unknown);
-        return there != 0 ? there : most_bytes;
+        const std::size_t n =
+            receive_at_once({net::buffer(&first, 1)}, MSG_PEEK | MSG_TRUNC, error);
+        return n != 1 || error ? n : size_of_bytes();
     }
 
     /// Asio's own sockets wait behind MSG_DONTWAIT unless their user has made them
     /// non-blocking, so they are not asked.
-    std::size_t receive_at_once(net::mutable_buffer into, int flags,
+    std::size_t receive_at_once(const std::array<net::mutable_buffer, 2>& into, int flags,
                                 boost::system::error_code& error)
     {
         flags |= MSG_DONTWAIT;
         if (ask(*socket_).context() != nullptr)
             return socket_->receive(into, flags, error);
+        iovec parts[] = {{into[0].data(), into[0].size()}, {into[1].data(), into[1].size()}};
+        msghdr message{};
+        message.msg_iov = parts;
+        message.msg_iovlen = std::size(parts);
         ssize_t n = 0;
         do
-            n = ::recv(socket_->native_handle(), into.data(), into.size(), flags);
+            n = ::recvmsg(socket_->native_handle(), &message, flags);
         while (n < 0 && errno == EINTR);
         if (n < 0)
             error = to_error_code(-errno);
