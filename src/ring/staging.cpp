@@ -59,6 +59,10 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
     : size_bytes_(size_bytes)
 {
     constexpr unsigned most = 32768; // io_uring_register(2), IORING_REGISTER_PBUF_RING
+    // Also where there are none: a stream makes as large a buffer then.
+    if (size_bytes == 0)
+        throw std::invalid_argument("safer_ring: options::receive_buffer_size_bytes is zero; a "
+                                    "receive_buffer_count of zero turns the buffers off");
     if (count == 0) {
         reason_ = "turned off";
         return;
@@ -67,9 +71,6 @@ receive_buffers::receive_buffers(backend::backend& kernel, unsigned count, unsig
         throw std::invalid_argument("safer_ring: options::receive_buffer_count is " +
                                     std::to_string(count) +
                                     "; the kernel wants a power of two up to 32768");
-    if (size_bytes == 0)
-        throw std::invalid_argument("safer_ring: options::receive_buffer_size_bytes is zero; a "
-                                    "receive_buffer_count of zero turns the buffers off");
     ring_memory_ = mapped_memory(std::size_t{count} * sizeof(backend::provided_buffer));
     while (most_halvings_ < max_halvings &&
            size_bytes >> (most_halvings_ + 1) >= least_length_bytes)

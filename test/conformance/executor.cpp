@@ -11,6 +11,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -448,6 +449,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_of_the_nested_strand_work, Ctx,
     ctx.run();
     BOOST_TEST(order == (ints{1, 2, 3, 4, 5}), per_element());
 
+    // An argument is passed on as it is, also one that std::bind would call.
+    order.clear();
+    strand.wrap([&](auto&& function) { order.push_back(function() + 1); })(
+        std::bind([] { return 7; }));
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(order == ints{8}, per_element());
+
     // What is bound to another strand runs on both.
     strand_of<Ctx> other(ctx.get_executor());
     int on_both = 0;
@@ -535,6 +544,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_work, Ctx, contexts)
     const typename Ctx::count_type n = ctx.run();
     BOOST_TEST(n == 2u);
     BOOST_TEST(order == (ints{1, 2, 3, 4}), per_element());
+    ctx.wrap([&](auto&& function) { order.push_back(function() + 1); })(
+        std::bind([] { return 7; }));
+    ctx.restart();
+    ctx.run();
+    BOOST_TEST(order.back() == 8);
     strand_of<Ctx> strand(ctx.get_executor());
     bool on_strand = false;
     ctx.wrap(net::bind_executor(strand, [&](int) { on_strand = strand.running_in_this_thread(); }))(

@@ -396,7 +396,7 @@ template <typename Handler>
 auto io_context::wrap(Handler handler)
 {
     return [this, handler = std::move(handler)]<typename... Args>(Args&&... args) {
-        auto call = std::bind(handler, std::forward<Args>(args)...);
+        auto call = detail::bound_call(handler, std::forward<Args>(args)...);
         if (this->get_executor().running_in_this_thread())
             call();
         else

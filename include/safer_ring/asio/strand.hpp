@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <safer_ring/asio/detail/where_bound.hpp>
 #include <safer_ring/asio/executor.hpp>
 
 #include <boost/asio/associated_allocator.hpp>
@@ -11,7 +12,6 @@
 
 #include <cstddef>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <type_traits>
@@ -173,7 +173,7 @@ struct io_context::strand::wrapped {
     template <typename... Args>
     void operator()(Args&&... args)
     {
-        auto call = std::bind(handler, std::forward<Args>(args)...);
+        auto call = detail::bound_call(handler, std::forward<Args>(args)...);
         if (where.running_in_this_thread())
             return where.dispatch(std::move(call), std::allocator<void>());
         where.dispatch(detail::where_bound(handler, std::move(call)), std::allocator<void>());

@@ -10,10 +10,22 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/system_executor.hpp>
 
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 namespace safer_ring::inline SAFER_RING_ABI::detail {
+
+/// A function that calls a copy of `handler` with copies of the arguments. std::bind would call what
+/// is itself the result of std::bind, and unwrap references, instead of passing them on.
+template <typename Handler, typename... Args>
+auto bound_call(const Handler& handler, Args&&... args)
+{
+    return
+        [handler, args = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]() mutable {
+            std::apply(handler, args);
+        };
+}
 
 /// A function that calls `call` on the executor that `handler`, which is in it, is bound to; one that
 /// is bound to none is called as it is. For what runs functions without looking at that. Until then, that
