@@ -3,6 +3,7 @@
 
 #include "streams.hpp"
 
+#include <support/address_space.hpp>
 #include <support/sanitizer.hpp>
 #include <support/watchdog.hpp>
 
@@ -12,7 +13,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <fstream>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -36,14 +36,6 @@ owned_buffer next_of(connection& c)
     auto [result, buffer] = c.receiving.next().wait();
     BOOST_TEST(result.has_value());
     return std::move(buffer);
-}
-
-/// How much address space this process has.
-std::size_t address_space_bytes()
-{
-    std::size_t pages = 0;
-    std::ifstream("/proc/self/statm") >> pages;
-    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 BOOST_AUTO_TEST_SUITE(buffer_rings, *needs_buffer_ring)
@@ -141,14 +133,14 @@ BOOST_AUTO_TEST_CASE(buffer_rings_come_and_go_with_their_memory)
     const buffer_ring first(ring, 8, 64);
     connection c(ring, first);
     constexpr std::size_t size_bytes = std::size_t{1} << 20;
-    const std::size_t before = address_space_bytes();
+    const std::size_t before = test_support::address_space_bytes();
     for (int i = 0; i < 100; ++i) {
         buffer_ring each(ring, 16, size_bytes);
         connection own(ring, each);
         send_text(own.far, piece(i));
         BOOST_TEST(next_of(own).text() == piece(i));
     }
-    BOOST_TEST(address_space_bytes() < before + 20 * 16 * size_bytes);
+    BOOST_TEST(test_support::address_space_bytes() < before + 20 * 16 * size_bytes);
     send_text(c.far, "first");
     BOOST_TEST(next_of(c).text() == "first");
 }
@@ -157,13 +149,13 @@ BOOST_AUTO_TEST_CASE(memory_goes_with_the_last_stream_or_before_other_buffers_co
 {
     io_ring ring;
     constexpr std::size_t size_bytes = std::size_t{1} << 20;
-    const std::size_t before = address_space_bytes();
+    const std::size_t before = test_support::address_space_bytes();
     std::optional<buffer_ring> buffers(std::in_place, ring, 64, size_bytes);
     std::optional<connection> c(std::in_place, ring, *buffers);
     ring.flush();
     buffers.reset();
     c.reset();
-    BOOST_TEST(address_space_bytes() < before + 32 * size_bytes);
+    BOOST_TEST(test_support::address_space_bytes() < before + 32 * size_bytes);
     buffers.emplace(ring, 64, size_bytes);
     c.emplace(ring, *buffers);
     c->far.reset();
@@ -171,7 +163,7 @@ BOOST_AUTO_TEST_CASE(memory_goes_with_the_last_stream_or_before_other_buffers_co
     buffers.reset();
     c.reset(); // Over, it needs no ring.
     const buffer_ring others(ring, 8, 64);
-    BOOST_TEST(address_space_bytes() < before + 32 * size_bytes);
+    BOOST_TEST(test_support::address_space_bytes() < before + 32 * size_bytes);
 }
 
 BOOST_AUTO_TEST_CASE(who_keeps_all_it_gets_does_not_starve_others)
@@ -486,7 +478,7 @@ BOOST_AUTO_TEST_CASE(without_memory_for_copies_a_stream_waits_for_a_buffer,
             wanted.wait();
             kept.pop_back();
         });
-        const rlimit limit{address_space_bytes(), RLIM_INFINITY};
+        const rlimit limit{test_support::address_space_bytes(), RLIM_INFINITY};
         ::setrlimit(RLIMIT_AS, &limit);
         while (void* const leaked = std::malloc(size)) // What the heap has left.
             std::memset(leaked, 0, 1);

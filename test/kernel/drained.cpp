@@ -3,11 +3,10 @@
 
 #include "streams.hpp"
 
-#include "piped_ring.hpp"
-
 #include <boost/test/unit_test.hpp>
 
-#include <optional>
+#include <string>
+#include <tuple>
 #include <utility>
 
 // Operations that wait for everything before them, and streams, which are nothing that is waited for.

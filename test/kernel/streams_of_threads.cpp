@@ -5,10 +5,11 @@
 
 #include "kernel.hpp"
 
+#include "support/address_space.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <poll.h>
@@ -127,14 +128,6 @@ BOOST_AUTO_TEST_CASE(stream_destroyed_while_it_is_about_to_tell_of_its_end_calls
     BOOST_TEST(ring.shutdown(20s));
 }
 
-/// How much address space this process has.
-std::size_t mapped_bytes()
-{
-    std::size_t pages = 0;
-    std::ifstream("/proc/self/statm") >> pages;
-    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
 BOOST_AUTO_TEST_CASE(memory_of_buffers_goes_with_the_last_stream_while_another_thread_runs,
                      *needs_buffer_ring)
 {
@@ -148,7 +141,7 @@ BOOST_AUTO_TEST_CASE(memory_of_buffers_goes_with_the_last_stream_while_another_t
     };
     turns();
     // The allocator has some for each thread as well: a quarter of what is looked for.
-    const std::size_t before = mapped_bytes();
+    const std::size_t before = test_support::address_space_bytes();
     constexpr std::size_t size_bytes = std::size_t{1} << 22;
     for (const bool stream_goes_first : {true, false}) {
         std::optional<buffer_ring> buffers(std::in_place, ring, 64, size_bytes);
@@ -159,10 +152,10 @@ BOOST_AUTO_TEST_CASE(memory_of_buffers_goes_with_the_last_stream_while_another_t
         buffers.reset();
         c.reset();
         const auto limit = std::chrono::steady_clock::now() + test_support::watchdog_time / 2;
-        while (mapped_bytes() > before + 32 * size_bytes &&
+        while (test_support::address_space_bytes() > before + 32 * size_bytes &&
                std::chrono::steady_clock::now() < limit)
             turns();
-        BOOST_TEST(mapped_bytes() < before + 32 * size_bytes);
+        BOOST_TEST(test_support::address_space_bytes() < before + 32 * size_bytes);
     }
     BOOST_TEST(::write(writer.get(), "x", 1) == 1);
     other.end();
