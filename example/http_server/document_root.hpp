@@ -53,7 +53,8 @@ public:
     // Throws std::runtime_error with the likely cause when `path` cannot be served.
     explicit document_root(const std::string& path);
 
-    // Opens no pipe and no device: of what is neither a file nor a folder only that is told. `relative` has no leading slash and no ".." segment.
+    // Opens no pipe and no device: of what is neither a file nor a folder only that is told.
+    // `relative` has no leading slash and no ".." segment.
     opened_file open(const std::string& relative) const;
 
     // The absolute path, for messages.

@@ -28,6 +28,14 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 
 namespace net = boost::asio;
 
+/// For the time of one receive only.
+inline std::span<std::byte> receive_memory_of_thread()
+{
+    constexpr std::size_t size_bytes = 65536;
+    static thread_local const std::unique_ptr<std::byte[]> memory(new std::byte[size_bytes]);
+    return {memory.get(), size_bytes};
+}
+
 /// The steps of a receive that has no memory while it waits.
 template <typename Socket>
 class receive_when_ready {
@@ -74,7 +82,7 @@ private:
             // Who shares the socket may have been faster, and the next message be longer. Of a
             // stream whose length nobody tells, everything goes there.
             const std::span<std::byte> rest =
-                messages || there == 0 ? memory_of_thread() : std::span<std::byte>();
+                messages || there == 0 ? receive_memory_of_thread() : std::span<std::byte>();
             const std::size_t n = receive_at_once({net::buffer(received.data(), received.size()),
                                                    net::buffer(rest.data(), rest.size())},
                                                   0, error);
@@ -85,13 +93,6 @@ private:
             return net::error::no_memory;
         }
         return error;
-    }
-
-    /// What is used for the time of one receive only.
-    static std::span<std::byte> memory_of_thread()
-    {
-        static thread_local const std::unique_ptr<std::byte[]> memory(new std::byte[most_bytes]);
-        return {memory.get(), most_bytes};
     }
 
     static owned_buffer joined(const owned_buffer& first, std::span<const std::byte> rest)
