@@ -124,6 +124,10 @@ task<session::outcome> session::receive_request()
             co_await stream_.async_read_some(buffer_.prepare(space), as_tuple_awaitable);
         // The stream's own limit ends a read that waits. Who sends fast enough never lets one wait.
         if (error || clock::now() >= end_) {
+            // What came in time for the stop is answered.
+            if (error == net::error::operation_aborted && idle_ && stopping_ && has_unread() &&
+                clock::now() < end_)
+                continue;
             idle_ = false;
             co_return outcome::gone;
         }

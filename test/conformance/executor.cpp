@@ -453,9 +453,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_of_the_nested_strand_work, Ctx,
     order.clear();
     strand.wrap([&](auto&& function) { order.push_back(function() + 1); })(
         std::bind([] { return 7; }));
+    strand.wrap([&, calls = 0](int by) mutable { order.push_back(++calls + by); })(8);
     ctx.restart();
     ctx.run();
-    BOOST_TEST(order == ints{8}, per_element());
+    BOOST_TEST(order == (ints{8, 9}), per_element());
 
     // What is bound to another strand runs on both.
     strand_of<Ctx> other(ctx.get_executor());
@@ -546,9 +547,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deprecated_members_work, Ctx, contexts)
     BOOST_TEST(order == (ints{1, 2, 3, 4}), per_element());
     ctx.wrap([&](auto&& function) { order.push_back(function() + 1); })(
         std::bind([] { return 7; }));
+    ctx.wrap([&, calls = 0](int by) mutable { order.push_back(++calls + by); })(8);
     ctx.restart();
     ctx.run();
-    BOOST_TEST(order.back() == 8);
+    BOOST_TEST(order == (ints{1, 2, 3, 4, 8, 9}), per_element());
     strand_of<Ctx> strand(ctx.get_executor());
     bool on_strand = false;
     ctx.wrap(net::bind_executor(strand, [&](int) { on_strand = strand.running_in_this_thread(); }))(

@@ -183,19 +183,24 @@ def traversal_is_refused():
 
 @check
 def pipes_and_sockets_are_refused():
-    writer = subprocess.Popen(["sh", "-c", f"printf text > '{root}/pipe'"], stderr=subprocess.DEVNULL)
+    writer = subprocess.Popen(["sh", "-c", f"printf text > '{root}/pipe'"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     states = []
 
     def waits_for_a_reader():
         states.append(Path(f"/proc/{writer.pid}/stat").read_text().rsplit(")", 1)[1].split()[0])
         return states[-5:] == ["S"] * 5
 
-    until(waits_for_a_reader, "the writer to wait for a reader")
-    assert get("/pipe").status == 403
-    # The server has not let it in, and gone.
-    with open(os.open(root / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
-        assert writer.wait(WATCHDOG_S) == 0
-        assert pipe.read() == b"text"
+    try:
+        until(waits_for_a_reader, "the writer to wait for a reader")
+        assert get("/pipe").status == 403
+        # The server has not let it in, and gone.
+        with open(os.open(root / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+            assert writer.wait(WATCHDOG_S) == 0
+            assert pipe.read() == b"text"
+    finally:
+        writer.kill()
+        writer.wait()
     folder_of_socket = os.open(root, os.O_PATH | os.O_DIRECTORY)
     try:
         with socket.socket(socket.AF_UNIX) as listening:

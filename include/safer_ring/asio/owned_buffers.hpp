@@ -326,7 +326,8 @@ auto async_receive(Socket& socket, Buffer buffer, Token&& token = Token())
 
 /// Receives what comes next into a buffer that is made when it is there, as large
 /// as that: a connection that waits holds no memory for it. Of a stream, 64 KiB at
-/// most are taken, and the rest is left to the next call; a message comes whole.
+/// most are taken, and the rest is left to the next call; a message comes whole (of a socket
+/// from which others take some as well, one may be up to 64 KiB longer than that before it).
 ///
 /// *Completion signature*: `void(error_code, owned_buffer)`.
 ///

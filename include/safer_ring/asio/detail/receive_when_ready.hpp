@@ -78,11 +78,10 @@ private:
         if (error)
             return error;
         try {
-            received = owned_buffer(std::max<std::size_t>(there, 1));
-            // Who shares the socket may have been faster, and the next message be longer. Of a
-            // stream whose length nobody tells, everything goes there.
+            received = owned_buffer(there != 0 ? there : messages ? 1 : most_bytes);
+            // Who shares the socket may have been faster, and the next message be longer.
             const std::span<std::byte> rest =
-                messages || there == 0 ? receive_memory_of_thread() : std::span<std::byte>();
+                messages ? receive_memory_of_thread() : std::span<std::byte>();
             const std::size_t n = receive_at_once({net::buffer(received.data(), received.size()),
                                                    net::buffer(rest.data(), rest.size())},
                                                   0, error);
@@ -90,9 +89,22 @@ private:
                 received = joined(received, rest.first(n - received.size()));
             received.resize(n);
         } catch (const std::bad_alloc&) {
+            received = {};
             return net::error::no_memory;
         }
+        if (!messages && there == 0)
+            received = shrunk(std::move(received));
         return error;
+    }
+
+    /// As large as what is in it, if there is memory for that.
+    static owned_buffer shrunk(owned_buffer buffer)
+    {
+        try {
+            return owned_buffer::copy_of(buffer.bytes());
+        } catch (const std::bad_alloc&) {
+            return buffer;
+        }
     }
 
     static owned_buffer joined(const owned_buffer& first, std::span<const std::byte> rest)

@@ -21,10 +21,10 @@ namespace safer_ring::inline SAFER_RING_ABI::detail {
 template <typename Handler, typename... Args>
 auto bound_call(const Handler& handler, Args&&... args)
 {
-    return
-        [handler, args = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]() mutable {
-            std::apply(handler, args);
-        };
+    return [handler = handler,
+            args = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]() mutable {
+        std::apply(handler, args);
+    };
 }
 
 /// A function that calls `call` on the executor that `handler`, which is in it, is bound to; one that
