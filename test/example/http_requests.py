@@ -159,7 +159,7 @@ def trailer_of_a_body_is_no_part_of_the_header():
 
 @check
 def empty_chunked_body_may_come_byte_by_byte():
-    data = b"GET /hello.txt HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    head = b"GET /hello.txt HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
     with Connection(server) as client:
         own, servers = (f":{address[1]:04X}" for address in (client.socket.getsockname(), server.address))
 
@@ -168,9 +168,10 @@ def empty_chunked_body_may_come_byte_by_byte():
             return any(local.endswith(servers) and peer.endswith(own) and queues.endswith(":00000000")
                        for _, local, peer, _, queues, *_ in sockets)
 
-        for byte in data:
+        client.send(head)
+        for byte in b"0\r\n\r\n":
+            until(is_read, "the server to read what was sent")
             client.send(bytes([byte]))
-            until(is_read, "the server to read a byte")
         assert client.response().status == 200
 
 
